@@ -1,0 +1,1 @@
+"""DICOM nodes: everything of Annogate that speaks DIMSE."""

@@ -1,0 +1,1 @@
+"""The archive: index, blobs and prepared metadata."""

@@ -1,0 +1,251 @@
+"""The tables of the index.
+
+Nothing here holds a patient's identity outside the sealed column of ``vault``: in a de-identifying project the
+attributes are those that are served. Times are seconds since the epoch, UTC. A column ``project`` stands first in
+each key, since no query ever crosses projects.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    # SHA-256 fingerprint of the project's identity keys: a key file that does not fit is noticed at start.
+    Column("key_fingerprint", String(64), nullable=False, server_default=""),
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("study_uid", String(64), nullable=False),
+    Column("patient_id", String(64), nullable=False, server_default=""),
+    Column("patient_name", Text, nullable=False, server_default=""),
+    Column("patient_birth_date", String(8), nullable=False, server_default=""),
+    Column("patient_sex", String(16), nullable=False, server_default=""),
+    Column("study_date", String(8), nullable=False, server_default=""),
+    Column("study_time", String(16), nullable=False, server_default=""),
+    Column("accession_number", String(64), nullable=False, server_default=""),
+    Column("study_id", String(64), nullable=False, server_default=""),
+    Column("study_description", Text, nullable=False, server_default=""),
+    Column("referring_physician_name", Text, nullable=False, server_default=""),
+    # The study's own attributes as served, DICOM JSON.
+    Column("attributes", Text, nullable=False, server_default="{}"),
+    # HMAC of the original Patient ID and Issuer: two patients under one Study Instance UID are noticed without it.
+    Column("patient_digest", LargeBinary, nullable=True),
+    Column("state", String(16), nullable=False, server_default="receiving"),  # receiving, complete
+    Column("version", Integer, nullable=False, server_default="0"),  # completions so far
+    Column("created_at", Float, nullable=False),
+    Column("last_image_at", Float, nullable=False),
+    Column("completed_at", Float, nullable=True),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("project", "study_uid"),
+)
+Index("studies_by_patient", studies.c.project, studies.c.patient_id)
+Index("studies_by_date", studies.c.project, studies.c.study_date)
+Index("studies_by_accession", studies.c.project, studies.c.accession_number)
+Index("studies_by_state", studies.c.state, studies.c.last_image_at)
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("series_uid", String(64), nullable=False),
+    Column("modality", String(16), nullable=False, server_default=""),
+    Column("series_number", Integer, nullable=True),
+    Column("series_description", Text, nullable=False, server_default=""),
+    Column("body_part", String(64), nullable=False, server_default=""),
+    Column("start_date", String(8), nullable=False, server_default=""),  # Performed Procedure Step Start Date
+    Column("start_time", String(16), nullable=False, server_default=""),
+    Column("attributes", Text, nullable=False, server_default="{}"),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("study_id", "series_uid"),
+)
+Index("series_by_uid", series.c.project, series.c.series_uid)
+Index("series_by_modality", series.c.study_id, series.c.modality)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("series_id", ForeignKey("series.id", ondelete="CASCADE"), nullable=False),
+    Column("sop_instance_uid", String(64), nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),  # service.core.records.ObjectKind
+    Column("annotator", String(64), nullable=False, server_default=""),
+    Column("run_id", Integer, nullable=True),
+    Column("visible", Boolean, nullable=False, server_default="1"),  # an older version of a result is kept, not shown
+    Column("instance_number", Integer, nullable=True),
+    Column("rows", Integer, nullable=True),
+    Column("columns", Integer, nullable=True),
+    Column("bits_allocated", Integer, nullable=True),
+    Column("number_of_frames", Integer, nullable=True),
+    Column("content_digest", LargeBinary, nullable=False),
+    Column("blob_key", String(200), nullable=False),
+    Column("blob_size", Integer, nullable=False),
+    Column("data_set_offset", Integer, nullable=False),
+    Column("pixel_tag", Integer, nullable=True),
+    Column("pixel_offset", Integer, nullable=True),
+    Column("pixel_length", Integer, nullable=True),
+    Column("pixel_encapsulated", Boolean, nullable=True),
+    Column("metadata", LargeBinary, nullable=False),  # service.archive.metadata_cache
+    Column("received_at", Float, nullable=False),
+    Column("indexed_at", Float, nullable=False),
+    UniqueConstraint("project", "sop_instance_uid"),
+)
+Index("instances_by_series", instances.c.series_id, instances.c.instance_number)
+Index("instances_by_study", instances.c.study_id)
+
+intake = Table(
+    "intake",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source_key", String(128), nullable=False, unique=True),  # spool segment and offset
+    Column("project", String(64), nullable=False),
+    Column("state", String(16), nullable=False, server_default="received"),  # received, or an OutcomeKind
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("received_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+Index("intake_by_state", intake.c.state, intake.c.received_at)
+
+conflicts = Table(
+    "conflicts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("sop_instance_uid", String(64), nullable=False),  # as served
+    Column("action", String(16), nullable=False),
+    Column("calling_ae_title", String(16), nullable=False, server_default=""),
+    Column("at", Float, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("state", String(16), nullable=False, server_default="held"),  # held, released, discarded, expired
+    Column("failure_reason", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("calling_ae_title", String(16), nullable=False, server_default=""),
+    Column("sop_class_uid", String(64), nullable=False, server_default=""),
+    Column("transfer_syntax_uid", String(64), nullable=False, server_default=""),
+    Column("size", Integer, nullable=False),
+    Column("content_digest", LargeBinary, nullable=False),  # keyed; the same object again is one row
+    Column("times_seen", Integer, nullable=False, server_default="1"),
+    Column("received_at", Float, nullable=False),
+    Column("decided_at", Float, nullable=True),
+    Column("decided_by", String(64), nullable=False, server_default=""),
+    UniqueConstraint("project", "content_digest"),
+)
+Index("quarantine_by_state", quarantine.c.state, quarantine.c.received_at)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("value", Integer, nullable=False, server_default="0"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), nullable=False),
+    Column("annotator", String(64), nullable=False),
+    Column("series_uid", String(64), nullable=False),
+    Column("inputs_digest", String(64), nullable=False),  # over the SOP Instance UIDs it looks at
+    Column("version", Integer, nullable=False),  # of this annotator on this series, from 1
+    Column("state", String(16), nullable=False, server_default="queued"),  # queued, running, done, refused, failed
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("summary", Text, nullable=False, server_default=""),
+    Column("findings", Text, nullable=False, server_default="[]"),  # JSON
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", String(64), nullable=False, server_default=""),
+    Column("lease_until", Float, nullable=True),
+    Column("queued_at", Float, nullable=False),
+    Column("started_at", Float, nullable=True),
+    Column("finished_at", Float, nullable=True),
+    UniqueConstraint("study_id", "annotator", "series_uid", "inputs_digest"),
+)
+Index("runs_by_state", runs.c.state, runs.c.queued_at)
+
+vault = Table(
+    "vault",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("key_id", String(32), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("projects", Text, nullable=False, server_default='["*"]'),  # JSON list of names, or *
+    Column("disabled", Boolean, nullable=False, server_default="0"),
+    Column("created_at", Float, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("projects", Text, nullable=False, server_default='["*"]'),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=True),
+    Column("revoked_at", Float, nullable=True),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("actor", String(64), nullable=False),  # user or token name, AE title, or "annogate"
+    Column("address", String(64), nullable=False, server_default=""),
+    Column("action", String(64), nullable=False),  # "study.read", "instance.received", "access.denied" …
+    Column("outcome", Integer, nullable=False),  # Event Outcome Indicator: 0, 4, 8, 12 (PS3.15 A.5)
+    Column("project", String(64), nullable=False, server_default=""),
+    Column("object", String(200), nullable=False, server_default=""),  # UIDs as served, never an original
+    Column("detail", Text, nullable=False, server_default="{}"),  # JSON
+    Column("chain", String(64), nullable=False),  # SHA-256 over the row before and this one
+)
+Index("audit_by_time", audit.c.at)

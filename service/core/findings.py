@@ -1,0 +1,157 @@
+"""What an annotator or a reader marks: the one model that every object writer and reader shares.
+
+All points are in the patient coordinate system (LPS, millimetres; PS3.3 C.7.6.2.1.1) unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from service.core.codes import Code
+
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """A region of a volume as a box of voxels.
+
+    Parameters
+    ----------
+    voxels : bool, shape (slices, rows, columns); True is inside
+    origin : index (slice, row, column) of ``voxels[0, 0, 0]`` in the volume
+    """
+
+    voxels: npt.NDArray[np.bool_]
+    origin: tuple[int, int, int] = (0, 0, 0)
+
+    def into(self, shape: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
+        """The mask in the grid of the whole volume; bool, of the given (slices, rows, columns)."""
+        whole = np.zeros(shape, dtype=bool)
+        box = tuple(slice(o, o + n) for o, n in zip(self.origin, self.voxels.shape, strict=True))
+        whole[box] = self.voxels
+        return whole
+
+    @classmethod
+    def cut_from(cls, whole: npt.NDArray[np.bool_]) -> Mask:
+        """The smallest box that holds every set voxel of ``whole``, shape (slices, rows, columns).
+
+        Raises
+        ------
+        ValueError : no voxel is set
+        """
+        if not whole.any():
+            raise ValueError("a mask without a voxel marks nothing")
+        box = []
+        for axis in range(3):
+            others = tuple(a for a in range(3) if a != axis)
+            hit = np.flatnonzero(whole.any(axis=others))
+            box.append(slice(int(hit[0]), int(hit[-1]) + 1))
+        origin = (box[0].start, box[1].start, box[2].start)
+        return cls(np.ascontiguousarray(whole[tuple(box)]), origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A straight line between two points, as drawn on one slice; mm, LPS."""
+
+    start: Point
+    end: Point
+
+    @property
+    def length_mm(self) -> float:
+        """Distance between the two ends, in millimetres."""
+        return float(np.linalg.norm(np.subtract(self.end, self.start)))
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box along the axes of the patient; opposite corners in mm, LPS."""
+
+    low: Point
+    high: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Contour:
+    """A closed planar polygon on one slice; mm, LPS; the last point joins the first."""
+
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number with its name and UCUM unit (PS3.16 TID 300, TID 1419).
+
+    ``line`` is the drawn line that the number was taken from, where there is one (length, long and short axis).
+    ``derivation`` and ``method`` are optional codes of Derivation and Measurement Method.
+    """
+
+    name: Code
+    value: float
+    unit: Code
+    line: Line | None = None
+    derivation: Code | None = None
+    method: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A qualitative answer: a concept and its coded value or text."""
+
+    name: Code
+    value: Code | str
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmIdentification:
+    """Who made a finding when it was a program (PS3.16 TID 4019; IHE AIR Contributing Equipment).
+
+    ``device_uid`` changes with every retraining or release, as IHE AIR asks.
+    """
+
+    name: str
+    version: str
+    manufacturer: str
+    family: Code
+    device_uid: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    demonstrator: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """One marked thing, with everything that is known about it.
+
+    Parameters
+    ----------
+    label : short text that a reader sees, unique among the findings of a run ("Nodule 1")
+    tracking_uid : joins the same thing across objects and time points (0062,0021), (112040, DCM)
+    category : segmented property category (PS3.16 CID 7150)
+    type : what it is (segmented property type, finding)
+    site : where it is, with ``laterality`` if it has one
+    mask : region in the grid of the source volume
+    lines, points, boxes, contours : drawn geometry, mm, LPS
+    confidence : 0 to 1
+    colour : display colour, sRGB 0 to 255
+    """
+
+    label: str
+    tracking_uid: str
+    category: Code
+    type: Code
+    site: Code | None = None
+    laterality: Code | None = None
+    mask: Mask | None = None
+    lines: tuple[Line, ...] = ()
+    points: tuple[Point, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    contours: tuple[Contour, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    confidence: float | None = None
+    colour: tuple[int, int, int] = (255, 160, 0)

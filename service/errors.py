@@ -1,0 +1,102 @@
+"""The service's part of the error tree; the base stands in ``dicom_nodes.errors``.
+
+::
+
+    GatewayError                    500  0x0110
+    ├── SettingsInvalid             500  0x0110   the configuration is refused at start
+    ├── BadRequest                  400  0xA900   a parameter or body that cannot be understood
+    ├── NotAuthenticated            401  0x0124   nobody we know
+    ├── NotAcceptable               406  0x0110   no representation that the caller accepts
+    ├── UnsupportedMediaType        415  0x0110
+    ├── InstanceNotFound            404  0x0112   no such study, series, instance or frame
+    ├── ContentConflict             409  0xC003   the UID is held with other content
+    ├── IdentityNotRemovable        409  0xC002   a rule forbids passing it on; quarantined
+    ├── PatientMismatch             409  0xC004   another patient under a Study Instance UID that is taken
+    ├── TransferSyntaxNotSupported  409  0xC122   pixels in a form that no codec here reads
+    ├── VolumeRefused               422  0x0110   a series that cannot become a volume, with the reason
+    ├── ObjectInvalid               500  0x0110   an object of ours that breaks the standard or a viewer rule
+    └── KeysMissing                 500  0x0110   the key file of a project that has data is gone
+"""
+
+from __future__ import annotations
+
+from dicom_nodes.errors import GatewayError
+
+
+class SettingsInvalid(GatewayError):
+    """The configuration is refused; the message names each key and what is wrong with it."""
+
+
+class BadRequest(GatewayError):
+    """A parameter or a body that cannot be understood."""
+
+    http_status = 400
+    dimse_status = 0xA900
+
+
+class NotAuthenticated(GatewayError):
+    """The caller is nobody we know."""
+
+    http_status = 401
+    dimse_status = 0x0124
+
+
+class NotAcceptable(GatewayError):
+    """There is no representation that the caller accepts; the message lists what could be had."""
+
+    http_status = 406
+
+
+class UnsupportedMediaType(GatewayError):
+    """The body is of a media type that this resource does not take."""
+
+    http_status = 415
+
+
+class InstanceNotFound(GatewayError):
+    """There is no such study, series, instance or frame, or the caller may not see it."""
+
+    http_status = 404
+    dimse_status = 0x0112
+
+
+class ContentConflict(GatewayError):
+    """The SOP Instance UID is held with other content."""
+
+    http_status = 409
+    dimse_status = 0xC003
+
+
+class IdentityNotRemovable(GatewayError):
+    """A rule forbids passing this object on: its identity cannot be removed here."""
+
+    http_status = 409
+    dimse_status = 0xC002
+
+
+class PatientMismatch(GatewayError):
+    """The Study Instance UID is taken by another patient."""
+
+    http_status = 409
+    dimse_status = 0xC004
+
+
+class TransferSyntaxNotSupported(GatewayError):
+    """The pixels are in a form that no codec here reads."""
+
+    http_status = 409
+    dimse_status = 0xC122
+
+
+class VolumeRefused(GatewayError):
+    """A series that cannot become a volume; the message says why."""
+
+    http_status = 422
+
+
+class ObjectInvalid(GatewayError):
+    """An object of ours that breaks the standard or a viewer's rule; the message lists the rules."""
+
+
+class KeysMissing(GatewayError):
+    """The key file of a project that has data is gone or does not fit."""

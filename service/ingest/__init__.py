@@ -1,0 +1,1 @@
+"""Ingest: from the spool to the archive, one row for each step."""

@@ -1,0 +1,1 @@
+"""Work that waits: study completeness and annotator runs."""

@@ -1,0 +1,1 @@
+"""DICOM objects: findings written as SEG and SR, and what judges them before they are stored."""

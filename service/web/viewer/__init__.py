@@ -1,0 +1,1 @@
+"""OHIF, served as it comes from npm, with a generated configuration."""
