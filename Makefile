@@ -1,0 +1,54 @@
+# Two commands matter: `make demo` and `make test`. Each sets up what it needs in .venv and viewer/dist.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+STUDY  ?=
+# Tests run in parallel on the machine's cores; `make test WORKERS=0` runs them one by one.
+WORKERS ?= auto
+
+.PHONY: demo test lint types unit viewer bench clean help
+
+help:
+	@echo "make demo [STUDY=DIR]  the main job end to end, then serves until Ctrl-C"
+	@echo "make test              format check, lint, types, tests"
+	@echo "make viewer            unpack OHIF into viewer/dist (needs npm)"
+
+$(STAMP): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Annogate needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[test]'
+	touch $@
+
+viewer/dist/index.html: viewer/VERSION viewer/install
+	viewer/install
+
+viewer: viewer/dist/index.html
+
+# Without npm the gateway runs all the same and says at /viewer/ how to add the viewer.
+.PHONY: viewer-if-possible
+viewer-if-possible:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory viewer || echo "The viewer could not be fetched; the gateway runs without it." >&2; \
+	else echo "npm is not here: the gateway runs without the viewer." >&2; fi
+
+demo: $(STAMP) viewer-if-possible
+	$(BIN)/annogate demo $(if $(STUDY),--study "$(STUDY)")
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(BIN)/pytest tests/unit -q
+
+test: lint types viewer-if-possible
+	$(BIN)/pytest -m "not bench" $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup)
+
+bench: $(STAMP)
+	$(BIN)/pytest -m bench benchmarks
+
+clean:
+	rm -rf $(VENV) viewer/dist .mypy_cache .ruff_cache .pytest_cache

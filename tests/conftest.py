@@ -1,0 +1,53 @@
+"""Fixtures that every test may use, and what becomes of a test whose peer is not installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+# What proves that a Debian package is there. dcmtk by absolute path: pynetdicom installs commands of the same names.
+PEERS = {
+    "chromium": "/usr/bin/chromium",
+    "dcmtk": "/usr/bin/storescu",
+    "dicom3tools": "/usr/bin/dciodvfy",
+    "orthanc": "/usr/sbin/Orthanc",
+    "orthanc-dicomweb": "/usr/share/orthanc/plugins/libOrthancDicomWeb.so",
+    "strace": "/usr/bin/strace",
+    "npm": "npm",
+}
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _present(package: str) -> bool:
+    place = PEERS[package]
+    return Path(place).exists() if place.startswith("/") else shutil.which(place) is not None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose peer is missing, naming the package; fail it where peers are required."""
+    for mark in item.iter_markers("peer"):
+        missing = [package for package in mark.args if not _present(package)]
+        if missing:
+            words = f"needs the Debian package {', '.join(missing)}"
+            if os.environ.get("ANNOGATE_REQUIRE_PEERS") == "1":
+                pytest.fail(words, pytrace=False)
+            pytest.skip(words)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The top of the project."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real images beside the project; the test is skipped where they are absent."""
+    folder = Path(os.environ.get("ANNOGATE_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "MANIFEST.md").is_file():
+        pytest.skip("no real images beside the project (../shared/data)")
+    return folder

@@ -1,0 +1,77 @@
+"""The configuration is read once, completely, and refused in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.errors import SettingsInvalid
+from service.settings import Settings, load_settings
+
+
+def load(tmp_path: Path, text: str, **environ: str) -> Settings:
+    file = tmp_path / "annogate.toml"
+    file.write_text(text)
+    return load_settings(file, environ=environ)
+
+
+def test_without_a_file_the_defaults_of_the_contract_hold() -> None:
+    settings = load_settings(environ={})
+    assert (settings.http.host, settings.http.port) == ("127.0.0.1", 8080)
+    assert (settings.dicom.host, settings.dicom.port, settings.dicom.ae_title) == ("127.0.0.1", 11112, "ANNOGATE")
+    assert list(settings.projects) == ["default"]
+    assert settings.projects["default"].ae_titles == ("ANNOGATE",)
+
+
+def test_example_shows_every_setting_with_its_default(repository: Path) -> None:
+    text = (repository / "config" / "annogate.toml").read_text()
+    assert load_settings(repository / "config" / "annogate.toml", environ={}) == load_settings(environ={})
+    for section in ("storage", "dicom", "http", "jobs", "log"):
+        for key in type(getattr(Settings(), section)).model_fields:
+            assert re.search(rf"^(# )?{key} = ", text, re.MULTILINE), f"{section}.{key} is not in the example"
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    settings = load(tmp_path, "[dicom]\nport = 104\n", ANNOGATE__DICOM__PORT="11113")
+    assert settings.dicom.port == 11113
+
+
+def test_environment_reaches_into_a_project(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        "[projects.trial]\nae_titles = ['TRIAL']\n",
+        ANNOGATE__PROJECTS__TRIAL__STUDY_QUIET_S="5",
+        ANNOGATE__PROJECTS__TRIAL__ANNOTATORS='["lungs", "nodules"]',
+    )
+    assert settings.projects["trial"].study_quiet_s == 5
+    assert settings.projects["trial"].annotators == ("lungs", "nodules")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[dicom]\nport = 70000\n", "dicom.port: 70000 is not a TCP port (1–65535)"),
+        ("[dicom]\nprot = 104\n", "dicom.prot: there is no such setting"),
+        ("[dicom]\nae_title = 'MUCH_TOO_LONG_A_TITLE'\n", "dicom.ae_title: 'MUCH_TOO_LONG_A_TITLE' is not an AE title"),
+        ("[projects.default]\ndeliver_to = ['pacs']\n", "projects.default.deliver_to: there is no peer 'pacs'"),
+        ("[projects.a]\nae_titles=['X']\n[projects.b]\nae_titles=['X']\n", "projects.b.ae_titles: X is taken"),
+        ("[projects.default]\napprove = 'nobody'\n", "projects.default.approve: Input should be 'person' or"),
+        ("[callers.ct]\nae_title='CT'\naddresses=['here']\n", "'here' is not an IP address or network"),
+        ("[dicom\n", "annogate.toml: "),
+    ],
+)
+def test_wrong_setting_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(SettingsInvalid, match=re.escape(words)):
+        load(tmp_path, text)
+
+
+def test_missing_file_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="No such file"):
+        load_settings(tmp_path / "nowhere.toml", environ={})
+
+
+def test_known_callers_make_unknown_ones_unwelcome(tmp_path: Path) -> None:
+    assert not load_settings(environ={}).rejects_unknown_callers
+    assert load(tmp_path, "[callers.ct]\nae_title = 'CT'\n").rejects_unknown_callers
