@@ -8,6 +8,7 @@ each key, since no query ever crosses projects.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -107,11 +108,11 @@ instances = Table(
     Column("number_of_frames", Integer, nullable=True),
     Column("content_digest", LargeBinary, nullable=False),
     Column("blob_key", String(200), nullable=False),
-    Column("blob_size", Integer, nullable=False),
-    Column("data_set_offset", Integer, nullable=False),
+    Column("blob_size", BigInteger, nullable=False),
+    Column("data_set_offset", BigInteger, nullable=False),
     Column("pixel_tag", Integer, nullable=True),
-    Column("pixel_offset", Integer, nullable=True),
-    Column("pixel_length", Integer, nullable=True),
+    Column("pixel_offset", BigInteger, nullable=True),
+    Column("pixel_length", BigInteger, nullable=True),
     Column("pixel_encapsulated", Boolean, nullable=True),
     Column("metadata", LargeBinary, nullable=False),  # service.archive.metadata_cache
     Column("received_at", Float, nullable=False),
@@ -158,7 +159,7 @@ quarantine = Table(
     Column("calling_ae_title", String(16), nullable=False, server_default=""),
     Column("sop_class_uid", String(64), nullable=False, server_default=""),
     Column("transfer_syntax_uid", String(64), nullable=False, server_default=""),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("content_digest", LargeBinary, nullable=False),  # keyed; the same object again is one row
     Column("times_seen", Integer, nullable=False, server_default="1"),
     Column("received_at", Float, nullable=False),
@@ -173,7 +174,7 @@ counters = Table(
     metadata,
     Column("project", String(64), primary_key=True),
     Column("name", String(128), primary_key=True),
-    Column("value", Integer, nullable=False, server_default="0"),
+    Column("value", BigInteger, nullable=False, server_default="0"),
 )
 
 runs = Table(

@@ -123,6 +123,8 @@ class NewInstance:
     header : the data set as it is served, without the value of its pixel data
     content_digest : SHA-256 over what makes it the same content: everything but patient and study attributes, keyed
         or computed after de-identification so that it gives nothing away
+    patient_digest : keyed digest of the original Patient ID and Issuer; two patients under one Study Instance UID
+        are told apart by it. None where it is not known: then nothing is compared
     """
 
     project: str
@@ -135,3 +137,4 @@ class NewInstance:
     vault: tuple[SealedEntry, ...] = ()
     annotator: str = ""
     run_id: int | None = None
+    patient_digest: bytes | None = field(default=None, repr=False)

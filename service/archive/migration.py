@@ -1,0 +1,71 @@
+"""Brings the index's schema up to date, by Alembic, one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from service.errors import SettingsInvalid
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+# "annogate" as a number: the advisory lock that every process of this program asks PostgreSQL for.
+_ADVISORY_LOCK = int.from_bytes(b"annogate", "big") >> 1
+# Alembic keeps the running migration in a module global, so one thread at a time.
+_alembic = threading.Lock()
+
+
+def upgrade(engine: Engine) -> None:
+    """Create or upgrade the schema in one transaction; a second process that starts at once waits, then finds it done.
+
+    Raises
+    ------
+    SettingsInvalid : a newer version of the program wrote the index
+    """
+    if engine.dialect.name == "sqlite":
+        with _alembic, _file_lock(Path(str(engine.url.database))):
+            with engine.connect() as connection:
+                # Outside any transaction: the journal mode cannot change within one. It stays with the file.
+                connection.connection.cursor().execute("PRAGMA journal_mode=WAL").close()
+            with engine.execution_options(annogate_begin="BEGIN IMMEDIATE").begin() as connection:
+                _upgrade(connection)
+    else:
+        with _alembic, engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            _upgrade(connection)
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    script = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    head = script.get_current_head()
+    if current == head:
+        return
+    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+        raise SettingsInvalid(
+            f"the index was written by a newer Annogate (schema {current}); this one knows schemas up to {head}. "
+            "Install that version again, or restore a backup made before the upgrade"
+        )
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def _file_lock(database: Path) -> Iterator[None]:
+    lock = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
