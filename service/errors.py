@@ -1,4 +1,4 @@
-"""The service's part of the error tree; the base stands in ``dicom_nodes.errors``.
+"""The whole error tree: the service's part, and the nodes' (``dicom_nodes.errors``) passed on.
 
 ::
 
@@ -20,7 +20,12 @@
 
 from __future__ import annotations
 
-from dicom_nodes.errors import GatewayError
+from dicom_nodes.errors import CallerNotAllowed as CallerNotAllowed
+from dicom_nodes.errors import GatewayError as GatewayError
+from dicom_nodes.errors import InstanceUnreadable as InstanceUnreadable
+from dicom_nodes.errors import SopClassMismatch as SopClassMismatch
+from dicom_nodes.errors import SopClassNotSupported as SopClassNotSupported
+from dicom_nodes.errors import StorageExhausted as StorageExhausted
 
 
 class SettingsInvalid(GatewayError):

@@ -15,11 +15,11 @@ PACKAGES = ("service", "dicom_nodes")
 ROOMS: dict[str, tuple[str, ...]] = {
     "dicom_nodes": ("dicom_nodes",),
     "service.errors": ("dicom_nodes.errors",),
-    "service.core": ("service.core", "service.errors"),
-    "service.deident": ("service.deident", "service.core", "service.errors"),
-    "service.archive": ("service.archive", "service.core", "service.errors"),
-    "service.annotators": ("service.annotators", "service.core", "service.errors"),
-    "service.objects": ("service.objects", "service.core", "service.errors"),
+    "service.core": ("service.core", "service.errors", "dicom_nodes.errors"),
+    "service.deident": ("service.deident", "service.core", "service.errors", "dicom_nodes.errors"),
+    "service.archive": ("service.archive", "service.core", "service.errors", "dicom_nodes.errors"),
+    "service.annotators": ("service.annotators", "service.core", "service.errors", "dicom_nodes.errors"),
+    "service.objects": ("service.objects", "service.core", "service.errors", "dicom_nodes.errors"),
     "service.ingest": (
         "service.ingest",
         "service.archive",
@@ -36,6 +36,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "service.deident",
         "service.core",
         "service.errors",
+        "dicom_nodes.errors",
     ),
     "service.web": (
         "service.web",
@@ -45,9 +46,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "service.archive",
         "service.core",
         "service.errors",
+        "dicom_nodes.errors",
         "service.__version__",
     ),
-    "service.settings": ("service.core", "service.errors"),
+    "service.settings": ("service.core", "service.errors", "dicom_nodes.errors"),
     # The one place that wires everything, and what starts it.
     "service.bootstrap": ("service", "dicom_nodes"),
     "service.runtime": ("service", "dicom_nodes"),

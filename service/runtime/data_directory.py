@@ -1,0 +1,81 @@
+"""The data directory: who may read it, and that only one supervisor runs on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from service.errors import SettingsInvalid
+
+# How long a new supervisor waits for the processes of a killed one to end.
+HANDOVER_S = 30.0
+POLL_S = 0.05
+
+
+class DataDirectory:
+    """The places of a gateway's data, all below one directory that only its own user may enter."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.index = self.root / "index.sqlite"
+        self.blobs = self.root / "blobs"
+        self.spool = self.root / "spool"
+        self.quarantine = self.root / "quarantine"
+        self.keys = self.root / "keys" / "annogate.key"
+        self.run = self.root / "run"
+
+    def create(self) -> None:
+        """Make what is missing, for the owner alone.
+
+        Raises
+        ------
+        SettingsInvalid : it cannot be made or written
+        """
+        places = (self.root, self.blobs, self.spool, self.quarantine, self.keys.parent, self.run)
+        try:
+            for place in places:
+                place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsInvalid(f"storage.data_dir: {self.root}: {error.strerror}") from error
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise SettingsInvalid(f"storage.data_dir: {self.root} cannot be written")
+
+
+class SupervisorLock:
+    """Held by a supervisor and inherited by its role processes, so that it is free only when all have ended."""
+
+    def __init__(self, directory: DataDirectory) -> None:
+        self._path = directory.run / "supervisor.lock"
+        self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def acquire(self, timeout_s: float = HANDOVER_S) -> None:
+        """Take the lock, waiting for the processes of a dead supervisor to end.
+
+        Raises
+        ------
+        SettingsInvalid : another gateway runs on this data directory
+        """
+        until = time.monotonic() + timeout_s
+        while True:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._holder_lives() or time.monotonic() > until:
+                    raise SettingsInvalid(
+                        f"storage.data_dir: another gateway runs on {self._path.parent.parent}"
+                    ) from None
+                time.sleep(POLL_S)  # flock has no bounded wait
+            else:
+                os.ftruncate(self.fd, 0)
+                os.pwrite(self.fd, str(os.getpid()).encode(), 0)
+                return
+
+    def _holder_lives(self) -> bool:
+        written = os.pread(self.fd, 20, 0)
+        return written.isdigit() and Path(f"/proc/{int(written)}").exists()
+
+    def release(self) -> None:
+        """Let go; the lock stays with role processes that still run."""
+        os.close(self.fd)

@@ -1,0 +1,42 @@
+"""Listening sockets, bound once by the supervisor and handed to the processes that serve them.
+
+A role that is started again finds its socket still listening: a caller waits in the backlog instead of being refused.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from service.errors import SettingsInvalid
+
+BACKLOG = 512
+
+
+def listen(host: str, port: int, setting: str) -> socket.socket:
+    """Bind and listen on ``host:port`` (port 0: any free one).
+
+    Raises
+    ------
+    SettingsInvalid : the address is taken or not ours; names the ``setting``
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise SettingsInvalid(f"{setting}: {host}:{port}: {error.strerror or error}") from error
+    return listening
+
+
+def adopt(fd: int) -> socket.socket:
+    """The listening socket behind a file descriptor that the supervisor handed over."""
+    return socket.socket(fileno=fd)
+
+
+def address_of(listening: socket.socket) -> str:
+    """``host:port`` as others write it, brackets round an IPv6 address."""
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

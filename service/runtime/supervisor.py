@@ -1,0 +1,181 @@
+"""One supervisor starts a process for each role, starts it again when it dies, and ends all of them together."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from service.runtime.data_directory import DataDirectory, SupervisorLock
+from service.runtime.sockets import address_of, listen
+from service.settings import Settings
+
+ROLES = ("node", "ingest", "web", "jobs")
+
+STOP_S = 20.0  # how long a role may take to end cleanly
+FIRST_PAUSE_S = 0.2  # before a role that died is started again; doubles up to LONGEST_PAUSE_S
+LONGEST_PAUSE_S = 30.0
+STEADY_S = 60.0  # a role that lived so long starts again without a longer pause
+
+log = structlog.get_logger()
+
+
+@dataclass
+class RoleProcess:
+    """One role's process, and the pauses between its lives."""
+
+    role: str
+    process: subprocess.Popen[bytes]
+    ready_fd: int
+    pid_fd: int
+    started_at: float
+    pause_s: float = FIRST_PAUSE_S
+    ready: bool = False
+
+
+@dataclass
+class Supervisor:
+    """Runs all roles of a gateway on one machine.
+
+    Parameters
+    ----------
+    announce : called once with the addresses when every role is ready: ``http`` and ``dicom``, as ``host:port``
+    """
+
+    settings: Settings
+    announce: Callable[[str, str], None]
+    _roles: dict[str, RoleProcess] = field(default_factory=dict)
+    _sockets: dict[str, socket.socket] = field(default_factory=dict)
+    _stopping: bool = False
+    _waiting: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Start everything and stay until a signal; the exit status."""
+        directory = DataDirectory(self.settings.storage.data_dir)
+        directory.create()
+        lock = SupervisorLock(directory)
+        lock.acquire()
+        with selectors.DefaultSelector() as selector, self._signals() as wake:
+            selector.register(wake, selectors.EVENT_READ)
+            try:
+                self._listen()
+                for role in ROLES:
+                    self._start(role, selector, lock.fd)
+                return self._watch(selector, wake, lock.fd)
+            finally:
+                self._stop()
+                for listening in self._sockets.values():
+                    listening.close()
+                lock.release()
+
+    def _listen(self) -> None:
+        dicom, http = self.settings.dicom, self.settings.http
+        self._sockets["node"] = listen(dicom.host, dicom.port, "dicom.port")
+        self._sockets["web"] = listen(http.host, http.port, "http.port")
+
+    def _start(self, role: str, selector: selectors.BaseSelector, lock_fd: int, pause_s: float = FIRST_PAUSE_S) -> None:
+        ready_read, ready_write = os.pipe()
+        listening = self._sockets.get(role)
+        handed = [ready_write, lock_fd] + ([listening.fileno()] if listening else [])
+        command = [sys.executable, "-m", "service.runtime.role", role, str(ready_write), str(os.getpid())]
+        if listening:
+            command.append(str(listening.fileno()))
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=handed)  # noqa: S603 (our own module)
+        finally:
+            os.close(ready_write)
+        assert process.stdin is not None  # noqa: S101 (asked for above)
+        with suppress(BrokenPipeError), process.stdin:  # a role that died at once is seen by its ready pipe
+            process.stdin.write(self.settings.model_dump_json().encode())
+        # A pid file descriptor becomes readable when the process itself ends, whatever its own children do.
+        started = RoleProcess(role, process, ready_read, os.pidfd_open(process.pid), time.monotonic(), pause_s)
+        self._roles[role] = started
+        selector.register(started.ready_fd, selectors.EVENT_READ, ("ready", started))
+        selector.register(started.pid_fd, selectors.EVENT_READ, ("ended", started))
+
+    def _watch(self, selector: selectors.BaseSelector, wake: socket.socket, lock_fd: int) -> int:
+        announced = False
+        while True:
+            timeout = None
+            if self._waiting:
+                timeout = max(0.0, min(due for due, _ in self._waiting.values()) - time.monotonic())
+            for key, _ in selector.select(timeout):
+                if key.data is None:
+                    if {signal.SIGTERM, signal.SIGINT} & set(wake.recv(64)):
+                        return 0
+                    continue
+                what, role = key.data
+                if what == "ready":
+                    role.ready = bool(os.read(role.ready_fd, 16))
+                    selector.unregister(role.ready_fd)
+                    continue
+                self._forget(role, selector)
+                if not announced:
+                    return 1  # it has said why on standard error
+                self._plan_restart(role)
+            for name, (due, pause_s) in list(self._waiting.items()):
+                if due <= time.monotonic():
+                    del self._waiting[name]
+                    self._start(name, selector, lock_fd, pause_s)
+            if not announced and all(role.ready for role in self._roles.values()):
+                announced = True
+                self.announce(address_of(self._sockets["web"]), address_of(self._sockets["node"]))
+
+    def _forget(self, role: RoleProcess, selector: selectors.BaseSelector) -> None:
+        for fd in (role.ready_fd, role.pid_fd):
+            with suppress(KeyError):
+                selector.unregister(fd)
+            os.close(fd)
+        role.process.wait()
+
+    def _plan_restart(self, role: RoleProcess) -> None:
+        lived_s = time.monotonic() - role.started_at
+        pause_s = FIRST_PAUSE_S if lived_s > STEADY_S else min(role.pause_s * 2, LONGEST_PAUSE_S)
+        log.error("role is started again", ended=role.role, status=role.process.returncode, pause_s=pause_s)
+        self._waiting[role.role] = (time.monotonic() + pause_s, pause_s)
+
+    def _stop(self) -> None:
+        alive = [role for role in self._roles.values() if role.process.poll() is None]
+        for role in alive:
+            role.process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + STOP_S
+        for role in alive:
+            try:
+                role.process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("role did not end in time", ended=role.role)
+                role.process.kill()
+                role.process.wait()
+
+    def _signals(self) -> _SignalSocket:
+        return _SignalSocket((signal.SIGTERM, signal.SIGINT))
+
+
+class _SignalSocket:
+    """A socket that becomes readable when one of the signals arrives; restores their handlers at the end."""
+
+    def __init__(self, signals: Iterable[signal.Signals]) -> None:
+        self._signals = tuple(signals)
+        self._read, self._write = socket.socketpair()
+        self._write.setblocking(False)
+
+    def __enter__(self) -> socket.socket:
+        self._handlers = {number: signal.signal(number, lambda *_: None) for number in self._signals}
+        self._old_fd = signal.set_wakeup_fd(self._write.fileno())
+        return self._read
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._old_fd)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._read.close()
+        self._write.close()
