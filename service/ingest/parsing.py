@@ -1,0 +1,246 @@
+"""Bytes of a data set → its header and where its pixels are, or in words what is wrong with them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import UID
+
+from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch
+from service.ingest import pixel_data
+from service.ingest.object_classes import PIXELS_REQUIRED
+from service.ingest.part10 import is_uid
+from service.ingest.pixel_data import EncodedPixels
+
+IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"
+_GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS: Final = "1.2.840.113619.5.2"
+_IMPLICIT: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, _GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS})
+_PIXEL_DATA_PROVIDER_URL: Final = 0x00287FE0
+_REQUIRED: Final = (
+    (0x00080016, "SOP Class UID (0008,0016)"),
+    (0x00080018, "SOP Instance UID (0008,0018)"),
+    (0x0020000D, "Study Instance UID (0020,000D)"),
+    (0x0020000E, "Series Instance UID (0020,000E)"),
+)
+_CUT_SHORT: Final = "Cut short in its header"
+_NOT_A_DATA_SET: Final = "Not a data set that can be read"
+_UNDEFINED: Final = 0xFFFFFFFF
+_BYTE_ORDERS: Final[tuple[Literal["little", "big"], ...]] = ("little", "big")
+
+DEFAULT_INFLATED_LIMIT: Final = 2 << 30
+"""Bytes that a deflated data set may inflate to; a few kilobytes can claim terabytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParsedInstance:
+    """One data set, read up to its pixels.
+
+    Parameters
+    ----------
+    header : everything before Pixel Data; values are converted when first used
+    encoded : the data set's bytes (inflated, where the transfer syntax deflates)
+    pixels : the pixel element, a view on ``encoded``; None where there is none
+    """
+
+    header: Dataset = field(repr=False)
+    transfer_syntax_uid: str
+    encoded: bytes = field(repr=False)
+    pixels: EncodedPixels | None
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_uid: str
+    series_uid: str
+
+    @property
+    def deflated(self) -> bool:
+        """Whether offsets into ``encoded`` are not offsets into the bytes that came in."""
+        return self.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def parse(
+    data_set: bytes,
+    transfer_syntax_uid: str,
+    *,
+    sop_class_uid: str = "",
+    inflated_limit: int = DEFAULT_INFLATED_LIMIT,
+) -> ParsedInstance:
+    """Read a data set as far as its pixels and hold it against what every object must have.
+
+    Parameters
+    ----------
+    data_set : without preamble and file meta
+    sop_class_uid : what the command set or the file meta said; "" when nothing did
+    inflated_limit : bytes that a deflated data set may inflate to
+
+    Raises
+    ------
+    InstanceUnreadable : not a data set, cut short, a UID missing or malformed, pixels missing or cut short
+    SopClassMismatch : the SOP Class UID is another than that of the command
+    """
+    if not data_set:
+        raise InstanceUnreadable("There is no data set")
+    if not is_uid(transfer_syntax_uid):
+        raise InstanceUnreadable("The transfer syntax is not a UID")
+    encoded = _inflate(data_set, inflated_limit) if _is_deflated(transfer_syntax_uid) else data_set
+    header, position = _read_header(encoded, transfer_syntax_uid)
+    uids = _read_uids(header)
+    if sop_class_uid and uids[0] != sop_class_uid:
+        raise SopClassMismatch("SOP Class UID (0008,0016) is not that of the command")
+    pixels = None
+    if position < len(encoded):
+        implicit_vr, little_endian = header.original_encoding
+        pixels = pixel_data.locate(encoded, position, implicit_vr=bool(implicit_vr), little_endian=bool(little_endian))
+    _check_pixels(header, pixels, uids[0], transfer_syntax_uid)
+    return ParsedInstance(header, transfer_syntax_uid, encoded, pixels, *uids)
+
+
+def text_of(header: Dataset, tag: int) -> str:
+    """The value of an element that holds ASCII text, taken from its bytes; "" where it is absent."""
+    if tag not in header:
+        return ""
+    element = header.get_item(tag)
+    value = element.value
+    if isinstance(value, bytes):
+        return value.decode("ascii", "replace").strip("\0 ")
+    return "" if value is None else str(value).strip("\0 ")
+
+
+def number_of(header: Dataset, tag: int) -> int | None:
+    """The integer in a US, UL or IS element, taken from its bytes; None where there is none to be read."""
+    if tag not in header:
+        return None
+    element = header.get_item(tag)
+    value = element.value
+    if isinstance(element, RawDataElement) and isinstance(value, bytes):
+        if tag == 0x00280008:  # Number of Frames is an IS, the others are US
+            return _leading_integer(value)
+        endian = "<" if element.is_little_endian else ">"
+        sizes = {2: "H", 4: "I"}
+        return int(struct.unpack(endian + sizes[len(value)], value)[0]) if len(value) in sizes else None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _leading_integer(value: bytes) -> int | None:
+    try:
+        return int(value.split(b"\\")[0].strip(b"\0 "))
+    except ValueError:
+        return None
+
+
+def _is_encapsulated(transfer_syntax_uid: str) -> bool:
+    """Whether the standard says so; a private transfer syntax may do as it likes."""
+    uid = UID(transfer_syntax_uid)
+    return uid.type == "Transfer Syntax" and uid.is_encapsulated
+
+
+def _is_deflated(transfer_syntax_uid: str) -> bool:
+    return transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def _inflate(data_set: bytes, limit: int) -> bytes:
+    """Undo the deflation of a whole data set (PS3.5 A.5, RFC 1951 without a header)."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = stream.decompress(data_set, limit)
+    except zlib.error as err:
+        raise InstanceUnreadable("The deflated data set cannot be inflated") from err
+    if stream.eof:
+        return inflated
+    if len(inflated) >= limit:
+        raise InstanceUnreadable(f"Inflates to more than {limit >> 20} MiB")
+    raise InstanceUnreadable("Cut short in its deflated data set")
+
+
+def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
+    return tag in pixel_data.PIXEL_TAGS
+
+
+def _read_header(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, int]:
+    """The elements before Pixel Data, and the offset at which it stands (the end where there is none)."""
+    stream = io.BytesIO(encoded)
+    try:
+        header = read_dataset(
+            stream,
+            is_implicit_VR=transfer_syntax_uid in _IMPLICIT,
+            is_little_endian=transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN,
+            stop_when=_at_pixels,
+        )
+    except OSError as err:
+        raise InstanceUnreadable(_CUT_SHORT) from err
+    except Exception as err:  # pydicom meets arbitrary bytes here with whatever error they provoke
+        raise InstanceUnreadable(_NOT_A_DATA_SET) from err
+    position = stream.tell()
+    _check_complete(header, encoded, position)
+    for tag in list(header.keys()):
+        # Groups 0000 and 0002 belong to the command and the file meta, in a data set they are a sender's mistake;
+        # group lengths (retired, PS3.5 7.2) are untrue as soon as anything changes.
+        if tag.group < 0x0008 or tag.element == 0:
+            del header[tag]
+    return header, position
+
+
+def _check_complete(header: Dataset, encoded: bytes, position: int) -> None:
+    """Notice what pydicom hands on in silence: values shorter than they say, and bytes that are no element."""
+    end = 0
+    for tag in header.keys():  # noqa: SIM118  # iterating over a data set converts its elements
+        element: DataElement | RawDataElement = header.get_item(tag)
+        end = 0
+        if isinstance(element, RawDataElement) and element.length != _UNDEFINED:
+            if len(element.value or b"") < element.length:
+                raise InstanceUnreadable(f"{_CUT_SHORT} at ({tag.group:04X},{tag.element:04X})")
+            end = element.value_tell + element.length
+    if not len(header):
+        raise InstanceUnreadable(_NOT_A_DATA_SET)
+    if position < len(encoded) and not _starts_pixels(encoded[position : position + 4]):
+        raise InstanceUnreadable("Unreadable after its header")
+    # Fewer than eight bytes are no element; zeros are padding.
+    if position == len(encoded) and end and encoded[end:].strip(b"\0"):
+        raise InstanceUnreadable(_CUT_SHORT)
+
+
+def _starts_pixels(head: bytes) -> bool:
+    return any(
+        int.from_bytes(head[0:2], order) << 16 | int.from_bytes(head[2:4], order) in pixel_data.PIXEL_TAGS
+        for order in _BYTE_ORDERS
+    )
+
+
+def _read_uids(header: Dataset) -> tuple[str, str, str, str]:
+    found = []
+    for tag, name in _REQUIRED:
+        value = text_of(header, tag)
+        if not value:
+            raise InstanceUnreadable(f"No {name}")
+        if not is_uid(value):
+            raise InstanceUnreadable(f"{name} is not a UID")
+        found.append(value)
+    sop_class, instance, study, series = found
+    return sop_class, instance, study, series
+
+
+def _check_pixels(header: Dataset, pixels: EncodedPixels | None, sop_class_uid: str, transfer_syntax_uid: str) -> None:
+    if pixels is None:
+        if sop_class_uid in PIXELS_REQUIRED and _PIXEL_DATA_PROVIDER_URL not in header:
+            raise InstanceUnreadable(f"{UID(sop_class_uid).name} without Pixel Data")
+        return
+    if pixels.encapsulated:
+        if not pixels.fragments:
+            raise InstanceUnreadable("Encapsulated Pixel Data without a fragment")
+        return
+    if _is_encapsulated(transfer_syntax_uid):
+        raise InstanceUnreadable("Pixel Data is not encapsulated as its transfer syntax asks")
+    expected = pixel_data.expected_length(lambda tag: number_of(header, tag), pixels.tag, text_of(header, 0x00280004))
+    if expected is not None and len(pixels.value) < expected:
+        raise InstanceUnreadable("Cut short: Pixel Data is smaller than Rows × Columns × Frames ask")

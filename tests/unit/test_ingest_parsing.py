@@ -1,0 +1,198 @@
+"""What parsing makes of data sets, whole and broken."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+)
+
+from dicom_nodes.errors import GatewayError, InstanceUnreadable, SopClassMismatch
+from service.core.pydicom_reading import read_leniently
+from service.ingest.parsing import parse
+from service.ingest.part10 import file_head, read_file
+from tests.datasets import as_file, ct_slice, encode
+
+
+@pytest.fixture(autouse=True)
+def _lenient() -> None:
+    read_leniently()
+
+
+@pytest.mark.parametrize(
+    "transfer_syntax_uid",
+    [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian],
+)
+def test_every_native_transfer_syntax_gives_header_and_pixels(transfer_syntax_uid):
+    source = ct_slice(3)
+    file = read_file(as_file(source, transfer_syntax_uid))
+    parsed = parse(file.data_set, file.transfer_syntax_uid)
+    assert parsed.sop_instance_uid == source.SOPInstanceUID
+    assert bytes(parsed.pixels.value) == source.PixelData
+    assert "PixelData" not in parsed.header
+
+
+def test_encapsulated_pixels_end_before_the_delimiter():
+    source = ct_slice()
+    source.PixelData = encapsulate([b"\xff\xd8frame1"])
+    source["PixelData"].is_undefined_length = True
+    parsed = parse(encode(source), JPEGLSLossless)
+    assert parsed.pixels.encapsulated
+    assert bytes(parsed.pixels.value).endswith(b"frame1")
+
+
+def test_trailing_elements_do_not_reach_the_header():
+    source = ct_slice()
+    source.add_new(0xFFFCFFFC, "OB", b"JANE DOE")
+    parsed = parse(encode(source), ExplicitVRLittleEndian)
+    assert 0xFFFCFFFC not in parsed.header
+
+
+def test_command_and_meta_groups_are_taken_out_of_the_header():
+    meta = b"\x02\x00\x16\x00AE\x04\x00HOST"
+    parsed = parse(meta + encode(ct_slice()), ExplicitVRLittleEndian)
+    assert 0x00020016 not in parsed.header
+
+
+@pytest.mark.parametrize(
+    ("keyword", "words"),
+    [
+        ("SOPClassUID", "No SOP Class UID"),
+        ("SOPInstanceUID", "No SOP Instance UID"),
+        ("StudyInstanceUID", "No Study Instance UID"),
+        ("SeriesInstanceUID", "No Series Instance UID"),
+    ],
+)
+def test_missing_uid_is_named(keyword, words):
+    source = ct_slice()
+    del source[keyword]
+    with pytest.raises(InstanceUnreadable, match=words):
+        parse(encode(source), ExplicitVRLittleEndian)
+
+
+@pytest.mark.parametrize("uid", ["../../etc/passwd", "1.2.", "1..2", "1.2." + "3" * 64, "PAT-4711"])
+def test_malformed_uid_is_refused_without_its_value(uid):
+    whole = encode(ct_slice(sop_instance_uid="1.2.3.4"))
+    value = uid.encode() + b"\0" * (len(uid) % 2)
+    at = whole.index(b"\x08\x00\x18\x00UI")
+    broken = whole[: at + 6] + len(value).to_bytes(2, "little") + value + whole[at + 16 :]
+    with pytest.raises(InstanceUnreadable, match="is not a UID") as caught:
+        parse(broken, ExplicitVRLittleEndian)
+    assert uid not in str(caught.value)
+
+
+def test_another_sop_class_than_the_command_is_a_mismatch():
+    with pytest.raises(SopClassMismatch):
+        parse(encode(ct_slice()), ExplicitVRLittleEndian, sop_class_uid="1.2.840.10008.5.1.4.1.1.4")
+
+
+def test_ct_without_pixel_data_is_refused():
+    source = ct_slice()
+    del source.PixelData
+    with pytest.raises(InstanceUnreadable, match="CT Image Storage without Pixel Data"):
+        parse(encode(source), ExplicitVRLittleEndian)
+
+
+def test_report_without_pixel_data_is_taken():
+    source = ct_slice()
+    del source.PixelData
+    source.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.34"
+    assert parse(encode(source), ExplicitVRLittleEndian).pixels is None
+
+
+def test_native_pixels_smaller_than_the_image_are_cut_short():
+    source = ct_slice()
+    source.PixelData = source.PixelData[:-2]
+    with pytest.raises(InstanceUnreadable, match="Cut short"):
+        parse(encode(source), ExplicitVRLittleEndian)
+
+
+def test_padding_after_native_pixels_is_taken():
+    source = ct_slice()
+    source.PixelData += b"\0\0"
+    assert parse(encode(source), ExplicitVRLittleEndian).pixels is not None
+
+
+def test_encapsulated_pixels_without_delimiter_are_cut_short():
+    source = ct_slice()
+    source.PixelData = encapsulate([b"frame1"])
+    source["PixelData"].is_undefined_length = True
+    with pytest.raises(InstanceUnreadable, match="Cut short in its encapsulated"):
+        parse(encode(source)[:-8], JPEGLSLossless)
+
+
+def test_native_pixels_in_a_compressed_transfer_syntax_are_refused():
+    with pytest.raises(InstanceUnreadable, match="not encapsulated"):
+        parse(encode(ct_slice()), JPEGLSLossless)
+
+
+def test_deflated_bomb_is_refused_at_the_limit():
+    with pytest.raises(InstanceUnreadable, match="Inflates to more than 1 MiB"):
+        parse(_deflate(bytes(2 << 20)), DeflatedExplicitVRLittleEndian, inflated_limit=1 << 20)
+
+
+def test_deflated_data_set_cut_short_is_said_so():
+    whole = _deflate(encode(ct_slice()))
+    with pytest.raises(InstanceUnreadable, match="Cut short in its deflated"):
+        parse(whole[: len(whole) // 2], DeflatedExplicitVRLittleEndian)
+
+
+def test_every_cut_of_a_data_set_is_noticed():
+    whole = encode(ct_slice(rows=4, columns=4))
+    for length in range(len(whole)):
+        with pytest.raises(InstanceUnreadable):
+            parse(whole[:length], ExplicitVRLittleEndian)
+
+
+def test_overlong_values_are_taken_as_they_come():
+    source = ct_slice()
+    source.StudyID = "an identifier far longer than sixteen"
+    source["SliceThickness"].value = "1.23456789012345678901"
+    assert parse(encode(source), ExplicitVRLittleEndian).study_uid == source.StudyInstanceUID
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=600), st.sampled_from([ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]))
+def test_random_bytes_never_raise_a_foreign_error(content, transfer_syntax_uid):
+    read_leniently()
+    with pytest.raises(GatewayError):
+        parse(content, transfer_syntax_uid)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_mutated_data_sets_are_parsed_or_refused_in_words(data):
+    read_leniently()
+    content = bytearray(encode(ct_slice(rows=4, columns=4)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(GatewayError):
+        parse(bytes(content), ExplicitVRLittleEndian)
+
+
+def test_file_head_is_read_back_and_carries_no_sender():
+    head = file_head("1.2.840.10008.5.1.4.1.1.2", "1.2.3", ExplicitVRLittleEndian, implementation_version="ANNOGATE_0")
+    file = read_file(head + b"rest")
+    assert (file.sop_instance_uid, file.data_set) == ("1.2.3", b"rest")
+    assert head[:128] == bytes(128)
+
+
+@pytest.mark.parametrize("content", [b"", b"no dicom at all", bytes(128) + b"DICM"])
+def test_what_is_no_dicom_file_is_refused(content):
+    with pytest.raises(InstanceUnreadable):
+        read_file(content)
+
+
+def _deflate(content: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush()
