@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
-from pydicom._uid_dict import UID_dictionary
+from dicom_nodes.storage_classes import standard_storage_classes
 
 LABEL_MAP_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.7"
 
@@ -18,17 +19,22 @@ _PIXELS_BESIDE_IMAGES: Final = frozenset(
 )
 
 
-def _named_images() -> frozenset[str]:
-    """SOP classes whose name says that they are images: their IODs all have a mandatory pixel module."""
-    return frozenset(
-        uid
-        for uid, (name, kind, *_) in UID_dictionary.items()
-        if kind == "SOP Class" and "Image Storage" in name and "Spectroscopy" not in name
-    )
+@cache
+def _pixels_required() -> frozenset[str]:
+    """Every class that is an image by its name: those IODs all have a mandatory pixel module (PS3.3 C.7.6.3)."""
+    images = {uid for uid, name in standard_storage_classes().items() if "Image Storage" in name}
+    return _PIXELS_BESIDE_IMAGES | images
 
 
-PIXELS_REQUIRED: Final = _named_images() | _PIXELS_BESIDE_IMAGES
-"""SOP classes whose objects are nothing without Pixel Data (Image Pixel Module and its kin, PS3.3 C.7.6.3)."""
+def requires_pixels(sop_class_uid: str) -> bool:
+    """Whether objects of this class are nothing without Pixel Data."""
+    return sop_class_uid in _pixels_required()
+
+
+def name_of(sop_class_uid: str) -> str:
+    """The name of a storage SOP class, or its UID where it is a private one."""
+    return standard_storage_classes().get(sop_class_uid, sop_class_uid)
+
 
 _SR: Final = "1.2.840.10008.5.1.4.1.1.88."
 _PRESENTATION_STATE: Final = "1.2.840.10008.5.1.4.1.1.11."

@@ -14,9 +14,9 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
 from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch
+from dicom_nodes.storage_classes import is_uid
 from service.ingest import pixel_data
-from service.ingest.object_classes import PIXELS_REQUIRED
-from service.ingest.part10 import is_uid
+from service.ingest.object_classes import name_of, requires_pixels
 from service.ingest.pixel_data import EncodedPixels
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
@@ -232,8 +232,8 @@ def _read_uids(header: Dataset) -> tuple[str, str, str, str]:
 
 def _check_pixels(header: Dataset, pixels: EncodedPixels | None, sop_class_uid: str, transfer_syntax_uid: str) -> None:
     if pixels is None:
-        if sop_class_uid in PIXELS_REQUIRED and _PIXEL_DATA_PROVIDER_URL not in header:
-            raise InstanceUnreadable(f"{UID(sop_class_uid).name} without Pixel Data")
+        if requires_pixels(sop_class_uid) and _PIXEL_DATA_PROVIDER_URL not in header:
+            raise InstanceUnreadable(f"{name_of(sop_class_uid)} without Pixel Data")
         return
     if pixels.encapsulated:
         if not pixels.fragments:

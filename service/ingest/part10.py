@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass, field
 from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
+from dicom_nodes.storage_classes import is_uid
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
-_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONG_LENGTH: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT"})
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.265192584481824652461630774592294414955"
@@ -24,14 +23,6 @@ class DicomFile:
     sop_instance_uid: str
     transfer_syntax_uid: str
     data_set: bytes = field(repr=False)
-
-
-def is_uid(value: str) -> bool:
-    """Whether this is dotted digits of at most 64 characters (PS3.5 9.1).
-
-    Leading zeros in a component are let pass: scanners have sent them for decades, and they harm nothing here.
-    """
-    return len(value) <= 64 and _UID.fullmatch(value) is not None
 
 
 def read_file(content: bytes) -> DicomFile:
