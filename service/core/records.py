@@ -81,7 +81,8 @@ class PixelLocation:
     """Where the value of Pixel Data (7FE0,0010), (7FE0,0008) or (7FE0,0009) lies in a blob, in bytes.
 
     For encapsulated pixel data the value is the sequence of items from the basic offset table to, and without, the
-    sequence delimiter.
+    sequence delimiter. Where the transfer syntax deflates the whole data set (PS3.5 A.5) the offset counts as if it
+    stood there inflated.
     """
 
     tag: int

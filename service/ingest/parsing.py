@@ -23,7 +23,7 @@ IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 EXPLICIT_VR_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1.99"
 _GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS: Final = "1.2.840.113619.5.2"
-_IMPLICIT: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, _GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS})
+IMPLICIT_TRANSFER_SYNTAXES: Final = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, _GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS})
 _PIXEL_DATA_PROVIDER_URL: Final = 0x00287FE0
 _REQUIRED: Final = (
     (0x00080016, "SOP Class UID (0008,0016)"),
@@ -173,7 +173,7 @@ def _read_header(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, int
     try:
         header = read_dataset(
             stream,
-            is_implicit_VR=transfer_syntax_uid in _IMPLICIT,
+            is_implicit_VR=transfer_syntax_uid in IMPLICIT_TRANSFER_SYNTAXES,
             is_little_endian=transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN,
             stop_when=_at_pixels,
         )

@@ -1,0 +1,102 @@
+"""The file under which an object is kept: a fresh envelope round the data set as it came, or as it was cleaned."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+
+from dicom_nodes.errors import InstanceUnreadable
+from service.core.records import PixelLocation, StoredBlob
+from service.ingest import pixel_data
+from service.ingest.parsing import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    IMPLICIT_TRANSFER_SYNTAXES,
+    ParsedInstance,
+    number_of,
+)
+from service.ingest.part10 import file_head
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A DICOM file in the parts that it is written from, and what the index must know of it."""
+
+    parts: tuple[bytes | memoryview, ...] = field(repr=False)
+    data_set_offset: int
+    pixels: PixelLocation | None
+
+    def blob(self, key: str) -> StoredBlob:
+        """What the index keeps once the parts lie under ``key``."""
+        return StoredBlob(key, sum(len(part) for part in self.parts), self.data_set_offset, self.pixels)
+
+
+def original_file(parsed: ParsedInstance, data_set: bytes, implementation_version: str) -> StoredFile:
+    """The object byte for byte as it came, what follows its pixels included."""
+    head = _head(parsed, parsed.sop_instance_uid, implementation_version)
+    location = _location(parsed, len(head) + parsed.pixels.offset) if parsed.pixels else None
+    return StoredFile((head, data_set), len(head), location)
+
+
+def cleaned_file(parsed: ParsedInstance, header: Dataset, implementation_version: str) -> StoredFile:
+    """The object with another header in the same transfer syntax; of what came, only its pixels are carried over.
+
+    Raises
+    ------
+    InstanceUnreadable : a value cannot be written in this transfer syntax
+    """
+    implicit_vr = parsed.transfer_syntax_uid in IMPLICIT_TRANSFER_SYNTAXES
+    little_endian = parsed.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
+    head = _head(parsed, str(header.SOPInstanceUID), implementation_version)
+    body: list[bytes | memoryview] = [_encode(header, implicit_vr=implicit_vr, little_endian=little_endian)]
+    location = None
+    if parsed.pixels is not None:
+        body.append(
+            pixel_data.encode_head(
+                parsed.pixels,
+                implicit_vr=implicit_vr,
+                little_endian=little_endian,
+                bits_allocated=number_of(header, 0x00280100),
+            )
+        )
+        location = _location(parsed, len(head) + len(body[0]) + len(body[1]))
+        body += [parsed.pixels.value, pixel_data.encode_tail(parsed.pixels, little_endian=little_endian)]
+    if parsed.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        body = [_deflate(body)]
+    return StoredFile((head, *body), len(head), location)
+
+
+def _head(parsed: ParsedInstance, sop_instance_uid: str, implementation_version: str) -> bytes:
+    return file_head(
+        parsed.sop_class_uid,
+        sop_instance_uid,
+        parsed.transfer_syntax_uid,
+        implementation_version=implementation_version,
+    )
+
+
+def _location(parsed: ParsedInstance, offset: int) -> PixelLocation | None:
+    if parsed.pixels is None:
+        return None
+    return PixelLocation(parsed.pixels.tag, offset, len(parsed.pixels.value), parsed.pixels.encapsulated)
+
+
+def _encode(header: Dataset, *, implicit_vr: bool, little_endian: bool) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = implicit_vr, little_endian
+    try:
+        write_dataset(buffer, header)
+    except Exception as err:  # pydicom writes what scanners sent here, with whatever error that provokes
+        raise InstanceUnreadable("A value cannot be written back in its transfer syntax") from err
+    return buffer.getvalue()
+
+
+def _deflate(parts: list[bytes | memoryview]) -> bytes:
+    """Deflate a whole data set (PS3.5 A.5): no header, padded to an even length."""
+    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    deflated = b"".join([*(stream.compress(part) for part in parts), stream.flush()])
+    return deflated + b"\0" * (len(deflated) % 2)
