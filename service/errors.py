@@ -6,6 +6,7 @@
     ├── SettingsInvalid             500  0x0110   the configuration is refused at start
     ├── BadRequest                  400  0xA900   a parameter or body that cannot be understood
     ├── NotAuthenticated            401  0x0124   nobody we know
+    ├── TooManyAttempts             429  0x0124   failed logins wait before the next
     ├── NotAcceptable               406  0x0110   no representation that the caller accepts
     ├── UnsupportedMediaType        415  0x0110
     ├── InstanceNotFound            404  0x0112   no such study, series, instance or frame
@@ -44,6 +45,17 @@ class NotAuthenticated(GatewayError):
 
     http_status = 401
     dimse_status = 0x0124
+
+
+class TooManyAttempts(GatewayError):
+    """Too many failed logins; ``retry_after_s`` says when the next one is looked at."""
+
+    http_status = 429
+    dimse_status = 0x0124
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotAcceptable(GatewayError):
