@@ -38,12 +38,12 @@ class Database:
         self._process = os.getpid()
         self._writing = threading.Lock()
         self._writer: int | None = None
+        self._reader_engine: Engine = engine
+        self._writer_engine: Engine = engine
         if engine.dialect.name == "sqlite":
-            self._reader_engine = engine
             self._writer_engine = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         else:
             self._reader_engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            self._writer_engine = engine
 
     @classmethod
     def open(cls, location: str | Path) -> Self:

@@ -1,0 +1,214 @@
+"""Adds a batch of instances to the index within one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, select, update
+
+from service.archive.database import upsert
+from service.archive.prepared import PreparedInstance
+from service.archive.rows import AddKind, AddOutcome, InstanceRow, instance_query, instance_row
+from service.archive.schema import instances, series, studies
+from service.archive.served_attributes import Attributes, fill, series_columns, study_columns
+from service.archive.vault_store import put_entries
+from service.core.records import ObjectKind
+
+_CHUNK = 500
+_TICK = 1e-6
+"""Least step of a change time: what depends on it (an ETag) must differ even when the clock stands."""
+
+
+@dataclass(slots=True)
+class _Level:
+    """A study or a series while the batch works on it."""
+
+    id: int
+    attributes: Attributes
+    changed_at: float
+    patient_digest: bytes | None = None
+    last_image_at: float = 0.0
+    has_new_image: bool = False
+    touched: bool = False
+    filled: bool = False
+
+
+class InstanceBatch:
+    """One transaction's worth of work on studies, series and instances; `finish` writes what was gathered."""
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        self._connection = connection
+        self._now = now
+        self._studies: dict[tuple[str, str], _Level] = {}
+        self._series: dict[tuple[int, str], _Level] = {}
+
+    def add(self, batch: Sequence[PreparedInstance]) -> list[AddOutcome]:
+        """Add instances; outcomes in order. The vault rows of those that were added or are held already are kept."""
+        held = self.held((prepared.new.project, prepared.sop_instance_uid) for prepared in batch)
+        outcomes: list[AddOutcome | None] = []
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        for prepared in batch:
+            key = (prepared.new.project, prepared.sop_instance_uid)
+            if key in held or key in rows:
+                outcomes.append(None)  # decided below, when it is known what is held
+            elif (row := self._row(prepared)) is None:
+                outcomes.append(AddOutcome(AddKind.PATIENT_MISMATCH, None))
+            else:
+                rows[key] = row
+                outcomes.append(None)
+        added = self._insert(list(rows.values()))
+        # One held now that is not ours came from another process since we looked.
+        held |= self.held(rows)
+        decided = [
+            outcome or self._decide(prepared, held, added) for prepared, outcome in zip(batch, outcomes, strict=True)
+        ]
+        put_entries(
+            self._connection,
+            (
+                (prepared.new.project, entry)
+                for prepared, outcome in zip(batch, decided, strict=True)
+                if outcome.kind in {AddKind.ADDED, AddKind.DUPLICATE}
+                for entry in prepared.new.vault
+            ),
+        )
+        return decided
+
+    def place(self, prepared: PreparedInstance) -> dict[str, int] | None:
+        """The keys of an instance's study and series, which are there from now on; None if the patient is another."""
+        study = self._study(prepared)
+        if not _same_patient(study, prepared.new.patient_digest):
+            return None
+        of_series = self._series_of(study, prepared)
+        for level, attributes in ((study, prepared.study), (of_series, prepared.series)):
+            level.touched = True
+            level.filled |= fill(level.attributes, attributes)
+        study.patient_digest = study.patient_digest or prepared.new.patient_digest
+        if prepared.new.kind is ObjectKind.IMAGE:
+            study.has_new_image = True
+            study.last_image_at = max(study.last_image_at, prepared.new.received_at)
+        return {"study_id": study.id, "series_id": of_series.id}
+
+    def held(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], InstanceRow]:
+        """What is held under pairs of project and SOP Instance UID."""
+        by_project: dict[str, list[str]] = {}
+        for project, sop_instance_uid in keys:
+            by_project.setdefault(project, []).append(sop_instance_uid)
+        found = {}
+        for project, uids in by_project.items():
+            for start in range(0, len(uids), _CHUNK):
+                query = instance_query().where(
+                    instances.c.project == project, instances.c.sop_instance_uid.in_(uids[start : start + _CHUNK])
+                )
+                for row in map(instance_row, self._connection.execute(query)):
+                    found[project, row.sop_instance_uid] = row
+        return found
+
+    def touch(self, instance: InstanceRow) -> None:
+        """Mark the study and series that an instance leaves as changed."""
+        for table, row_id in ((studies, instance.study_row_id), (series, instance.series_row_id)):
+            self._connection.execute(
+                update(table).where(table.c.id == row_id, table.c.changed_at < self._now).values(changed_at=self._now)
+            )
+
+    def finish(self) -> None:
+        """Write what changed at studies and series."""
+        for study in self._studies.values():
+            if study.touched:
+                self._connection.execute(
+                    update(studies).where(studies.c.id == study.id).values(**self._study_changes(study))
+                )
+        for of_series in self._series.values():
+            if of_series.touched:
+                changes = series_columns(of_series.attributes) if of_series.filled else {}
+                self._connection.execute(
+                    update(series)
+                    .where(series.c.id == of_series.id)
+                    .values(changed_at=self._later_than(of_series.changed_at), **changes)
+                )
+
+    def _row(self, prepared: PreparedInstance) -> dict[str, Any] | None:
+        place = self.place(prepared)
+        return None if place is None else prepared.columns | place | {"indexed_at": self._now}
+
+    def _insert(self, rows: list[dict[str, Any]]) -> set[tuple[str, str]]:
+        if not rows:
+            return set()
+        statement = upsert(self._connection, instances).on_conflict_do_nothing()
+        returned = self._connection.execute(
+            statement.returning(instances.c.project, instances.c.sop_instance_uid), rows
+        )
+        return {(row.project, row.sop_instance_uid) for row in returned}
+
+    def _decide(
+        self,
+        prepared: PreparedInstance,
+        held: dict[tuple[str, str], InstanceRow],
+        added: set[tuple[str, str]],
+    ) -> AddOutcome:
+        key = (prepared.new.project, prepared.sop_instance_uid)
+        row = held[key]
+        if key in added:
+            added.remove(key)  # the next one of the same UID in this batch is a repetition
+            return AddOutcome(AddKind.ADDED, row)
+        same = row.content_digest == prepared.new.content_digest
+        return AddOutcome(AddKind.DUPLICATE if same else AddKind.CONFLICT, row)
+
+    def _study(self, prepared: PreparedInstance) -> _Level:
+        key = (prepared.new.project, prepared.study_uid)
+        if key not in self._studies:
+            self._insert_level(
+                studies,
+                {
+                    "project": prepared.new.project,
+                    "study_uid": prepared.study_uid,
+                    **study_columns(prepared.study),
+                    "patient_digest": prepared.new.patient_digest,
+                    "created_at": self._now,
+                    "last_image_at": prepared.new.received_at,
+                    "changed_at": self._now,
+                },
+            )
+            query = select(studies).where(studies.c.project == key[0], studies.c.study_uid == key[1]).with_for_update()
+            row = self._connection.execute(query).one()
+            self._studies[key] = _Level(
+                row.id, json.loads(row.attributes), row.changed_at, row.patient_digest, row.last_image_at
+            )
+        return self._studies[key]
+
+    def _series_of(self, study: _Level, prepared: PreparedInstance) -> _Level:
+        key = (study.id, prepared.series_uid)
+        if key not in self._series:
+            self._insert_level(
+                series,
+                {
+                    "project": prepared.new.project,
+                    "study_id": study.id,
+                    "series_uid": prepared.series_uid,
+                    **series_columns(prepared.series),
+                    "changed_at": self._now,
+                },
+            )
+            query = select(series).where(series.c.study_id == key[0], series.c.series_uid == key[1]).with_for_update()
+            row = self._connection.execute(query).one()
+            self._series[key] = _Level(row.id, json.loads(row.attributes), row.changed_at)
+        return self._series[key]
+
+    def _insert_level(self, table: Table, values: dict[str, Any]) -> None:
+        self._connection.execute(upsert(self._connection, table).on_conflict_do_nothing(), values)
+
+    def _study_changes(self, study: _Level) -> dict[str, Any]:
+        changes = study_columns(study.attributes) if study.filled else {}
+        changes |= {"changed_at": self._later_than(study.changed_at), "patient_digest": study.patient_digest}
+        if study.has_new_image:
+            changes |= {"last_image_at": study.last_image_at, "state": "receiving"}
+        return changes
+
+    def _later_than(self, before: float) -> float:
+        return max(self._now, before + _TICK)
+
+
+def _same_patient(study: _Level, digest: bytes | None) -> bool:
+    return study.patient_digest is None or digest is None or study.patient_digest == digest

@@ -1,0 +1,174 @@
+"""The cached metadata of an instance: DICOM JSON kept so that an answer is joined, not made.
+
+The text is split where the base URL of a BulkDataURI goes. Each piece is raw deflate (RFC 1951) ended by a full flush:
+pieces that were compressed apart form one valid stream when they stand one after the other, with the base URL between
+them as a stored block. A gzip trailer needs the CRC-32 of the whole text; it follows from the pieces' own CRCs, their
+lengths being kept as the operator x^(8·length) mod P.
+
+The stored form is, big-endian: a version byte, the number of pieces (u16), for each piece its length, CRC-32,
+operator and compressed length (u32 each), then the compressed pieces.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+
+from pydicom.dataset import Dataset
+
+from service.archive.dicom_json import BASE, JsonWriter
+from service.core.records import PixelLocation
+
+BULK_THRESHOLD = 1024
+"""Bytes above which a binary value is served by its own address rather than inline."""
+
+_VERSION = 1
+_HEAD = struct.Struct(">BH")
+_PIECE = struct.Struct(">IIII")
+_POLYNOMIAL = 0xEDB88320  # of CRC-32, reflected (RFC 1952, 8)
+_ONE = 1 << 31
+_LEVEL = 6
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_END_OF_STREAM = b"\x03\x00"  # an empty final block
+_STORED_LIMIT = 0xFFFF
+
+
+def encode(header: Dataset, *, pixels: PixelLocation | None = None, bulk_threshold: int = BULK_THRESHOLD) -> bytes:
+    """The metadata of one instance, ready to be kept.
+
+    Parameters
+    ----------
+    header : the data set as it is served; where it lacks pixel data, ``pixels`` says that there is some
+    """
+    path = f"/studies/{header.StudyInstanceUID}/series/{header.SeriesInstanceUID}/instances/{header.SOPInstanceUID}"
+    bulk = {pixels.tag: _pixel_vr(header, pixels)} if pixels is not None else None
+    return encode_text(JsonWriter(path, bulk_threshold).data_set(header, bulk=bulk))
+
+
+def encode_text(text: str) -> bytes:
+    """JSON text, with `BASE` where the base URL goes, in the stored form."""
+    heads, bodies = [], []
+    for piece in text.split(BASE):
+        raw = piece.encode("utf-8", "replace")
+        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        body = compressor.compress(raw) + compressor.flush(zlib.Z_FULL_FLUSH)
+        heads.append(_PIECE.pack(len(raw), zlib.crc32(raw), _shift_operator(len(raw)), len(body)))
+        bodies.append(body)
+    return b"".join((_HEAD.pack(_VERSION, len(bodies)), *heads, *bodies))
+
+
+def assemble(blobs: Iterable[bytes], base_url: str, *, gzip: bool) -> bytes:
+    """The metadata of many instances as one JSON array, gzipped (RFC 1952) or plain."""
+    return b"".join(stream(blobs, base_url, gzip=gzip))
+
+
+def stream(blobs: Iterable[bytes], base_url: str, *, gzip: bool) -> Iterator[bytes]:
+    """The same as `assemble`, in parts, none of them empty."""
+    if gzip:
+        yield from _gzip(blobs, base_url)
+    else:
+        yield from _identity(blobs, base_url)
+
+
+def text_of(blob: bytes, base_url: str) -> str:
+    """The JSON object of one instance."""
+    return assemble((blob,), base_url, gzip=False).decode()[1:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    length: int
+    crc: int
+    operator: int
+    body: bytes
+
+
+def _gzip(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
+    base = _escaped(base_url)
+    stored_base, stored_comma = _stored(base), _stored(b",")
+    yield _GZIP_HEADER + _stored(b"[")
+    crc, length = zlib.crc32(b"["), 1
+    for index, blob in enumerate(blobs):
+        out = []
+        if index:
+            out.append(stored_comma)
+            crc, length = zlib.crc32(b",", crc), length + 1
+        for number, piece in enumerate(_pieces(blob)):
+            if number:
+                out.append(stored_base)
+                crc, length = zlib.crc32(base, crc), length + len(base)
+            out.append(piece.body)
+            crc, length = _multiply(piece.operator, crc) ^ piece.crc, length + piece.length
+        yield b"".join(out)
+    crc, length = zlib.crc32(b"]", crc), length + 1
+    yield _stored(b"]") + _END_OF_STREAM + struct.pack("<II", crc, length & 0xFFFFFFFF)
+
+
+def _identity(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
+    base = _escaped(base_url)
+    separator = b"["
+    for blob in blobs:
+        decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+        yield separator + base.join([decompressor.decompress(piece.body) for piece in _pieces(blob)])
+        separator = b","
+    yield b"]" if separator == b"," else b"[]"
+
+
+def _pieces(blob: bytes) -> Iterator[_Piece]:
+    version, count = _HEAD.unpack_from(blob)
+    if version != _VERSION:
+        raise ValueError(f"metadata cached in form {version} is unknown")
+    position = _HEAD.size + count * _PIECE.size
+    for length, crc, operator, size in _PIECE.iter_unpack(blob[_HEAD.size : position]):
+        yield _Piece(length, crc, operator, blob[position : position + size])
+        position += size
+
+
+def _escaped(base_url: str) -> bytes:
+    return encode_basestring(base_url)[1:-1].encode()
+
+
+def _stored(data: bytes) -> bytes:
+    """Data as uncompressed deflate blocks (RFC 1951 3.2.4), which begin and end on a byte."""
+    blocks = []
+    for start in range(0, len(data), _STORED_LIMIT):
+        block = data[start : start + _STORED_LIMIT]
+        blocks.append(struct.pack("<BHH", 0, len(block), len(block) ^ _STORED_LIMIT) + block)
+    return b"".join(blocks)
+
+
+def _pixel_vr(header: Dataset, pixels: PixelLocation) -> str:
+    if pixels.tag == 0x7FE00008:
+        return "OF"
+    if pixels.tag == 0x7FE00009:
+        return "OD"
+    held = header.get_item(pixels.tag) if pixels.tag in header else None
+    if held is not None and held.VR in {"OB", "OW"}:
+        return str(held.VR)
+    # PS3.5 8.2, A.4: encapsulated is OB; native is OW unless a sample fits a byte, where either may stand
+    return "OB" if pixels.encapsulated else "OW"
+
+
+def _multiply(a: int, b: int) -> int:
+    """The product of two polynomials over GF(2) modulo P, bit-reflected as CRC-32 has them."""
+    product = 0
+    while a:
+        if a & _ONE:
+            product ^= b
+        a = (a << 1) & 0xFFFFFFFF
+        b = (b >> 1) ^ _POLYNOMIAL if b & 1 else b >> 1
+    return product
+
+
+def _shift_operator(length: int) -> int:
+    """x^(8·length) mod P, by squaring."""
+    result, power = _ONE, 1 << 23  # 1, x^8
+    while length:
+        if length & 1:
+            result = _multiply(power, result)
+        power = _multiply(power, power)
+        length >>= 1
+    return result

@@ -1,0 +1,77 @@
+"""An instance with everything that the index keeps of it, worked out before any transaction begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from pydicom.dataset import Dataset
+
+from dicom_nodes.errors import InstanceUnreadable
+from service.archive.metadata_cache import encode
+from service.archive.served_attributes import Attributes, instance_columns, series_attributes, study_attributes
+from service.core.blob_key import is_uid
+from service.core.records import NewInstance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedInstance:
+    """A `NewInstance` whose header was read; make it with `of`, in any thread or process."""
+
+    new: NewInstance = field(repr=False)
+    study_uid: str
+    series_uid: str
+    sop_instance_uid: str
+    study: Attributes = field(repr=False)
+    series: Attributes = field(repr=False)
+    columns: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, new: NewInstance) -> Self:
+        """Work out columns and cached metadata.
+
+        Raises
+        ------
+        InstanceUnreadable : a UID is missing or is none, or the header cannot be written as DICOM JSON
+        """
+        header = new.header
+        study_uid = _uid(header, "StudyInstanceUID", "Study Instance UID (0020,000D)")
+        series_uid = _uid(header, "SeriesInstanceUID", "Series Instance UID (0020,000E)")
+        sop_instance_uid = _uid(header, "SOPInstanceUID", "SOP Instance UID (0008,0018)")
+        sop_class_uid = _uid(header, "SOPClassUID", "SOP Class UID (0008,0016)")
+        try:
+            study, series = study_attributes(header), series_attributes(header)
+            numbers = instance_columns(header)
+            metadata = encode(header, pixels=new.blob.pixels)
+        except Exception as error:
+            # Not the error's own text: it may quote a value.
+            raise InstanceUnreadable(f"the header has no DICOM JSON form ({type(error).__name__})") from error
+        pixels = new.blob.pixels
+        columns = {
+            "project": new.project,
+            "sop_instance_uid": sop_instance_uid,
+            "sop_class_uid": sop_class_uid,
+            "transfer_syntax_uid": new.transfer_syntax_uid,
+            "kind": str(new.kind),
+            "annotator": new.annotator,
+            "run_id": new.run_id,
+            **numbers,
+            "content_digest": new.content_digest,
+            "blob_key": new.blob.key,
+            "blob_size": new.blob.size,
+            "data_set_offset": new.blob.data_set_offset,
+            "pixel_tag": pixels.tag if pixels else None,
+            "pixel_offset": pixels.offset if pixels else None,
+            "pixel_length": pixels.length if pixels else None,
+            "pixel_encapsulated": pixels.encapsulated if pixels else None,
+            "metadata": metadata,
+            "received_at": new.received_at,
+        }
+        return cls(new, study_uid, series_uid, sop_instance_uid, study, series, columns)
+
+
+def _uid(header: Dataset, keyword: str, name: str) -> str:
+    value = str(header.get(keyword) or "")
+    if not is_uid(value):
+        raise InstanceUnreadable(f"{name} is missing or is not a UID")
+    return value
