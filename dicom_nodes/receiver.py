@@ -1,0 +1,217 @@
+"""C-STORE as SCP (PS3.4 Annex B, PS3.7 9.1.1): fragments go straight into the sink, the answer follows the commit.
+
+Decided here is only what command set, presentation context and sink can tell; the data set itself is not parsed.
+Every C-STORE is answered, and a failing object ends neither the association nor the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dicom_nodes.callers import CallerPolicy
+from dicom_nodes.command_set import (
+    AFFECTED_SOP_CLASS_UID,
+    AFFECTED_SOP_INSTANCE_UID,
+    C_STORE_RQ,
+    C_STORE_RSP,
+    COMMAND_FIELD,
+    DATA_SET_TYPE,
+    ERROR_COMMENT,
+    MESSAGE_ID,
+    MESSAGE_ID_RESPONDED_TO,
+    NO_DATA_SET,
+    STATUS,
+    CommandSet,
+    encode_command_set,
+)
+from dicom_nodes.dimse_stream import DimseStream
+from dicom_nodes.errors import (
+    CallerNotAllowed,
+    GatewayError,
+    InstanceUnreadable,
+    SopClassMismatch,
+    SopClassNotSupported,
+    StorageExhausted,
+)
+from dicom_nodes.node_event import NodeEvent, NodeEventHandler, NodeEventKind
+from dicom_nodes.object_sink import ObjectHeader, ObjectSink, ObjectWriter
+from dicom_nodes.storage_classes import is_uid
+from dicom_nodes.upper_layer import NodeAssociation
+
+_LOGGER = logging.getLogger(__name__)
+_SUCCESS = 0x0000
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What all receivers of one node share.
+
+    Parameters
+    ----------
+    storage_classes : UIDs of the SOP classes that are taken
+    callers : asked again at each object, since a right may be withdrawn while an association lasts
+    """
+
+    sink: ObjectSink
+    callers: CallerPolicy
+    storage_classes: frozenset[str]
+    on_event: NodeEventHandler
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(slots=True)
+class _Request:
+    """A C-STORE in progress; after a failure the rest of its data set is read and dropped."""
+
+    context_id: int
+    command: CommandSet
+    writer: ObjectWriter | None = None
+    failure: GatewayError | None = None
+    size: int = 0
+
+    def fail(self, error: Exception) -> None:
+        """Keep the first failure and nothing of the object."""
+        if self.failure is None:
+            self.failure = as_gateway_error(error)
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            writer.abandon()
+
+
+def as_gateway_error(error: Exception) -> GatewayError:
+    """An error of a sink as one with a DIMSE status: a full disk is A700, what we did not foresee 0110."""
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return StorageExhausted("the disk is full")
+    _LOGGER.error("an object could not be taken", exc_info=error)
+    return GatewayError("processing failure")
+
+
+class StoreReceiver(DimseStream):
+    """The C-STORE SCP of one association; every other service is pynetdicom's."""
+
+    def __init__(self, assoc: NodeAssociation, reception: Reception) -> None:
+        super().__init__(assoc)
+        self._reception = reception
+        self._request: _Request | None = None
+
+    @property
+    def in_data_set(self) -> bool:
+        """Whether an object is on its way."""
+        return self._request is not None
+
+    def takes(self, context_id: int, command: CommandSet) -> bool:
+        """Take C-STORE requests and nothing else."""
+        if command.command != C_STORE_RQ:
+            return False
+        self._request = request = _Request(context_id, command)
+        try:
+            request.writer = self._begin(context_id, command)
+        except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
+            request.fail(error)
+        if not command.has_data_set:
+            self._answer(request)
+        return True
+
+    def fragment(self, data: memoryview, *, last: bool) -> None:
+        """Hand the next bytes to the sink, and answer after the last."""
+        request = self._request
+        if request is None:
+            return
+        request.size += len(data)
+        try:
+            if request.writer is not None:
+                request.writer.write(data)
+                if last:
+                    self._finish(request)
+        except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
+            request.fail(error)
+        if last:
+            self._answer(request)
+
+    def connection_ended(self) -> None:
+        """Forget an object whose end will not come any more."""
+        request, self._request = self._request, None
+        if request is not None:
+            request.fail(GatewayError("the connection ended in the middle of an object"))
+            self._tell(NodeEventKind.OBJECT_CUT, request)
+
+    def _finish(self, request: _Request) -> None:
+        if not request.size:
+            raise InstanceUnreadable("the data set is empty")
+        if request.writer is not None:
+            request.writer.commit()
+
+    def _begin(self, context_id: int, command: CommandSet) -> ObjectWriter:
+        sop_class_uid = command.text(AFFECTED_SOP_CLASS_UID)
+        sop_instance_uid = command.text(AFFECTED_SOP_INSTANCE_UID)
+        context = self.assoc._accepted_cx.get(context_id)
+        if context is None or str(context.abstract_syntax) not in self._reception.storage_classes:
+            raise SopClassNotSupported("no presentation context of a storage class was accepted")
+        if not is_uid(sop_class_uid):
+            raise InstanceUnreadable("Affected SOP Class UID is not a UID")
+        if not is_uid(sop_instance_uid):
+            raise InstanceUnreadable("Affected SOP Instance UID is not a UID")
+        if sop_class_uid != context.abstract_syntax:
+            raise SopClassMismatch("Affected SOP Class UID is not the presentation context's")
+        if not command.has_data_set:
+            raise InstanceUnreadable("there is no data set")
+        self._authorise()
+        header = ObjectHeader(
+            calling_ae_title=self.assoc.requestor.primitive.calling_ae_title,
+            called_ae_title=self.assoc.requestor.primitive.called_ae_title,
+            peer_address=self.assoc.requestor.address,
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=str(context.transfer_syntax[0]),
+            received_at=self._reception.clock(),
+        )
+        return self._reception.sink.begin(header)
+
+    def _authorise(self) -> None:
+        caller = self.assoc.requestor
+        rejection = self._reception.callers.admit(
+            caller.primitive.calling_ae_title, caller.primitive.called_ae_title, caller.address
+        )
+        if rejection is not None:
+            raise CallerNotAllowed(f"not authorised: {rejection.words}")
+
+    def _answer(self, request: _Request) -> None:
+        self._request = None
+        failure = request.failure
+        elements: dict[int, int | str] = {
+            COMMAND_FIELD: C_STORE_RSP,
+            MESSAGE_ID_RESPONDED_TO: request.command.number(MESSAGE_ID),
+            DATA_SET_TYPE: NO_DATA_SET,
+            STATUS: failure.dimse_status if failure else _SUCCESS,
+        }
+        if failure:
+            elements[ERROR_COMMENT] = failure.comment
+        for element in (AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID):
+            value = request.command.text(element)
+            if is_uid(value):
+                elements[element] = value
+        self.send_command(request.context_id, encode_command_set(elements))
+        self._tell(NodeEventKind.OBJECT_REFUSED if failure else NodeEventKind.OBJECT_STORED, request)
+
+    def _tell(self, kind: NodeEventKind, request: _Request) -> None:
+        caller = self.assoc.requestor
+        sop_class_uid = request.command.text(AFFECTED_SOP_CLASS_UID)
+        self._reception.on_event(
+            NodeEvent(
+                kind=kind,
+                calling_ae_title=caller.primitive.calling_ae_title,
+                called_ae_title=caller.primitive.called_ae_title,
+                peer_address=caller.address,
+                sop_class_uid=sop_class_uid if is_uid(sop_class_uid) else "",
+                status=request.failure.dimse_status if request.failure else _SUCCESS,
+                size=request.size,
+                reason=request.failure.comment if request.failure else "",
+            )
+        )

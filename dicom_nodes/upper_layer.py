@@ -1,0 +1,89 @@
+"""pynetdicom's association with its two threads asleep until something happens, not polling.
+
+pynetdicom 3 drives an association by two threads: the upper layer (DUL) reads and writes PDUs, the reactor serves
+requests. Each looks around every millisecond, which costs every object some milliseconds and every idle association
+2,000 wake-ups a second. The subclasses here keep its state machine and its negotiation, and replace the waiting.
+They rest on these names of pynetdicom 3.0: ``DULServiceProvider._run_loop_delay``, ``to_provider_queue``,
+``to_user_queue``, ``Association._reactor_checkpoint``, ``Association._bind_defaults``.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Final
+
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+
+from dicom_nodes.association_socket import EventDrivenSocket, set_no_delay
+from dicom_nodes.wakeable import ActivityCheckpoint, WakeSignal, WakingQueue
+
+# Timers (ARTIM, idle, kill) are looked at this often; they are all of whole seconds.
+REST_S: Final = 0.25
+_NAP_S: Final = 0.0001
+
+
+class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
+    """The upper layer of one association; ends its part of the association when it ends itself."""
+
+    def __init__(self, assoc: NodeAssociation) -> None:
+        super().__init__(assoc)
+        self.wake = WakeSignal()
+        self.to_provider_queue = WakingQueue(self.wake.set)
+        self.to_user_queue = WakingQueue(assoc.notice)
+        self._run_loop_delay = _NAP_S
+
+    def run_reactor(self) -> None:
+        """Run until the association is over, then let everything know that waits for it."""
+        try:
+            super().run_reactor()
+        finally:
+            self.assoc.upper_layer_ended()
+            self.wake.close()
+
+    def kill_dul(self) -> None:
+        """End the thread, at once if it waits for data."""
+        super().kill_dul()
+        self.wake.set()
+
+
+class NodeAssociation(Association):  # type: ignore[misc]
+    """An association that sleeps until there is something to do.
+
+    Binds none of pynetdicom's logging handlers: they describe each PDU, and some of them would show identifiers.
+    """
+
+    def __init__(self, ae: Any, mode: str) -> None:
+        super().__init__(ae, mode)
+        self._reactor_checkpoint = self._checkpoint = ActivityCheckpoint(REST_S)
+        self._checkpoint.set()
+        self.dul = EventDrivenUpperLayer(self)
+        # The timers of the upper layer are set through these, and it is a new one.
+        self.acse_timeout = ae.acse_timeout
+        self.network_timeout = ae.network_timeout
+
+    def adopt(self, connection: socket.socket | None, maximum_pdu_bytes: int, address: Any = None) -> None:
+        """Give the association its socket: an accepted ``connection``, or one yet to connect, bound to ``address``."""
+        if connection is not None:
+            set_no_delay(connection)
+            # A peer that stalls in the middle of a PDU would hold the thread for ever.
+            connection.settimeout(self.network_timeout)
+        wrapped = EventDrivenSocket(
+            self, self.dul.wake, REST_S, maximum_pdu_bytes, client_socket=connection, address=address
+        )
+        if connection is None:
+            set_no_delay(wrapped.socket)
+        self.set_socket(wrapped)
+
+    def notice(self) -> None:
+        """Something happened that the reactor wants to see."""
+        self._checkpoint.notice()
+
+    def upper_layer_ended(self) -> None:
+        """The upper layer has ended: no further PDU comes or goes."""
+        self._checkpoint.notice()
+
+    def _bind_defaults(self) -> None:
+        for event in evt._INTERVENTION_EVENTS:
+            self.bind(event, evt.get_default_handler(event))
