@@ -1,0 +1,238 @@
+"""The spool: where received objects wait, durable and encrypted, until they are archived or in quarantine.
+
+Every process writes segment files of its own into one directory. ``Spool`` is the writing side, an ``ObjectSink`` of
+the node; ``SpoolReader`` the reading side. An object lies in one segment, its frames among those of others.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from dicom_nodes.errors import GatewayError
+from dicom_nodes.object_sink import ObjectHeader
+from service.ingest.spool_frames import FrameKind, ObjectEnd, encode_object_end, encode_object_header
+from service.ingest.spool_reader import SpooledObject, SpoolReader
+from service.ingest.spool_room import SpoolRoom
+from service.ingest.spool_segment import Segment, sync_directory
+
+__all__ = ["Spool", "SpoolReader", "SpooledObject"]
+
+MEBIBYTE: Final = 1024 * 1024
+_PIECE_BYTES: Final = 256 * 1024
+
+
+class Spool:
+    """The writing side, used by all threads of one process; never by a fork of it.
+
+    Parameters
+    ----------
+    sealing_key : 32 bytes; segment keys are sealed under it
+    segment_bytes : a segment that has grown past this takes no new objects
+    clock : seconds since the epoch, UTC
+    reserve_bytes : free space that the disk must keep
+    limit_bytes : how large all segments together may grow; None is as large as the disk
+    linger_s : a segment without a new object for so long is closed, so that its objects can be released
+    on_commit : called after each durable object and after each closed segment; wakes who reads
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        sealing_key: bytes,
+        segment_bytes: int = 64 * MEBIBYTE,
+        clock: Callable[[], float] = time.time,
+        reserve_bytes: int = 512 * MEBIBYTE,
+        limit_bytes: int | None = None,
+        linger_s: float = 2.0,
+        on_commit: Callable[[], None] = lambda: None,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._directory = directory
+        self._sealing_key = sealing_key
+        self._segment_bytes = segment_bytes
+        self._clock = clock
+        self._linger_s = linger_s
+        self._on_commit = on_commit
+        self._random_bytes = random_bytes
+        self._state = threading.Condition()
+        self._segment: Segment | None = None
+        self._used_at = 0.0
+        self._closer: threading.Thread | None = None
+        self._closed = False
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_directory(directory.parent)
+        self._room = SpoolRoom(directory, reserve_bytes, limit_bytes)
+
+    def begin(self, header: ObjectHeader) -> SpoolWriter:
+        """Start an object.
+
+        Raises
+        ------
+        StorageExhausted : the spool is at its limit, or the disk at its reserve
+        """
+        self._room.claim(0)
+        with self._state:
+            segment = self._segment_for_new_object()
+            segment.open_objects += 1
+        try:
+            return SpoolWriter(segment, header, self._room, self.finished, self._on_commit)
+        except BaseException:
+            self.finished(segment)
+            raise
+
+    def roll_over(self) -> None:
+        """Close the current segment; the next object starts another. Objects in progress finish in theirs."""
+        with self._state:
+            self._retire()
+
+    def close(self) -> None:
+        """Close what is open; objects in progress cannot be committed any more."""
+        with self._state:
+            self._closed = True
+            if self._segment is not None:
+                self._segment.open_objects = 0
+            self._retire()
+            self._state.notify_all()
+            closer = self._closer
+        if closer is not None:
+            closer.join()
+
+    def _segment_for_new_object(self) -> Segment:
+        if self._closed:
+            raise GatewayError("the spool is closed")
+        segment = self._segment
+        if segment is not None and (segment.failed or segment.size >= self._segment_bytes):
+            self._retire()
+        if self._segment is None:
+            now = self._clock()
+            name = f"{int(now * 1000):013d}-{self._random_bytes(8).hex()}"
+            self._segment = Segment(self._directory, name, self._sealing_key, now, self._random_bytes)
+            if self._closer is None:
+                self._closer = threading.Thread(target=self._close_idle, name="spool-closer", daemon=True)
+                self._closer.start()
+            self._state.notify_all()
+        self._used_at = time.monotonic()
+        return self._segment
+
+    def _retire(self) -> None:
+        """Take no new objects into the current segment; whoever finishes last in it closes it."""
+        segment, self._segment = self._segment, None
+        if segment is not None and not segment.open_objects:
+            segment.close()
+            self._on_commit()
+
+    def finished(self, segment: Segment) -> None:
+        """An object in ``segment`` has come to its end, good or bad; for its writer."""
+        with self._state:
+            segment.open_objects -= 1
+            self._used_at = time.monotonic()
+            if segment is not self._segment and not segment.open_objects:
+                segment.close()
+                self._on_commit()
+
+    def _close_idle(self) -> None:
+        """Close the current segment once nothing came for a while."""
+        with self._state:
+            while not self._closed:
+                rest = self._used_at + self._linger_s - time.monotonic()
+                segment = self._segment
+                if segment is not None and not segment.open_objects and rest <= 0:
+                    self._retire()
+                self._state.wait(max(rest, self._linger_s / 4) if self._segment is not None else None)
+
+
+class SpoolWriter:
+    """One object on its way into a segment.
+
+    Small objects take one write: pieces are kept back until they are large or the object ends.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        header: ObjectHeader,
+        room: SpoolRoom,
+        on_finished: Callable[[Segment], None],
+        on_commit: Callable[[], None],
+    ) -> None:
+        self._segment = segment
+        self._header = header
+        self._room = room
+        self._on_finished = on_finished
+        self._on_commit = on_commit
+        self._number = segment.next_number()
+        self._frames: list[tuple[FrameKind, int, bytes]] = [(FrameKind.BEGIN, 0, encode_object_header(header))]
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
+        self._pieces = 0
+        self._size = 0
+        self._open = True
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes.
+
+        Raises
+        ------
+        StorageExhausted : the spool is at its limit, or the disk at its reserve
+        """
+        self._require_open()
+        self._room.claim(len(data))
+        self._kept.append(bytes(data))
+        self._kept_bytes += len(data)
+        self._size += len(data)
+        if self._kept_bytes >= _PIECE_BYTES:
+            self._cut_piece()
+            self._append()
+
+    def commit(self) -> None:
+        """Write the end and return when all of it is on the disk.
+
+        Raises
+        ------
+        StorageExhausted, GatewayError : it is not; the object is not kept
+        """
+        self._require_open()
+        self._cut_piece()
+        end = ObjectEnd(self._header, self._pieces, self._size)
+        self._frames.append((FrameKind.END, 0, encode_object_end(end)))
+        try:
+            self._segment.sync(self._append())
+        except GatewayError:
+            self.abandon()
+            raise
+        self._open = False
+        self._on_finished(self._segment)
+        self._on_commit()
+
+    def abandon(self) -> None:
+        """Take the object back; harmless when it has ended."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            # Its end may be written and only not be synced; a reader must not take it then.
+            self._segment.revoke(self._number)
+        finally:
+            self._on_finished(self._segment)
+
+    def _cut_piece(self) -> None:
+        if self._kept:
+            self._frames.append((FrameKind.DATA, self._pieces, b"".join(self._kept)))
+            self._pieces += 1
+            self._kept.clear()
+            self._kept_bytes = 0
+
+    def _append(self) -> int:
+        end = self._segment.append(self._number, self._frames)
+        self._frames.clear()
+        return end
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise GatewayError("the object has ended")

@@ -1,0 +1,73 @@
+"""How much room the spool has left, looked up seldom and counted in between."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from dicom_nodes.errors import StorageExhausted
+
+_LOOK_EVERY_S: Final = 0.25
+_LOOK_EVERY_BYTES: Final = 16 * 1024 * 1024
+
+
+class SpoolRoom:
+    """Room in one directory.
+
+    Parameters
+    ----------
+    reserve_bytes : free space that the disk must keep
+    limit_bytes : how large all files of the directory together may grow; None is as large as the disk
+    """
+
+    def __init__(self, directory: Path, reserve_bytes: int, limit_bytes: int | None) -> None:
+        self._directory = directory
+        self._reserve_bytes = reserve_bytes
+        self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self._looked_at = float("-inf")
+        self._used = 0
+        self._free = 0
+        self._claimed = 0
+
+    def claim(self, size: int) -> None:
+        """Count on room for ``size`` more bytes.
+
+        Raises
+        ------
+        StorageExhausted : there is none
+        """
+        with self._lock:
+            if self._is_stale() or not self._fits(size):
+                # Before a refusal it is looked up again: a reader may have made room a moment ago.
+                self._look()
+            if self._limit_bytes is not None and self._used + self._claimed + size > self._limit_bytes:
+                raise StorageExhausted("the spool is at its limit")
+            if self._free - self._claimed - size < self._reserve_bytes:
+                raise StorageExhausted("the spool's disk is at its reserve")
+            self._claimed += size
+
+    def _is_stale(self) -> bool:
+        return self._claimed > _LOOK_EVERY_BYTES or time.monotonic() - self._looked_at > _LOOK_EVERY_S
+
+    def _fits(self, size: int) -> bool:
+        claimed = self._claimed + size
+        within_limit = self._limit_bytes is None or self._used + claimed <= self._limit_bytes
+        return within_limit and self._free - claimed >= self._reserve_bytes
+
+    def _look(self) -> None:
+        used = 0
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                try:
+                    used += entry.stat().st_size
+                except FileNotFoundError:
+                    continue
+        disk = os.statvfs(self._directory)
+        self._used = used
+        self._free = disk.f_bavail * disk.f_frsize
+        self._claimed = 0
+        self._looked_at = time.monotonic()

@@ -1,0 +1,208 @@
+"""One segment file of the spool while it is read: walks over new frames, remembers where objects lie."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dicom_nodes.errors import GatewayError, InstanceUnreadable
+from dicom_nodes.object_sink import ObjectHeader
+from service.ingest.spool_frames import (
+    FRAME_HEADER_BYTES,
+    FRAME_MAGIC,
+    HEAD_BYTES,
+    FrameHeader,
+    FrameKind,
+    SegmentCipher,
+    decode_frame_header,
+    decode_object_end,
+    decode_object_header,
+    is_destroyed,
+    open_head,
+)
+
+_SEARCH_BYTES: Final = 1024 * 1024
+
+
+@dataclass(slots=True)
+class ScannedObject:
+    """Where the pieces of one object lie: offsets of its DATA frames by piece number."""
+
+    number: int
+    header: ObjectHeader | None = None
+    pieces: dict[int, tuple[int, FrameHeader]] = field(default_factory=dict)
+    end_pieces: int = -1
+    size: int = 0
+    ended: bool = False
+
+
+class SegmentScan:
+    """A segment seen from the reading side; ``scan`` goes on where it stopped."""
+
+    def __init__(self, path: Path, sealing_key: bytes) -> None:
+        self.path = path
+        self.objects: dict[int, ScannedObject] = {}
+        self.finished = False
+        """Whether its writer has let it go and everything was walked over."""
+        self.damaged_bytes = 0
+        """Bytes between frames that are no frame."""
+        self._sealing_key = sealing_key
+        self._cipher: SegmentCipher | None = None
+        self._offset = HEAD_BYTES
+        self._searched = 0
+
+    def scan(self) -> list[ScannedObject]:
+        """The objects that have become whole since the last time, in the order of their ends.
+
+        Raises
+        ------
+        KeysMissing : the sealing key does not fit
+        InstanceUnreadable : the head is damaged, nothing in the segment can be read
+        FileNotFoundError : the segment was released
+        """
+        if self.finished:
+            return []
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            writer_lives = _is_locked(descriptor)
+            cipher = self._open_cipher(descriptor)
+            ended = self._walk(descriptor, cipher, os.fstat(descriptor).st_size)
+            self.finished = not writer_lives
+        finally:
+            os.close(descriptor)
+        return ended
+
+    def read(self, number: int) -> bytes:
+        """The data set of a whole object.
+
+        Raises
+        ------
+        InstanceUnreadable : it is not there, not whole, or a bit of it has changed
+        """
+        found = self.objects.get(number)
+        if found is None or not found.ended:
+            raise InstanceUnreadable("the spool holds no such whole object")
+        if sorted(found.pieces) != list(range(found.end_pieces)):
+            raise InstanceUnreadable("pieces of the object are missing from the spool")
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            cipher = self._open_cipher(descriptor)
+            parts = [self._payload(descriptor, cipher, *found.pieces[piece]) for piece in range(found.end_pieces)]
+        finally:
+            os.close(descriptor)
+        data_set = b"".join(parts)
+        if len(data_set) != found.size:
+            raise InstanceUnreadable("the object in the spool is not as long as its end says")
+        return data_set
+
+    def _open_cipher(self, descriptor: int) -> SegmentCipher:
+        if self._cipher is None:
+            head = os.pread(descriptor, HEAD_BYTES, 0)
+            if is_destroyed(head):
+                raise FileNotFoundError(f"{self.path.name} was released")
+            self._cipher = SegmentCipher(open_head(self._sealing_key, head))
+        return self._cipher
+
+    def _walk(self, descriptor: int, cipher: SegmentCipher, size: int) -> list[ScannedObject]:
+        ended: dict[int, ScannedObject] = {}
+        while self._offset + FRAME_HEADER_BYTES <= size:
+            header = decode_frame_header(os.pread(descriptor, FRAME_HEADER_BYTES, self._offset))
+            if header is None:
+                found = self._search(descriptor, size)
+                if found is None:
+                    break
+                self.damaged_bytes += found - self._offset
+                self._offset = found
+                continue
+            after = self._offset + FRAME_HEADER_BYTES + header.payload_bytes
+            if after > size:
+                break
+            self._note(descriptor, cipher, header, ended)
+            self._offset = after
+        return list(ended.values())
+
+    def _note(
+        self, descriptor: int, cipher: SegmentCipher, header: FrameHeader, ended: dict[int, ScannedObject]
+    ) -> None:
+        known = self.objects.setdefault(header.number, ScannedObject(header.number))
+        if header.kind is FrameKind.DATA:
+            known.pieces[header.piece] = (self._offset, header)
+        elif header.kind is FrameKind.ABANDON:
+            del self.objects[header.number]
+            ended.pop(header.number, None)
+        elif header.kind is FrameKind.BEGIN:
+            known.header = self._begin(descriptor, cipher, header)
+        else:
+            self._end(descriptor, cipher, header, known)
+            ended[header.number] = known
+
+    def _begin(self, descriptor: int, cipher: SegmentCipher, header: FrameHeader) -> ObjectHeader | None:
+        try:
+            return decode_object_header(self._payload(descriptor, cipher, self._offset, header))
+        except InstanceUnreadable:
+            return None  # the END frame says it again
+
+    def _end(self, descriptor: int, cipher: SegmentCipher, header: FrameHeader, known: ScannedObject) -> None:
+        known.ended = True
+        try:
+            end = decode_object_end(self._payload(descriptor, cipher, self._offset, header))
+        except InstanceUnreadable:
+            return  # it was acknowledged, so it is listed; to read it then fails
+        known.header, known.end_pieces, known.size = end.header, end.pieces, end.size
+
+    @staticmethod
+    def _payload(descriptor: int, cipher: SegmentCipher, offset: int, header: FrameHeader) -> bytes:
+        data = os.pread(descriptor, header.payload_bytes, offset + FRAME_HEADER_BYTES)
+        return cipher.open(header, data)
+
+    def _search(self, descriptor: int, size: int) -> int | None:
+        """The next frame after damage; None, and not searched again, if there is none yet."""
+        start = max(self._offset + 1, self._searched)
+        while start + FRAME_HEADER_BYTES <= size:
+            window = os.pread(descriptor, _SEARCH_BYTES, start)
+            at = window.find(FRAME_MAGIC)
+            while at >= 0:
+                if decode_frame_header(os.pread(descriptor, FRAME_HEADER_BYTES, start + at)) is not None:
+                    return start + at
+                at = window.find(FRAME_MAGIC, at + 1)
+            start += max(1, len(window) - len(FRAME_MAGIC) + 1)
+        # A header that is still being written may straddle the end.
+        self._searched = max(self._searched, size - FRAME_HEADER_BYTES)
+        return None
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Whether a writer holds the segment, in this process or another."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def destroy(path: Path) -> bool:
+    """Overwrite a segment's key and remove its file; False while anybody holds it.
+
+    Raises
+    ------
+    GatewayError : the disk failed; the key may still be there
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.pwrite(descriptor, bytes(HEAD_BYTES), 0)
+        os.fsync(descriptor)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise GatewayError("a segment of the spool could not be destroyed") from error
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,184 @@
+"""One segment file of the spool while it is written: appended by all threads of a process, synced in groups."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from dicom_nodes.errors import GatewayError, StorageExhausted
+from service.ingest.spool_frames import HEAD_BYTES, KEY_BYTES, NONCE_BYTES, FrameKind, SegmentCipher, encode_head
+
+SUFFIX: Final = ".segment"
+NEW_SUFFIX: Final = ".new"
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names in a directory durable: a new file is lost with its name, however often it was synced itself."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def storage_error(error: OSError) -> GatewayError:
+    """What a failed write means for the peer: a full disk is A700, a broken one 0110."""
+    if error.errno in _FULL:
+        return StorageExhausted("the spool's disk is full")
+    return GatewayError("the spool's disk failed")
+
+
+class Segment:
+    """A segment open for writing; the lock on its file says that its writer lives.
+
+    Parameters
+    ----------
+    name : the file's name without its suffix, unique among all processes
+    """
+
+    def __init__(
+        self, directory: Path, name: str, sealing_key: bytes, created_at: float, random_bytes: Callable[[int], bytes]
+    ) -> None:
+        self.name = name
+        self.open_objects = 0
+        self._directory = directory
+        segment_key = random_bytes(KEY_BYTES)
+        self._cipher = SegmentCipher(segment_key)
+        self._counters = itertools.count()
+        self._numbers = itertools.count()
+        self._append_lock = threading.Lock()
+        self._sync_state = threading.Condition()
+        self._synced = 0
+        self._syncing = False
+        self._failure: GatewayError | None = None
+        head = encode_head(sealing_key, segment_key, random_bytes(NONCE_BYTES), created_at)
+        self._descriptor = self._create(head)
+        self._size = HEAD_BYTES
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._size
+
+    @property
+    def failed(self) -> bool:
+        """Whether a write or sync failed; nothing more goes into this segment then."""
+        return self._failure is not None
+
+    def next_number(self) -> int:
+        """A number for a new object."""
+        return next(self._numbers)
+
+    def append(self, number: int, frames: Sequence[tuple[FrameKind, int, bytes]]) -> int:
+        """Append frames of one object, each (kind, piece, payload); where the segment then ends.
+
+        Raises
+        ------
+        StorageExhausted, GatewayError : the disk did not take it; the segment takes nothing more
+        """
+        parts: list[bytes] = []
+        for kind, piece, payload in frames:
+            parts += self._cipher.seal(kind, number, next(self._counters), payload, piece)
+        with self._append_lock:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                _write_all(self._descriptor, parts)
+            except OSError as error:
+                self._failure = storage_error(error)
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self._size)
+                raise self._failure from error
+            self._size += sum(len(part) for part in parts)
+            return self._size
+
+    def revoke(self, number: int) -> None:
+        """Say that an object is not kept, also after a failure; as well as can be done."""
+        part = b"".join(self._cipher.seal(FrameKind.ABANDON, number, next(self._counters), b""))
+        with self._append_lock, contextlib.suppress(OSError):
+            if self._descriptor >= 0:
+                _write_all(self._descriptor, [part])
+                self._size += len(part)
+
+    def sync(self, end: int) -> None:
+        """Return when everything up to ``end`` is on the disk; one fdatasync serves all who wait.
+
+        Raises
+        ------
+        StorageExhausted, GatewayError : the disk failed. It is not asked again: after a failed sync the kernel may
+            forget the pages and report success.
+        """
+        with self._sync_state:
+            while self._synced < end:
+                if self._failure is not None:
+                    raise self._failure
+                if self._syncing:
+                    self._sync_state.wait()
+                    continue
+                self._sync_written()
+
+    def _sync_written(self) -> None:
+        """Sync as the one who does it for all; the state's lock is let go meanwhile."""
+        self._syncing = True
+        end = self._size
+        self._sync_state.release()
+        failure: GatewayError | None = None
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            failure = storage_error(error)
+        finally:
+            self._sync_state.acquire()
+            self._syncing = False
+            self._sync_state.notify_all()
+        if failure is not None:
+            self._failure = failure
+            raise failure
+        self._synced = max(self._synced, end)
+
+    def close(self) -> None:
+        """Let go of file and lock; a reader may then release the segment."""
+        with self._append_lock:
+            if self._descriptor >= 0:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+                os.close(self._descriptor)
+                self._descriptor = -1
+            self._failure = self._failure or GatewayError("the spool segment is closed")
+
+    def _create(self, head: bytes) -> int:
+        """Make the file under a passing name, locked and with its head on the disk, before any reader can see it."""
+        new = self._directory / (self.name + NEW_SUFFIX)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        descriptor = -1
+        try:
+            descriptor = os.open(new, flags, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_all(descriptor, [head])
+            os.fdatasync(descriptor)
+            new.rename(self._directory / (self.name + SUFFIX))
+            sync_directory(self._directory)
+        except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+            new.unlink(missing_ok=True)
+            raise storage_error(error) from error
+        return descriptor
+
+
+def _write_all(descriptor: int, parts: Sequence[bytes]) -> None:
+    left = [memoryview(part) for part in parts]
+    while left:
+        written = os.writev(descriptor, left[: os.sysconf("SC_IOV_MAX")])
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = left[0][written:]
