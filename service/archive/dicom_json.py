@@ -42,7 +42,8 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?
 _DECIMAL = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?").fullmatch
 _LARGEST_EXACT = 2**53
 _NUMBER_FORMATS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
-_BINARY_WORD = {"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_BINARY_WORD_BYTES = {"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+BINARY_VRS = frozenset(_BINARY_WORD_BYTES)
 _STRINGS = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "PN", "SH", "TM", "UC", "UI", "DS", "IS"})
 _TEXTS = frozenset({"LT", "ST", "UT", "UR"})
 _CHARACTER_SET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
@@ -111,8 +112,8 @@ class JsonWriter:
             vr = _dictionary_vr(tag)
         if value is None:
             return f'{{"vr":"{vr}"}}' if element.length == 0 and vr in _WRITERS else None
-        if vr in _BINARY_WORD:
-            return self._binary(tag, vr, _little_endian(value, vr, element.is_little_endian), path)
+        if vr in _BINARY_WORD_BYTES:
+            return self._binary(tag, vr, little_endian(value, vr, element.is_little_endian), path)
         if vr in _NUMBER_FORMATS:
             return _raw_numbers(vr, value, element.is_little_endian)
         if vr in _STRINGS:
@@ -131,7 +132,7 @@ class JsonWriter:
             return f'{{"vr":"SQ","Value":[{body}]}}' if body else '{"vr":"SQ"}'
         if " or " in vr:
             vr = _unambiguous(vr, value)
-        if vr in _BINARY_WORD:
+        if vr in _BINARY_WORD_BYTES:
             return self._binary(tag, vr, value or b"", path)
         if isinstance(value, bytes):
             return self._binary(tag, "UN", value, path)
@@ -258,8 +259,9 @@ def _raw_numbers(vr: str, value: bytes, little_endian: bool) -> str | None:
     return _values(vr, map(_WRITERS[vr], numbers))
 
 
-def _little_endian(value: bytes, vr: str, is_little_endian: bool) -> bytes:
-    size = _BINARY_WORD[vr]
+def little_endian(value: bytes, vr: str, is_little_endian: bool) -> bytes:
+    """A binary value in little-endian order (PS3.5 7.3)."""
+    size = _BINARY_WORD_BYTES[vr]
     if is_little_endian or size == 1 or len(value) % size:
         return value
     swapped = bytearray(len(value))

@@ -1,0 +1,96 @@
+"""Finds the value behind a BulkDataURI in a stored file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from service.archive.dicom_json import BINARY_VRS, little_endian
+from service.core.archived import InstanceRow
+from service.errors import InstanceNotFound
+
+_PATH = re.compile(r"(?:[0-9A-F]{8}/[0-9]{1,9}/)*[0-9A-F]{8}", re.ASCII).fullmatch
+_DEFER_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BulkValue:
+    """A value as it is served: its bytes in little-endian order, or the range of the file where they lie.
+
+    ``encapsulated`` pixel data is the sequence of items from the basic offset table to, and without, the sequence
+    delimiter; frames are cut out of it by their own resource.
+    """
+
+    tag: int
+    vr: str
+    length: int
+    data: bytes | None = field(default=None, repr=False)
+    offset: int | None = None
+    encapsulated: bool = False
+
+    def read(self, blob: BinaryIO) -> bytes:
+        """The bytes."""
+        if self.data is not None:
+            return self.data
+        blob.seek(self.offset or 0)
+        return blob.read(self.length)
+
+
+def read_bulk(blob: BinaryIO, instance: InstanceRow, path: str) -> BulkValue:
+    """The value at a path: a tag, behind ``tag/item/`` for each sequence on the way, items counted from 0.
+
+    Parameters
+    ----------
+    blob : the instance's file, from its start
+
+    Raises
+    ------
+    InstanceNotFound : the instance has no such value
+    """
+    if not _PATH(path):
+        raise InstanceNotFound("no bulk data has such an address")
+    *steps, last = path.split("/")
+    tag = int(last, 16)
+    pixels = instance.blob.pixels
+    if not steps and pixels is not None and pixels.tag == tag:
+        vr = "OB" if pixels.encapsulated else "OW"
+        return BulkValue(tag, vr, pixels.length, offset=pixels.offset, encapsulated=pixels.encapsulated)
+    blob.seek(0)
+    data_set = dcmread(blob, stop_before_pixels=tag >> 16 != 0x7FE0, defer_size=_DEFER_BYTES, force=True)
+    in_file = instance.transfer_syntax_uid != DeflatedExplicitVRLittleEndian
+    item = _item(data_set, steps)
+    element = item.get_item(tag) if tag in item else None
+    if element is None:
+        raise InstanceNotFound("the instance has no such bulk data")
+    if isinstance(element, RawDataElement) and element.value is None and in_file and not steps:
+        ordered = element.is_little_endian or element.VR in {"OB", "UN"}
+        if ordered:
+            return BulkValue(tag, str(element.VR or "UN"), element.length, offset=element.value_tell)
+    return _inline(item, tag)
+
+
+def _item(data_set: Dataset, steps: list[str]) -> Dataset:
+    for tag, index in zip(steps[::2], steps[1::2], strict=True):
+        element = data_set.get(int(tag, 16))
+        if element is None or element.VR != "SQ" or int(index) >= len(element.value):
+            raise InstanceNotFound("the instance has no such bulk data")
+        data_set = element.value[int(index)]
+    return data_set
+
+
+def _inline(item: Dataset, tag: int) -> BulkValue:
+    held = item.get_item(tag)
+    is_little_endian = held.is_little_endian if isinstance(held, RawDataElement) else True
+    element = item[tag]
+    if not isinstance(element.value, bytes):
+        raise InstanceNotFound("the element is not bulk data")
+    vr = str(element.VR)
+    vr = vr if vr in BINARY_VRS else "OW" if "OW" in vr else "UN"
+    value = little_endian(element.value, vr, is_little_endian)
+    return BulkValue(tag, vr, len(value), value)

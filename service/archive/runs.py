@@ -1,0 +1,192 @@
+"""Runs of annotators: what is to be done, who is at it, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from service.archive.database import Database, upsert
+from service.archive.rows import RunRow, RunState, run_query, run_row
+from service.archive.schema import runs, studies
+
+
+class RunTable:
+    """Runs by study, annotator, series and inputs; workers hold them by leases that expire.
+
+    Parameters
+    ----------
+    clock : seconds since the epoch, UTC
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def enqueue(
+        self,
+        project: str,
+        study_row_id: int,
+        annotator: str,
+        series_uid: str,
+        inputs_digest: str,
+        *,
+        connection: Connection | None = None,
+    ) -> tuple[RunRow, bool]:
+        """The run of an annotator over a series with these inputs, and whether it is new; new ones are queued.
+
+        The version counts the runs of this annotator over this series, from 1.
+        """
+        same = (
+            runs.c.study_id == study_row_id,
+            runs.c.annotator == annotator,
+            runs.c.series_uid == series_uid,
+        )
+        with self._database.write_or_join(connection) as transaction:
+            # PostgreSQL: whoever numbers the next version of a study waits here.
+            transaction.execute(select(studies.c.id).where(studies.c.id == study_row_id).with_for_update())
+            last = transaction.execute(select(func.max(runs.c.version)).where(*same)).scalar_one()
+            inserted = transaction.execute(
+                upsert(transaction, runs).on_conflict_do_nothing().returning(runs.c.id),
+                {
+                    "project": project,
+                    "study_id": study_row_id,
+                    "annotator": annotator,
+                    "series_uid": series_uid,
+                    "inputs_digest": inputs_digest,
+                    "version": (last or 0) + 1,
+                    "queued_at": self._clock(),
+                },
+            ).one_or_none()
+            row = transaction.execute(run_query().where(*same, runs.c.inputs_digest == inputs_digest)).one()
+        return run_row(row), inserted is not None
+
+    def lease(self, owner: str, seconds: float, now: float | None = None) -> RunRow | None:
+        """Take the run that has waited longest, for so many seconds; None when none waits."""
+        waiting = (
+            select(runs.c.id).where(runs.c.state == RunState.QUEUED).order_by(runs.c.queued_at, runs.c.id).limit(1)
+        )
+        with self._database.read() as reader:
+            # An idle worker's look does not keep writers waiting.
+            if reader.execute(waiting).one_or_none() is None:
+                return None
+        now = self._clock() if now is None else now
+        with self._database.write() as transaction:
+            run_id = transaction.execute(waiting.with_for_update(skip_locked=True)).scalar_one_or_none()
+            if run_id is None:
+                return None
+            transaction.execute(
+                update(runs)
+                .where(runs.c.id == run_id)
+                .values(
+                    state=RunState.RUNNING,
+                    attempts=runs.c.attempts + 1,
+                    lease_owner=owner,
+                    lease_until=now + seconds,
+                    started_at=now,
+                )
+            )
+            return run_row(transaction.execute(run_query().where(runs.c.id == run_id)).one())
+
+    def renew(self, run_id: int, owner: str, seconds: float, now: float | None = None) -> bool:
+        """Hold a run for longer; False when it is not the owner's any more."""
+        now = self._clock() if now is None else now
+        statement = update(runs).where(_held_by(run_id, owner)).values(lease_until=now + seconds)
+        with self._database.write() as transaction:
+            return transaction.execute(statement).rowcount == 1
+
+    def finish(
+        self,
+        run_id: int,
+        owner: str,
+        state: RunState,
+        *,
+        reason: str = "",
+        summary: str = "",
+        findings: str = "[]",
+        connection: Connection | None = None,
+    ) -> bool:
+        """End a run as done, refused or failed; False, and nothing changed, when it is not the owner's any more.
+
+        In one transaction with what the run stores (``connection``), a run whose lease was lost stores nothing.
+        """
+        if state not in {RunState.DONE, RunState.REFUSED, RunState.FAILED}:
+            raise ValueError(f"a run does not end as {state}")
+        statement = (
+            update(runs)
+            .where(_held_by(run_id, owner))
+            .values(
+                state=state,
+                reason=reason,
+                summary=summary,
+                findings=findings,
+                lease_owner="",
+                lease_until=None,
+                finished_at=self._clock(),
+            )
+        )
+        with self._database.write_or_join(connection) as transaction:
+            return transaction.execute(statement).rowcount == 1
+
+    def requeue_expired(self, max_attempts: int, now: float | None = None) -> tuple[int, int]:
+        """Queue again what dead workers held; what was tried so often already has failed. Numbers of both."""
+        now = self._clock() if now is None else now
+        expired = (runs.c.state == RunState.RUNNING) & (runs.c.lease_until < now)
+        with self._database.read() as reader:
+            if reader.execute(select(runs.c.id).where(expired).limit(1)).one_or_none() is None:
+                return 0, 0
+        released = {"lease_owner": "", "lease_until": None}
+        with self._database.write() as transaction:
+            failed = transaction.execute(
+                update(runs)
+                .where(expired, runs.c.attempts >= max_attempts)
+                .values(
+                    state=RunState.FAILED,
+                    reason=f"the worker ended before the run did, {max_attempts} times",
+                    finished_at=now,
+                    **released,
+                )
+            ).rowcount
+            requeued = transaction.execute(
+                update(runs).where(expired).values(state=RunState.QUEUED, **released)
+            ).rowcount
+        return requeued, failed
+
+    def retry(self, run_id: int) -> bool:
+        """Queue a failed or refused run again, its attempts forgotten; False when it is neither."""
+        statement = (
+            update(runs)
+            .where(runs.c.id == run_id, runs.c.state.in_([RunState.FAILED, RunState.REFUSED]))
+            .values(state=RunState.QUEUED, reason="", attempts=0, queued_at=self._clock(), finished_at=None)
+        )
+        with self._database.write() as transaction:
+            return transaction.execute(statement).rowcount == 1
+
+    def get(self, run_id: int) -> RunRow | None:
+        """One run."""
+        with self._database.read() as connection:
+            row = connection.execute(run_query().where(runs.c.id == run_id)).one_or_none()
+        return None if row is None else run_row(row)
+
+    def of_study(self, project: str, study_uid: str) -> list[RunRow]:
+        """The runs of a study, by annotator, series and version."""
+        query = (
+            run_query()
+            .where(studies.c.project == project, studies.c.study_uid == study_uid)
+            .order_by(runs.c.annotator, runs.c.series_uid, runs.c.version)
+        )
+        with self._database.read() as connection:
+            return [run_row(row) for row in connection.execute(query)]
+
+    def counts(self, project: str | None = None) -> dict[RunState, int]:
+        """How many runs stand in each state."""
+        query = select(runs.c.state, func.count()).group_by(runs.c.state)
+        if project is not None:
+            query = query.where(runs.c.project == project)
+        with self._database.read() as connection:
+            found = {RunState(state): count for state, count in connection.execute(query).tuples()}
+        return {state: found.get(state, 0) for state in RunState}
+
+
+def _held_by(run_id: int, owner: str) -> ColumnElement[bool]:
+    return (runs.c.id == run_id) & (runs.c.state == RunState.RUNNING) & (runs.c.lease_owner == owner)
