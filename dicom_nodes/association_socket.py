@@ -7,9 +7,12 @@ again after each receive (it is not a lasting option; tcp(7)).
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 from pynetdicom.transport import AssociationSocket
@@ -19,6 +22,7 @@ from dicom_nodes.wakeable import WakeSignal
 _BUFFER_BYTES: Final = 64 * 1024
 # An A-ASSOCIATE-RQ with 128 contexts of every transfer syntax stays below 400 KiB.
 _NEGOTIATION_BYTES: Final = 1024 * 1024
+_MOST_PARTS: Final = 512  # sendmsg(2) takes 1,024
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -66,7 +70,9 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         if connection is None or not self._is_connected:
             return False
         try:
-            readable = _wait_readable(connection, self._wake, self._rest_s)
+            # An event that waits to be acted on must not wait for data.
+            rest_s = self._rest_s if self.event_queue.empty() else 0.0
+            readable = _wait_readable(connection, self._wake, rest_s)
         except (OSError, ValueError):
             self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-8)
             return False
@@ -98,6 +104,15 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             filled += count
         return taken
 
+    def _shutdown_socket(self) -> None:
+        """Shut down and close; pynetdicom leaves a socket that never connected open."""
+        connection = self.socket
+        if connection is None:
+            return
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+
     def _take_held(self, into: memoryview) -> int:
         count = min(len(into), len(self._held))
         into[:count] = self._held[:count]
@@ -123,11 +138,11 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         connection = self.socket
         if connection is None:
             raise ConnectionError("the connection is closed")
-        left = [memoryview(part) for part in parts if len(part)]
+        left = deque(memoryview(part) for part in parts if len(part))
         while left:
-            sent = connection.sendmsg(left)
+            sent = connection.sendmsg(list(islice(left, _MOST_PARTS)))
             while left and sent >= len(left[0]):
-                sent -= len(left.pop(0))
+                sent -= len(left.popleft())
             if sent:
                 left[0] = left[0][sent:]
 

@@ -33,6 +33,7 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.to_provider_queue = WakingQueue(self.wake.set)
         self.to_user_queue = WakingQueue(assoc.notice)
         self._run_loop_delay = _NAP_S
+        self.daemon = True  # a peer that stalls must not hold the process
 
     def run_reactor(self) -> None:
         """Run until the association is over, then let everything know that waits for it."""
