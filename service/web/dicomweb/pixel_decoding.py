@@ -1,0 +1,199 @@
+"""One compressed frame → its pixel values, by whichever codec is installed."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID
+
+from service.errors import NotAcceptable
+from service.web.dicomweb.pixel_format import PixelFormat
+
+RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
+DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
+_LOSSY: Final = frozenset(
+    {
+        "1.2.840.10008.1.2.4.50",
+        "1.2.840.10008.1.2.4.51",
+        "1.2.840.10008.1.2.4.53",
+        "1.2.840.10008.1.2.4.55",
+        "1.2.840.10008.1.2.4.81",
+        "1.2.840.10008.1.2.4.91",
+        "1.2.840.10008.1.2.4.93",
+        "1.2.840.10008.1.2.4.203",
+        "1.2.840.10008.1.2.4.112",
+    }
+)
+_JPEG_LOSSY: Final = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFrame:
+    """The values of one frame, shape (rows, columns) or (rows, columns, samples), little endian.
+
+    ``pixels`` has one byte a value where Bits Allocated is 1. ``format`` is how the values are to be described: the
+    colour transformation of a codec is undone, and planes are interleaved.
+    """
+
+    pixels: np.ndarray[Any, Any]
+    format: PixelFormat
+
+
+def may_be_lossy(transfer_syntax_uid: str) -> bool:
+    """Whether frames in this transfer syntax may have lost something to compression (PS3.5 A.4)."""
+    return transfer_syntax_uid in _LOSSY
+
+
+def can_decode(transfer_syntax_uid: str) -> bool:
+    """Whether a codec for this transfer syntax is installed."""
+    if transfer_syntax_uid == DEFLATED_FRAMES:
+        return True
+    try:
+        return bool(get_decoder(UID(transfer_syntax_uid)).is_available)
+    except NotImplementedError:
+        return False
+
+
+def decode_frame(stream: bytes, layout: PixelFormat, transfer_syntax_uid: str) -> DecodedFrame:
+    """Decode one frame.
+
+    Raises
+    ------
+    NotAcceptable : no codec here reads it; the words say so
+    """
+    if transfer_syntax_uid == DEFLATED_FRAMES:
+        return from_native(_inflate(stream, layout), layout)
+    if transfer_syntax_uid == RLE_LOSSLESS and layout.bits_allocated == 1:
+        return from_native(_unpack_rle_bits(stream, layout), layout)
+    try:
+        decoder = get_decoder(UID(transfer_syntax_uid))
+        pixels, described = decoder.as_array(
+            encapsulate([stream], has_bot=False), index=0, **_options(layout, transfer_syntax_uid)
+        )
+    except Exception as err:  # codecs raise what they like on bytes that they cannot read
+        _log.warning("a frame in %s could not be decoded: %s", transfer_syntax_uid, type(err).__name__)
+        raise NotAcceptable(
+            f"The pixels are stored in {_name(transfer_syntax_uid)} and cannot be decoded here; "
+            "ask for transfer-syntax=* to get them as stored"
+        ) from err
+    return DecodedFrame(np.ascontiguousarray(pixels), _settled(layout, str(described["photometric_interpretation"])))
+
+
+def _options(layout: PixelFormat, transfer_syntax_uid: str) -> dict[str, Any]:
+    return {
+        "rows": layout.rows,
+        "columns": layout.columns,
+        "samples_per_pixel": layout.samples,
+        "bits_allocated": layout.bits_allocated,
+        "bits_stored": layout.bits_stored,
+        "photometric_interpretation": layout.photometric,
+        "pixel_representation": int(layout.signed),
+        "planar_configuration": layout.planar,
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+        # Bits above Bits Stored may hold an overlay (PS3.5 8.1.1): what a lossless codec kept is passed on.
+        "correct_unused_bits": False,
+        # The YCbCr of a JPEG stream belongs to its compression; that of other codecs is what was stored.
+        "as_rgb": transfer_syntax_uid in _JPEG_LOSSY,
+    }
+
+
+def unpack_bits(data: bytes, count: int, skip: int = 0) -> np.ndarray[Any, Any]:
+    """The first ``count`` bits after ``skip``, one byte each; the least significant bit comes first (PS3.5 8.1.1)."""
+    return np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little")[skip : skip + count]
+
+
+def pack_bits(bits: np.ndarray[Any, Any]) -> bytes:
+    """The inverse of `unpack_bits`; the last byte is filled with zeros."""
+    return np.packbits(bits, bitorder="little").tobytes()
+
+
+def array_of(native: bytes, layout: PixelFormat) -> np.ndarray[Any, Any]:
+    """The values of a little-endian native frame, shape (rows, columns[, samples]); planes are interleaved."""
+    if layout.bits_allocated == 1:
+        bits = unpack_bits(native, layout.samples_per_frame)
+        return bits.reshape(_shape(layout))
+    if layout.bits_allocated not in (8, 16, 32, 64):
+        raise NotAcceptable(f"Pixels of {layout.bits_allocated} bits cannot be decoded here")
+    kind = {0x7FE00008: "f", 0x7FE00009: "f"}.get(layout.tag, "i" if layout.signed else "u")
+    values = np.frombuffer(native, dtype=f"<{kind}{layout.bits_allocated // 8}", count=layout.samples_per_frame)
+    if layout.photometric == "YBR_FULL_422" and layout.samples == 3:
+        return _spread_chroma(values, layout)
+    if layout.samples > 1 and layout.planar == 1:
+        return values.reshape(layout.samples, layout.rows, layout.columns).transpose(1, 2, 0)
+    return values.reshape(_shape(layout))
+
+
+def from_native(native: bytes, layout: PixelFormat) -> DecodedFrame:
+    """The values of a little-endian native frame, with its shared chroma spread and its planes interleaved."""
+    return DecodedFrame(np.ascontiguousarray(array_of(native, layout)), _settled(layout, layout.photometric))
+
+
+def _settled(layout: PixelFormat, photometric: str) -> PixelFormat:
+    """How one frame's values are described once every pixel has its own chroma and its samples side by side."""
+    if photometric == "YBR_FULL_422" and layout.samples == 3:
+        photometric = "YBR_FULL"
+    return replace(layout, photometric=photometric, planar=0, frames=1)
+
+
+def _shape(layout: PixelFormat) -> tuple[int, ...]:
+    if layout.samples == 1:
+        return (layout.rows, layout.columns)
+    return (layout.rows, layout.columns, layout.samples)
+
+
+def _spread_chroma(values: np.ndarray[Any, Any], layout: PixelFormat) -> np.ndarray[Any, Any]:
+    """Y1 Y2 Cb Cr → Y1 Cb Cr, Y2 Cb Cr (PS3.3 C.7.6.3.1.2)."""
+    quads = values.reshape(-1, 4)
+    pixels = np.empty((len(quads), 2, 3), dtype=values.dtype)
+    pixels[:, :, 0] = quads[:, :2]
+    pixels[:, :, 1:] = quads[:, None, 2:]
+    return pixels.reshape(layout.rows, layout.columns, 3)
+
+
+def _inflate(stream: bytes, layout: PixelFormat) -> bytes:
+    """Deflated Image Frame Compression (PS3.5 A.4.13): one raw deflate stream a frame."""
+    expected = layout.native_frame_bytes
+    try:
+        native = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream, expected + 1)
+    except zlib.error as err:
+        raise NotAcceptable("The deflated frame cannot be inflated") from err
+    if len(native) < expected:
+        raise NotAcceptable("The deflated frame is shorter than Rows × Columns ask")
+    return native[:expected]
+
+
+def _unpack_rle_bits(stream: bytes, layout: PixelFormat) -> bytes:
+    """A bit-packed frame that was written in one RLE segment (PS3.5 G.4); pydicom reads whole bytes only."""
+    if len(stream) < 64 or struct.unpack_from("<I", stream)[0] != 1:
+        raise NotAcceptable("A bit-packed RLE frame that is not one segment")
+    expected = layout.native_frame_bytes
+    (position,) = struct.unpack_from("<I", stream, 4)
+    native = bytearray()
+    while len(native) < expected and position < len(stream):
+        control = stream[position]
+        if control < 128:
+            native += stream[position + 1 : position + 2 + control]
+            position += 2 + control
+        elif control > 128:
+            native += stream[position + 1 : position + 2] * (257 - control)
+            position += 2
+        else:
+            position += 1
+    if len(native) < expected:
+        raise NotAcceptable("The RLE frame is shorter than Rows × Columns ask")
+    return bytes(native[:expected])
+
+
+def _name(transfer_syntax_uid: str) -> str:
+    name = UID(transfer_syntax_uid).name
+    return f"{name} ({transfer_syntax_uid})" if name != transfer_syntax_uid else transfer_syntax_uid

@@ -1,0 +1,90 @@
+"""The studies, series and instances that an address names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from service.core.archived import InstanceRow
+from service.core.ports import InstanceStore
+from service.errors import BadRequest, InstanceNotFound
+
+_UID: Final = re.compile(r"[0-9.]{1,64}")
+
+
+def check_uids(*uids: str) -> None:
+    """Refuse what cannot be a UID; "" stands for one that the address does not name.
+
+    Raises
+    ------
+    BadRequest : one is none
+    """
+    for uid in uids:
+        if uid and not _UID.fullmatch(uid):
+            raise BadRequest("The address holds something that is not a UID")
+
+
+def parse_frames(text: str) -> list[int]:
+    """A list of frame numbers, each from 1 (PS3.18 10.4.1.1.6).
+
+    Raises
+    ------
+    BadRequest : it is none
+    """
+    numbers = text.split(",")
+    if not all(re.fullmatch(r"[0-9]{1,9}", number.strip()) and int(number) > 0 for number in numbers):
+        raise BadRequest("Frames are given as a list of numbers from 1, with commas between them")
+    return [int(number) for number in numbers]
+
+
+class Resources:
+    """Finds what an address names, within the projects there are."""
+
+    def __init__(self, index: InstanceStore, projects: Collection[str]) -> None:
+        self._index = index
+        self._projects = projects
+
+    def check_project(self, project: str) -> None:
+        """Refuse a project that there is not.
+
+        Raises
+        ------
+        InstanceNotFound : there is no such project
+        """
+        if project not in self._projects:
+            raise InstanceNotFound("There is no such project")
+
+    def instances(
+        self, project: str, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
+    ) -> list[InstanceRow]:
+        """The instances of a study, a series, or the one that is named; at least one.
+
+        One that is named is found although a newer version has taken its place: others still refer to it.
+
+        Raises
+        ------
+        BadRequest : a UID is none
+        InstanceNotFound : nothing is held under these UIDs
+        """
+        check_uids(study_uid, series_uid, sop_instance_uid)
+        if sop_instance_uid:
+            return [self.instance(project, study_uid, series_uid, sop_instance_uid)]
+        found = self._index.instances_of(project, study_uid, series_uid or None)
+        if not found:
+            raise InstanceNotFound(f"There is no such {'series' if series_uid else 'study'}")
+        return found
+
+    def instance(self, project: str, study_uid: str, series_uid: str, sop_instance_uid: str) -> InstanceRow:
+        """The instance under these UIDs.
+
+        Raises
+        ------
+        BadRequest : a UID is none
+        InstanceNotFound : nothing is held under these UIDs
+        """
+        check_uids(study_uid, series_uid, sop_instance_uid)
+        row = self._index.find(project, sop_instance_uid)
+        if row is None or (row.study_uid, row.series_uid) != (study_uid, series_uid):
+            raise InstanceNotFound("There is no such instance")
+        return row
