@@ -1,0 +1,43 @@
+"""The tracking pair's text: what OHIF needs to find in it, and the label that people know."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from service.core.findings import Finding, Measurement
+from service.objects import concepts
+
+_TOOLS: Final = "Cornerstone3DTools@"
+_VERSION: Final = "^0.1.0"
+AXES: Final = (concepts.LONG_AXIS, concepts.SHORT_AXIS)
+
+
+def tracking_identifier(finding: Finding) -> str:
+    """What the finding is called in each group and segment; begins with the OHIF tool that can draw it."""
+    return f"{_TOOLS}{_VERSION}:{_tool(finding)}:{finding.label}"
+
+
+def label_of(identifier: str) -> str:
+    """The label within a tracking identifier, or all of one that another maker wrote."""
+    parts = identifier.split(":", 2)
+    return parts[2] if identifier.startswith(_TOOLS) and len(parts) > 2 else identifier
+
+
+def drawn_measurements(finding: Finding) -> list[Measurement]:
+    """The measurements that were taken from a drawn line."""
+    return [measurement for measurement in finding.measurements if measurement.line is not None]
+
+
+def drawn_axes(finding: Finding) -> list[Measurement]:
+    """The drawn long and short axis, in that order; fewer where one is missing."""
+    drawn = drawn_measurements(finding)
+    firsts = (next((one for one in drawn if concepts.same(one.name, axis)), None) for axis in AXES)
+    return [measurement for measurement in firsts if measurement is not None]
+
+
+def _tool(finding: Finding) -> str:
+    if len(drawn_axes(finding)) == len(AXES):
+        return "Bidirectional"
+    if finding.mask is not None or finding.lines or drawn_measurements(finding):
+        return "Length"
+    return "Probe" if finding.points else "PlanarFreehandROI"
