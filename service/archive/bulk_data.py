@@ -9,9 +9,9 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
-from service.archive.dicom_json import BINARY_VRS, little_endian
+from service.archive.dicom_json import BINARY_VRS, little_endian, pixel_vr
 from service.core.archived import InstanceRow
 from service.errors import InstanceNotFound
 
@@ -58,20 +58,21 @@ def read_bulk(blob: BinaryIO, instance: InstanceRow, path: str) -> BulkValue:
     *steps, last = path.split("/")
     tag = int(last, 16)
     pixels = instance.blob.pixels
-    if not steps and pixels is not None and pixels.tag == tag:
-        vr = "OB" if pixels.encapsulated else "OW"
+    in_order = instance.transfer_syntax_uid != ExplicitVRBigEndian
+    if not steps and pixels is not None and pixels.tag == tag and in_order:
+        vr = pixel_vr(tag, encapsulated=pixels.encapsulated, bits_allocated=instance.bits_allocated)
         return BulkValue(tag, vr, pixels.length, offset=pixels.offset, encapsulated=pixels.encapsulated)
     blob.seek(0)
     data_set = dcmread(blob, stop_before_pixels=tag >> 16 != 0x7FE0, defer_size=_DEFER_BYTES, force=True)
     in_file = instance.transfer_syntax_uid != DeflatedExplicitVRLittleEndian
     item = _item(data_set, steps)
-    element = item.get_item(tag) if tag in item else None
+    element = item.get_item(tag, keep_deferred=True) if tag in item else None
     if element is None:
         raise InstanceNotFound("the instance has no such bulk data")
-    if isinstance(element, RawDataElement) and element.value is None and in_file and not steps:
-        ordered = element.is_little_endian or element.VR in {"OB", "UN"}
-        if ordered:
-            return BulkValue(tag, str(element.VR or "UN"), element.length, offset=element.value_tell)
+    if isinstance(element, RawDataElement) and element.value is None and in_file and in_order:
+        vr = element.VR if element.VR in BINARY_VRS else None
+        if vr is not None:
+            return BulkValue(tag, vr, element.length, offset=element.value_tell)
     return _inline(item, tag)
 
 

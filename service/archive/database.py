@@ -52,13 +52,15 @@ class Database:
         Raises
         ------
         SettingsInvalid : the location is none that is supported, or was written by a newer version
+        GatewayError : there is something else than an index, or it cannot be reached
         """
         url = _url(location)
         if url.get_backend_name() == "sqlite":
             _create_private(Path(str(url.database)))
         engine = _engine(url)
         try:
-            upgrade(engine)
+            with _translated():
+                upgrade(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -156,8 +158,12 @@ def _engine(url: URL) -> Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver's own BEGIN comes too late (at the first write) and is deferred; ours is emitted below.
     connection.isolation_level = None
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-16384"):
-        connection.execute(f"PRAGMA {pragma}").close()
+    try:
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-16384"):
+            connection.execute(f"PRAGMA {pragma}").close()
+    except sqlite3.Error:
+        connection.close()  # the pool never came to own it
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:

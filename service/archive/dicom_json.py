@@ -36,6 +36,7 @@ BASE = "\0"
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and Pixel Data: never inline (PS3.18 10.4.3.3.2)."""
 
+_FLOAT_PIXELS = {0x7FE00008: "OF", 0x7FE00009: "OD"}
 _TEXT_DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C}  # where a code extension ends (PS3.5 6.1.2.5.3)
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
@@ -163,10 +164,10 @@ def _dictionary_vr(tag: int) -> str | None:
 def _encodings(data_set: Dataset) -> list[str]:
     """Python names of the encodings in which the data set's undecoded text stands."""
     read = data_set.original_character_set
-    if not read:
-        declared = data_set.get(_SPECIFIC_CHARACTER_SET)
-        read = declared.value if declared is not None else ""
-    return convert_encodings(read or None)
+    if read:
+        return [read] if isinstance(read, str) else list(read)
+    declared = data_set.get(_SPECIFIC_CHARACTER_SET)
+    return convert_encodings(declared.value if declared is not None else None)
 
 
 def _text(vr: str, value: bytes, encodings: list[str]) -> str:
@@ -175,6 +176,13 @@ def _text(vr: str, value: bytes, encodings: list[str]) -> str:
     if b"\x1b" in value:
         return decode_bytes(value, encodings, _TEXT_DELIMITERS).rstrip("\0 ")
     return value.decode(encodings[0], "replace").rstrip("\0 ")
+
+
+def pixel_vr(tag: int, *, encapsulated: bool, bits_allocated: int | None) -> str:
+    """The VR of pixel data whose element is not at hand (PS3.5 8.2, A.4)."""
+    if tag in _FLOAT_PIXELS:
+        return _FLOAT_PIXELS[tag]
+    return "OB" if encapsulated or (bits_allocated or 16) <= 8 else "OW"
 
 
 def _values(vr: str, values: Iterable[str]) -> str:

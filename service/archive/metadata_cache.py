@@ -14,12 +14,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from json.encoder import encode_basestring
 
 from pydicom.dataset import Dataset
 
-from service.archive.dicom_json import BASE, JsonWriter
+from service.archive.dicom_json import BASE, JsonWriter, pixel_vr
 from service.core.records import PixelLocation
 
 BULK_THRESHOLD = 1024
@@ -31,6 +30,7 @@ _PIECE = struct.Struct(">IIII")
 _POLYNOMIAL = 0xEDB88320  # of CRC-32, reflected (RFC 1952, 8)
 _ONE = 1 << 31
 _LEVEL = 6
+_COMPACT_LEVEL = 4  # from here on the matches of a whole header before are found
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _END_OF_STREAM = b"\x03\x00"  # an empty final block
 _STORED_LIMIT = 0xFFFF
@@ -60,17 +60,22 @@ def encode_text(text: str) -> bytes:
     return b"".join((_HEAD.pack(_VERSION, len(bodies)), *heads, *bodies))
 
 
-def assemble(blobs: Iterable[bytes], base_url: str, *, gzip: bool) -> bytes:
-    """The metadata of many instances as one JSON array, gzipped (RFC 1952) or plain."""
-    return b"".join(stream(blobs, base_url, gzip=gzip))
+def assemble(blobs: Iterable[bytes], base_url: str, *, gzip: bool, compact: bool = False) -> bytes:
+    """The metadata of many instances as one JSON array, gzipped (RFC 1952) or plain.
+
+    Parameters
+    ----------
+    compact : compress the whole anew: three times the work of joining, a sixteenth of the size for a CT series, whose
+        headers are all but the same. Worth it for whoever is not on the same host
+    """
+    return b"".join(stream(blobs, base_url, gzip=gzip, compact=compact))
 
 
-def stream(blobs: Iterable[bytes], base_url: str, *, gzip: bool) -> Iterator[bytes]:
-    """The same as `assemble`, in parts, none of them empty."""
-    if gzip:
-        yield from _gzip(blobs, base_url)
-    else:
-        yield from _identity(blobs, base_url)
+def stream(blobs: Iterable[bytes], base_url: str, *, gzip: bool, compact: bool = False) -> Iterator[bytes]:
+    """The same as `assemble`, in parts."""
+    if not gzip:
+        return _identity(blobs, base_url)
+    return _recompressed(_identity(blobs, base_url)) if compact else _joined(blobs, base_url)
 
 
 def text_of(blob: bytes, base_url: str) -> str:
@@ -78,15 +83,7 @@ def text_of(blob: bytes, base_url: str) -> str:
     return assemble((blob,), base_url, gzip=False).decode()[1:-1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    length: int
-    crc: int
-    operator: int
-    body: bytes
-
-
-def _gzip(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
+def _joined(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
     base = _escaped(base_url)
     stored_base, stored_comma = _stored(base), _stored(b",")
     yield _GZIP_HEADER + _stored(b"[")
@@ -96,12 +93,12 @@ def _gzip(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
         if index:
             out.append(stored_comma)
             crc, length = zlib.crc32(b",", crc), length + 1
-        for number, piece in enumerate(_pieces(blob)):
+        for number, (piece_length, piece_crc, operator, body) in enumerate(_pieces(blob)):
             if number:
                 out.append(stored_base)
                 crc, length = zlib.crc32(base, crc), length + len(base)
-            out.append(piece.body)
-            crc, length = _multiply(piece.operator, crc) ^ piece.crc, length + piece.length
+            out.append(body)
+            crc, length = _multiply(operator, crc) ^ piece_crc, length + piece_length
         yield b"".join(out)
     crc, length = zlib.crc32(b"]", crc), length + 1
     yield _stored(b"]") + _END_OF_STREAM + struct.pack("<II", crc, length & 0xFFFFFFFF)
@@ -112,18 +109,27 @@ def _identity(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
     separator = b"["
     for blob in blobs:
         decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
-        yield separator + base.join([decompressor.decompress(piece.body) for piece in _pieces(blob)])
+        yield separator + base.join([decompressor.decompress(body) for *_, body in _pieces(blob)])
         separator = b","
     yield b"]" if separator == b"," else b"[]"
 
 
-def _pieces(blob: bytes) -> Iterator[_Piece]:
+def _recompressed(parts: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(_COMPACT_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    for part in parts:
+        if compressed := compressor.compress(part):
+            yield compressed
+    yield compressor.flush()
+
+
+def _pieces(blob: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Length, CRC-32, operator and compressed bytes of each piece."""
     version, count = _HEAD.unpack_from(blob)
     if version != _VERSION:
         raise ValueError(f"metadata cached in form {version} is unknown")
     position = _HEAD.size + count * _PIECE.size
     for length, crc, operator, size in _PIECE.iter_unpack(blob[_HEAD.size : position]):
-        yield _Piece(length, crc, operator, blob[position : position + size])
+        yield length, crc, operator, blob[position : position + size]
         position += size
 
 
@@ -141,15 +147,12 @@ def _stored(data: bytes) -> bytes:
 
 
 def _pixel_vr(header: Dataset, pixels: PixelLocation) -> str:
-    if pixels.tag == 0x7FE00008:
-        return "OF"
-    if pixels.tag == 0x7FE00009:
-        return "OD"
     held = header.get_item(pixels.tag) if pixels.tag in header else None
     if held is not None and held.VR in {"OB", "OW"}:
         return str(held.VR)
-    # PS3.5 8.2, A.4: encapsulated is OB; native is OW unless a sample fits a byte, where either may stand
-    return "OB" if pixels.encapsulated else "OW"
+    bits = header.get("BitsAllocated")
+    bits_allocated = bits if isinstance(bits, int) else None
+    return pixel_vr(pixels.tag, encapsulated=pixels.encapsulated, bits_allocated=bits_allocated)
 
 
 def _multiply(a: int, b: int) -> int:

@@ -10,8 +10,6 @@ connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     target_metadata=metadata,
-    compare_type=True,
-    compare_server_default=True,
     # SQLite changes tables inside transactions as PostgreSQL does, once the driver's own BEGIN is out of the way.
     transactional_ddl=True,
     render_as_batch=True,
