@@ -183,12 +183,15 @@ class SpoolWriter:
         """
         self._require_open()
         self._room.claim(len(data))
-        self._kept.append(bytes(data))
-        self._kept_bytes += len(data)
-        self._size += len(data)
-        if self._kept_bytes >= _PIECE_BYTES:
-            self._cut_piece()
-            self._append()
+        view = memoryview(data)
+        for start in range(0, len(view), _PIECE_BYTES):
+            part = bytes(view[start : start + _PIECE_BYTES])
+            self._kept.append(part)
+            self._kept_bytes += len(part)
+            if self._kept_bytes >= _PIECE_BYTES:
+                self._cut_piece()
+                self._append()
+        self._size += len(view)
 
     def commit(self) -> None:
         """Write the end and return when all of it is on the disk.

@@ -1,0 +1,121 @@
+"""Torn tails and flipped bits: the spool never hands out bytes that are not those it was given."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dicom_nodes.errors import InstanceUnreadable
+from service.errors import KeysMissing
+from service.ingest.spool import SpoolReader
+from service.ingest.spool_frames import FRAME_MAGIC, HEAD_BYTES
+from tests.spooling import KEY, put, spool_at
+
+OBJECTS = {"1.2.1": b"first" * 50, "1.2.2": b"second" * 70, "1.2.3": b"third" * 90}
+
+
+@contextmanager
+def finished_segment() -> Iterator[Path]:
+    """A closed segment with three objects."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        with closing(spool_at(directory)) as spool:
+            for uid, data in OBJECTS.items():
+                put(spool, data, uid)
+        (segment,) = directory.glob("*.segment")
+        yield segment
+
+
+def read_all(segment: Path) -> dict[str, bytes | None]:
+    """Data by instance UID, None where it is listed and found damaged."""
+    reader = SpoolReader(segment.parent, KEY)
+    found: dict[str, bytes | None] = {}
+    for spooled in reader.committed():
+        try:
+            found[spooled.header.sop_instance_uid] = reader.read(spooled.source_key)
+        except InstanceUnreadable:
+            found[spooled.header.sop_instance_uid] = None
+    return found
+
+
+SEGMENT_BYTES = 7000  # an upper bound; smaller files wrap
+
+
+@settings(max_examples=150, deadline=None)
+@given(cut=st.integers(0, SEGMENT_BYTES))
+def test_a_torn_tail_takes_only_objects_behind_the_tear(cut: int):
+    with finished_segment() as segment:
+        whole = segment.read_bytes()
+        kept = HEAD_BYTES + cut % (len(whole) - HEAD_BYTES)
+        segment.write_bytes(whole[:kept])
+        found = read_all(segment)
+    assert list(found.items()) == list(OBJECTS.items())[: len(found)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(at=st.integers(0, SEGMENT_BYTES), bit=st.integers(0, 7))
+def test_a_flipped_bit_harms_one_object_at_most_and_is_noticed(at: int, bit: int):
+    with finished_segment() as segment:
+        data = bytearray(segment.read_bytes())
+        data[HEAD_BYTES + at % (len(data) - HEAD_BYTES)] ^= 1 << bit
+        segment.write_bytes(data)
+        found = read_all(segment)
+    intact = [uid for uid, data in OBJECTS.items() if found.get(uid) == data]
+    wrong = [uid for uid, data in found.items() if data is not None and data != OBJECTS[uid]]
+    assert (len(intact) >= 2, wrong) == (True, [])
+
+
+@settings(max_examples=100, deadline=None)
+@given(at=st.integers(0, HEAD_BYTES - 1), bit=st.integers(0, 7))
+def test_a_flipped_bit_in_the_head_yields_nothing_wrong(at: int, bit: int):
+    with finished_segment() as segment:
+        data = bytearray(segment.read_bytes())
+        data[at] ^= 1 << bit
+        segment.write_bytes(data)
+        try:
+            found = read_all(segment)
+        except KeysMissing:
+            found = {}
+    assert found in ({}, OBJECTS)
+
+
+def test_a_segment_with_a_damaged_head_is_listed_and_kept():
+    with finished_segment() as segment:
+        data = bytearray(segment.read_bytes())
+        data[20] ^= 1
+        segment.write_bytes(data)
+        reader = SpoolReader(segment.parent, KEY)
+        assert (list(reader.committed()), reader.unreadable_segments) == ([], {segment.stem})
+
+
+def test_a_piece_of_another_segment_is_noticed():
+    with finished_segment() as segment, finished_segment() as other:
+        segment.write_bytes(segment.read_bytes()[:HEAD_BYTES] + other.read_bytes()[HEAD_BYTES:])
+        reader = SpoolReader(segment.parent, KEY)
+        assert list(reader.committed()) == []
+
+
+def test_damage_between_frames_is_counted():
+    with finished_segment() as segment:
+        data = bytearray(segment.read_bytes())
+        data[HEAD_BYTES] ^= 0xFF
+        segment.write_bytes(data)
+        (finished,) = SpoolReader(segment.parent, KEY).finished_segments()
+    assert finished.damaged_bytes > 0
+
+
+def test_reading_a_damaged_object_says_so():
+    with finished_segment() as segment:
+        data = bytearray(segment.read_bytes())
+        data[data.rfind(FRAME_MAGIC) - 1] ^= 0xFF  # the last byte before the end of the last object
+        segment.write_bytes(data)
+        reader = SpoolReader(segment.parent, KEY)
+        last = list(reader.committed())[-1]
+        with pytest.raises(InstanceUnreadable):
+            reader.read(last.source_key)
