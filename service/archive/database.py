@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Engine, Table, create_engine, event, make_url
-from sqlalchemy import Connection as Connection  # the rooms that join a transaction name it from here
+from sqlalchemy import Connection as Connection  # noqa: PLC0414  # other rooms that join a transaction name it from here
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
