@@ -1,0 +1,154 @@
+"""Content items of structured reports and of acquisition context: cleaned by concept and value type.
+
+What carries structure stays (containers, codes, numbers, coordinates, references with new UIDs); names and free text
+go, dates move (PS3.15 E.3.4 and Table E.3.4-1).
+"""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+
+from service.deident.element_values import ascii_text
+from service.deident.profile import FULL_DATES, MODIFIED_DATES, Profile
+from service.deident.rules import Action, Rule
+
+VALUE_TYPE = 0x0040A040
+CONCEPT_NAME = 0x0040A043
+CONCEPT_CODE = 0x0040A168
+MEASURED_VALUE = 0x0040A300
+NUMERIC_VALUE = 0x0040A30A
+UNITS = 0x004008EA
+CONTENT_SEQUENCE = 0x0040A730
+REFERENCED_POSITION = 0x0040DB73
+TABLE = "PS3.15 Table E.3.4-1"
+VALUE_TAGS = {
+    "TEXT": (0x0040A160, "TextValue", "UT"),
+    "PNAME": (0x0040A123, "PersonName", "PN"),
+    "DATE": (0x0040A121, "Date", "DA"),
+    "TIME": (0x0040A122, "Time", "TM"),
+    "DATETIME": (0x0040A120, "DateTime", "DT"),
+    "UIDREF": (0x0040A124, "UID", "UI"),
+    "CODE": (CONCEPT_CODE, "ConceptCodeSequence", "SQ"),
+    "NUM": (MEASURED_VALUE, "MeasuredValueSequence", "SQ"),
+    "CONTAINER": (CONTENT_SEQUENCE, "ContentSequence", "SQ"),
+}
+SUBJECT_NAME = ("DCM", "121029")
+SUBJECT_AGE = ("DCM", "121033")
+UNITS_A_YEAR = {"a": 1.0, "mo": 12.0, "wk": 52.18, "d": 365.25}
+OLDEST_YEARS = 90
+NEVER_DROPPED = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM", "UIDREF"})
+"""Their identity is in UIDs, and those are replaced; without them a report loses what it is about."""
+
+
+class ContentRules:
+    """What becomes of the value of a content item.
+
+    Parameters
+    ----------
+    profile : its options and what it says about texts
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+
+    def drop_reason(self, item: Dataset) -> str:
+        """Return why an item goes whole; the empty text where it stays."""
+        value_type = _text(item, VALUE_TYPE)
+        if value_type in NEVER_DROPPED:
+            return ""
+        concept = _concept(item)
+        if value_type == "TEXT" and concept in self._profile.content_text:
+            return ""
+        row = self._profile.content_items.row(*concept, value_type)
+        if row is None or row.basic != "X" or self._retained(row.options):
+            return ""
+        return f"{row.meaning} says who, where or when"
+
+    def overrides(self, item: Dataset) -> dict[int, Rule]:
+        """Return the rule for the item's value, which its concept decides."""
+        value_type = _text(item, VALUE_TYPE)
+        known = VALUE_TAGS.get(value_type)
+        if known is None:
+            return {}
+        tag, keyword, vr = known
+        action, reason = self._action(item, value_type)
+        if action is None:
+            return {}
+        return {tag: Rule(action, keyword, vr, Action.DUMMY, TABLE, reason)}
+
+    def refers_by_position(self, header: Dataset) -> bool:
+        """Whether an item anywhere in the content tree refers to others by their position."""
+        waiting = [header]
+        while waiting:
+            item = waiting.pop()
+            if REFERENCED_POSITION in item:
+                return True
+            if CONTENT_SEQUENCE in item:
+                waiting += item[CONTENT_SEQUENCE].value or ()
+        return False
+
+    def is_subject_age(self, item: Dataset) -> bool:
+        """Whether a content item says how old somebody is."""
+        return _concept(item) == SUBJECT_AGE
+
+    def capped_age(self, measured: Dataset) -> str:
+        """Return what an age over 89 years becomes, in the unit that it is in; the empty text for a lower one."""
+        a_year = UNITS_A_YEAR.get(_first_code(measured, UNITS)[1], 1.0)
+        try:
+            age = float(_text(measured, NUMERIC_VALUE))
+        except ValueError:
+            return ""
+        return f"{OLDEST_YEARS * a_year:g}" if age >= OLDEST_YEARS * a_year else ""
+
+    def _action(  # noqa: PLR0911 - one branch a value type
+        self, item: Dataset, value_type: str
+    ) -> tuple[Action | None, str]:
+        concept = _concept(item)
+        row = self._profile.content_items.row(*concept, value_type)
+        kept = row is not None and self._retained(row.options)
+        if value_type == "UIDREF":
+            return Action.MAP_UID, "a new UID in its place"
+        if value_type == "PNAME":
+            return (Action.PSEUDONYM if concept == SUBJECT_NAME else Action.DUMMY), "a person's name"
+        if value_type == "TEXT":
+            if concept in self._profile.content_text:
+                action = self._profile.content_text[concept]
+                return action, f"the profile says {action.value}"
+            return (Action.SEARCH, "the profile keeps it") if kept else (Action.DUMMY, "free text")
+        if value_type in ("DATE", "DATETIME", "TIME"):
+            return self._date_action(value_type, kept=kept, listed=row is not None)
+        if row is not None and not kept:  # CODE, NUM or CONTAINER that would go, but others refer to by position
+            return (Action.DUMMY_CODE if value_type == "CODE" else Action.EMPTY), "says who"
+        return None, ""
+
+    def _date_action(self, value_type: str, *, kept: bool, listed: bool) -> tuple[Action, str]:
+        dated = bool(self._profile.options & {FULL_DATES, MODIFIED_DATES})
+        if not dated or (listed and not kept):
+            return Action.DUMMY, "the profile keeps no such dates"
+        if value_type == "TIME":
+            keeps = self._profile.settings["times"] == "keep"
+            return (Action.TIME, "the profile keeps times of day") if keeps else (Action.DUMMY, "no times of day")
+        return Action.SHIFT, "the patient's shift"
+
+    def _retained(self, options: dict[str, str]) -> bool:
+        return any(option in self._profile.options for option in options)
+
+
+def _text(item: Dataset, tag: int) -> str:
+    element = item.get_item(tag, keep_deferred=True)
+    return "" if element is None else ascii_text(element)
+
+
+def _concept(item: Dataset) -> tuple[str, str]:
+    return _first_code(item, CONCEPT_NAME)
+
+
+def _first_code(item: Dataset, tag: int) -> tuple[str, str]:
+    """Return (scheme, code) of the first item of a code sequence; empty texts where there is none."""
+    if tag not in item:
+        return "", ""
+    element = item[tag]
+    if element.VR != "SQ" or not element.value:
+        return "", ""
+    first = element.value[0]
+    return _text(first, 0x00080102), _text(first, 0x00080100)

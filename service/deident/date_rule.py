@@ -1,0 +1,32 @@
+"""Which dates are moved, and by how much."""
+
+from __future__ import annotations
+
+from service.deident.date_shift import shifted_date, shifted_date_time
+
+
+class DateRule:
+    """Moves the dates of one patient.
+
+    Parameters
+    ----------
+    days : how far back; 0 keeps dates, but only where they are dates
+    real_from : a DA value; dates before it are in the project's time already and stay. Used for objects made inside
+        the project, which mix dates copied from its images with dates of their own
+    """
+
+    def __init__(self, days: int, real_from: str = "") -> None:
+        self.days = days
+        self._real_from = real_from
+
+    def date(self, text: str) -> str | None:
+        """Return what stands for a DA value; None where it is not a date."""
+        return shifted_date(text, self._days_for(text.replace(".", "")))
+
+    def date_time(self, text: str) -> str | None:
+        """Return what stands for a DT value; None where it is not one."""
+        return shifted_date_time(text, self._days_for(text[:8]))
+
+    def _days_for(self, day: str) -> int:
+        # A date cut short is compared as far as it goes; it is moved when it may be a real one.
+        return self.days if day >= self._real_from[: len(day)] else 0

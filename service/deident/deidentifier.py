@@ -1,0 +1,332 @@
+"""De-identification of one project: a header goes in, a clean one and the sealed way back come out."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydicom.dataset import Dataset
+
+from dicom_nodes.errors import GatewayError, InstanceUnreadable
+from service.core.records import SealedEntry
+from service.deident.date_rule import DateRule
+from service.deident.date_shift import shifted_date
+from service.deident.element_values import Encoding, ascii_text, element_forms, raw_bytes, raw_element
+from service.deident.header_pass import HeaderPass, Replacements, encoding_of
+from service.deident.keys import ProjectKeys
+from service.deident.originals import CHARACTER_SET, elements_json
+from service.deident.own_values import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, OwnValues, other_ids
+from service.deident.patient_study import STUDY_INSTANCE_UID, STUDY_TAGS, is_patient_or_study_attribute
+from service.deident.profile import MODIFIED_DATES, Profile
+from service.deident.pseudonyms import PatientIdentity, Pseudonyms
+from service.deident.rule_book import RuleBook
+from service.deident.rules import Decision
+from service.deident.stamps import BURNED_IN, Stamps
+from service.deident.uid_map import UidMap, is_uid
+from service.errors import IdentityNotRemovable
+
+SOP_CLASS_UID, SOP_INSTANCE_UID, SERIES_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000E
+FRAME_OF_REFERENCE_UID = 0x00200052
+PATIENT_NAME, PATIENT_ID, ISSUER = 0x00100010, 0x00100020, 0x00100021
+DOCUMENT, DOCUMENT_LENGTH = 0x00420011, 0x00420015
+REQUIRED_UIDS = {
+    SOP_CLASS_UID: "SOP Class UID",
+    SOP_INSTANCE_UID: "SOP Instance UID",
+    STUDY_INSTANCE_UID: "Study Instance UID",
+    SERIES_INSTANCE_UID: "Series Instance UID",
+}
+LEVELS = {
+    STUDY_INSTANCE_UID: "study",
+    SERIES_INSTANCE_UID: "series",
+    SOP_INSTANCE_UID: "instance",
+    FRAME_OF_REFERENCE_UID: "frame of reference",
+}
+REMEMBERED_PATIENTS = 256
+REMEMBERED_ENTRIES = 2048
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Sealer(Protocol):
+    """Encrypts what must not lie open; ``service.deident.vault.Vault`` is one."""
+
+    def seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
+        """Return the encrypted entry."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cleaned:
+    """A clean header and what became of the original.
+
+    Parameters
+    ----------
+    sealed : vault rows: the patient, the study, and the old UID of each of study, series, instance, frame of reference
+    decisions : one for each element, only when asked for
+    patient_digest : tells two patients under one Study Instance UID apart
+    """
+
+    data_set: Dataset = field(repr=False)
+    sealed: tuple[SealedEntry, ...]
+    decisions: tuple[Decision, ...]
+    elements_removed: int
+    elements_replaced: int
+    patient_digest: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Patient:
+    identity: PatientIdentity
+    pseudonym: str
+    own_values: OwnValues
+
+
+class Deidentifier:
+    """Cleans the headers of one project; may be shared by threads.
+
+    Parameters
+    ----------
+    profile : what happens to which element
+    project_keys : behind UIDs, pseudonyms and dates
+    sealer : seals the way back; without one there is none
+    """
+
+    def __init__(self, profile: Profile, project_keys: ProjectKeys, sealer: Sealer | None = None) -> None:
+        self._profile = profile
+        self._book = RuleBook(profile)
+        self._stamps = Stamps(profile)
+        self._sealer = sealer
+        self._uids = UidMap(project_keys.uid_key)
+        self._pseudonyms = Pseudonyms(project_keys.pseudonym_key, project_keys.date_key, project_keys.digest_key)
+        self._token_key = hmac.digest(project_keys.pseudonym_key, b"tokens", hashlib.sha256)
+        self._patients: dict[tuple[bytes, ...], _Patient] = {}
+        self._sealed: dict[tuple[str, str], tuple[dict[str, Any], SealedEntry]] = {}
+
+    def map_uid(self, uid: str) -> str:
+        """Return the UID that stands for one, whether its object was seen or not."""
+        return self._uids.new_uid(uid)
+
+    def pseudonym(self, patient_id: str, issuer: str = "") -> str:
+        """Return the Patient ID that a patient has inside the project."""
+        return self._pseudonyms.pseudonym(PatientIdentity(patient_id, issuer))
+
+    def patient_digest(self, patient_id: str, issuer: str = "") -> bytes:
+        """Return 32 bytes that are equal for the same patient."""
+        return self._pseudonyms.digest(PatientIdentity(patient_id, issuer))
+
+    def shift_days(self, patient_id: str, issuer: str = "") -> int:
+        """Return by how many days the patient's dates are moved back; 0 where the profile does not move dates."""
+        return self.shift_days_of_pseudonym(self.pseudonym(patient_id, issuer))
+
+    def shift_days_of_pseudonym(self, pseudonym: str) -> int:
+        """As ``shift_days``, for a Patient ID as it is served."""
+        return self._pseudonyms.shift_days(pseudonym) if MODIFIED_DATES in self._profile.options else 0
+
+    def clean(self, header: Dataset, explain: bool = False) -> Cleaned:
+        """Return the clean copy of a header, and the sealed way back.
+
+        Parameters
+        ----------
+        header : the data set, with or without its pixel data; not changed but for parsing
+        explain : whether to list a decision for each element
+
+        Raises
+        ------
+        InstanceUnreadable : no valid SOP Class, SOP Instance, Study or Series Instance UID
+        IdentityNotRemovable : the profile forbids passing it on, or it cannot be cleaned
+        """
+        uids = _required_uids(header)
+        encoding = encoding_of(header, Encoding())
+        patient = self._patient(header, encoding, uids[STUDY_INSTANCE_UID])
+        replacements = Replacements(
+            patient.pseudonym,
+            DateRule(self.shift_days_of_pseudonym(patient.pseudonym)),
+            patient.own_values,
+            self._uids.new_uid,
+            self._token_key,
+        )
+        cleaned, work = self._pass(header, encoding, replacements, uids[SOP_CLASS_UID], explain=explain)
+        for tag, vr in ((PATIENT_NAME, "PN"), (PATIENT_ID, "LO")):
+            cleaned[tag] = raw_element(tag, vr, patient.pseudonym.encode("ascii"), encoding)
+        sealed = self._way_back(header, encoding, patient, uids) if self._sealer is not None else ()
+        digest = self._pseudonyms.digest(patient.identity)
+        return _result(cleaned, sealed, work, digest)
+
+    def adopt_annotation(
+        self,
+        header: Dataset,
+        study_attributes: Dataset,
+        own_values: OwnValues | None = None,
+        explain: bool = False,
+    ) -> Cleaned:
+        """Return the clean copy of an annotation made inside the project, on a study as it is served.
+
+        Its UIDs stay. What it says about patient and study is overwritten with what the project says. All other
+        rules apply. Dates from the study's real date on are moved by the patient's shift: they were stamped by the
+        reader's tool, and a real date beside a moved one would give the shift away; earlier ones were copied from
+        images of the project and stay.
+
+        Parameters
+        ----------
+        study_attributes : the patient and study attributes as served
+        own_values : the patient's own values, ``OwnValues.of_vault_entry``, to be found in free text
+
+        Raises
+        ------
+        InstanceUnreadable, IdentityNotRemovable : as ``clean``
+        """
+        uids = _required_uids(header)
+        encoding = encoding_of(header, Encoding())
+        pseudonym = str(study_attributes.get("PatientID", ""))
+        study_date = str(study_attributes.get("StudyDate", "") or "")
+        replacements = Replacements(
+            pseudonym or "REMOVED",
+            _annotation_dates(self.shift_days_of_pseudonym(pseudonym), study_date),
+            own_values or OwnValues((), ()),
+            _same_uid,
+            self._token_key,
+        )
+        cleaned, work = self._pass(header, encoding, replacements, uids[SOP_CLASS_UID], explain=explain)
+        for tag in [tag for tag in cleaned.keys() if is_patient_or_study_attribute(tag)]:  # noqa: SIM118
+            del cleaned[tag]
+        for element in study_attributes:
+            if is_patient_or_study_attribute(element.tag):
+                cleaned[element.tag] = element
+        return _result(cleaned, (), work, b"")
+
+    def _pass(
+        self, header: Dataset, encoding: Encoding, replacements: Replacements, sop_class_uid: str, *, explain: bool
+    ) -> tuple[Dataset, HeaderPass]:
+        work = HeaderPass(self._profile, self._book, sop_class_uid, replacements, explain=explain)
+        try:
+            cleaned = work.run(header)
+        except GatewayError:
+            raise
+        except RecursionError as error:
+            raise IdentityNotRemovable("sequences are nested too deep to be cleaned") from error
+        if work.document_replaced:
+            length = len(raw_bytes(cleaned.get_item(DOCUMENT), encoding)).to_bytes(4, _order(encoding))
+            cleaned[DOCUMENT_LENGTH] = raw_element(DOCUMENT_LENGTH, "UL", length, encoding)
+            cleaned[BURNED_IN] = raw_element(BURNED_IN, "CS", b"NO", encoding)
+        elif self._profile.settings["burned_in_annotation"] == "refuse" and _ascii_at(header, BURNED_IN) == "YES":
+            raise IdentityNotRemovable("Burned In Annotation (0028,0301) is YES: text in pixels cannot be removed")
+        self._stamps.put(header, cleaned, encoding)
+        return cleaned, work
+
+    def _patient(self, header: Dataset, encoding: Encoding, study_uid: str) -> _Patient:
+        key = _identity_key(header, encoding, study_uid)
+        known = self._patients.get(key)
+        if known is not None:
+            return known
+        patient_id, issuer = (_text_at(header, tag, encoding) for tag in (PATIENT_ID, ISSUER))
+        identity = PatientIdentity(patient_id, issuer, study_uid)
+        pseudonym = self._pseudonyms.pseudonym(identity)
+        patient = _Patient(identity, pseudonym, OwnValues.of(header, encoding))
+        return _remember(self._patients, key, patient, REMEMBERED_PATIENTS)
+
+    def _way_back(
+        self, header: Dataset, encoding: Encoding, patient: _Patient, uids: dict[int, str]
+    ) -> tuple[SealedEntry, ...]:
+        tags = [int(tag) for tag in header.keys()]  # noqa: SIM118
+        charset = [tag for tag in tags if tag == CHARACTER_SET]
+        person = [tag for tag in tags if tag >> 16 == 0x0010]
+        study = [tag for tag in tags if tag in STUDY_TAGS]
+        frame = _ascii_at(header, FRAME_OF_REFERENCE_UID)
+        old = uids | ({FRAME_OF_REFERENCE_UID: frame} if frame else {})
+        patient_value = {
+            "elements": elements_json(header, charset + person, encoding),
+            "shift_days": self.shift_days_of_pseudonym(patient.pseudonym),
+        }
+        study_value = {
+            "elements": elements_json(header, charset + study, encoding),
+            "patient": patient.pseudonym,
+        }
+        entries = [
+            self._seal("patient", patient.pseudonym, patient_value),
+            self._seal("study", self._uids.new_uid(uids[STUDY_INSTANCE_UID]), study_value),
+        ]
+        for tag, level in LEVELS.items():
+            if tag in old:
+                new = self._uids.new_uid(old[tag])
+                entries.append(self._seal("uid", new, {"uid": old[tag], "level": level}))
+        return tuple(entries)
+
+    def _seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
+        """Seal a value, or return the entry that was made of the same value before."""
+        known = self._sealed.get((kind, key))
+        if known is not None and known[0] == value:
+            return known[1]
+        if self._sealer is None:
+            raise TypeError("no sealer")
+        entry = self._sealer.seal(kind, key, value)
+        return _remember(self._sealed, (kind, key), (value, entry), REMEMBERED_ENTRIES)[1]
+
+
+def _remember(memory: dict[Key, Value], key: Key, value: Value, limit: int) -> Value:
+    if len(memory) >= limit:
+        memory.clear()
+    memory[key] = value
+    return value
+
+
+def _result(data_set: Dataset, sealed: tuple[SealedEntry, ...], work: HeaderPass, digest: bytes) -> Cleaned:
+    return Cleaned(data_set, sealed, tuple(work.decisions or ()), work.removed, work.replaced, digest)
+
+
+def _same_uid(uid: str) -> str:
+    return uid
+
+
+def _annotation_dates(days: int, study_date: str) -> DateRule:
+    """Return the rule for dates of an object made inside the project: real from the real study date on."""
+    if not days or not study_date:
+        return DateRule(days)
+    # One day earlier: the tool's clock may stand in another zone than the scanner's.
+    real_from = shifted_date(study_date, -(days - 1))
+    return DateRule(days, real_from or "")
+
+
+def _order(encoding: Encoding) -> Literal["little", "big"]:
+    return "little" if encoding.little_endian else "big"
+
+
+def _ascii_at(header: Dataset, tag: int) -> str:
+    element = header.get_item(tag, keep_deferred=True)
+    return "" if element is None else ascii_text(element)
+
+
+def _text_at(header: Dataset, tag: int, encoding: Encoding) -> str:
+    """Return a text without padding, in its first reading."""
+    element = header.get_item(tag, keep_deferred=True)
+    forms = [] if element is None else element_forms(element, encoding)
+    return forms[0].strip(" \0") if forms else ""
+
+
+def _required_uids(header: Dataset) -> dict[int, str]:
+    """Return the UIDs that an object must have (PS3.3 C.12.1, C.7.2.1, C.7.3.1)."""
+    uids = {}
+    for tag, keyword in REQUIRED_UIDS.items():
+        uid = _ascii_at(header, tag)
+        if not uid:
+            raise InstanceUnreadable(f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X}) is missing")
+        if not is_uid(uid):
+            raise InstanceUnreadable(f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a UID")
+        uids[tag] = uid
+    return uids
+
+
+def _identity_key(header: Dataset, encoding: Encoding, study_uid: str) -> tuple[bytes, ...]:
+    """Return what two headers share when their patient's own values are the same."""
+    parts = [study_uid.encode("ascii"), *(codec.encode("ascii") for codec in encoding.text)]
+    for tag in IDENTITY_TAGS:
+        element = header.get_item(tag, keep_deferred=True)
+        if element is None:
+            parts.append(b"")
+        elif tag == OTHER_IDS_SEQUENCE:
+            parts += [raw_bytes(value, encoding) for value in other_ids(header)]
+        else:
+            parts.append(raw_bytes(element, encoding))
+    return tuple(parts)

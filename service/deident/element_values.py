@@ -1,0 +1,118 @@
+"""Values of elements as they lie in a data set, raw or converted, and raw elements made in their place.
+
+Only what a rule looks at is decoded; what is kept stays as it was encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pydicom.charset import python_encoding
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+
+Element: TypeAlias = DataElement | RawDataElement
+BACKSLASH = "\\"
+BINARY_PAD = frozenset({"UI", "OB", "UN", "OW"})
+DEFAULT_ENCODING = "iso8859"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the data set at hand is encoded; new elements are made to match.
+
+    Parameters
+    ----------
+    text : Python codecs of the Specific Character Set in force, the first for values without escape sequences
+    """
+
+    implicit_vr: bool = False
+    little_endian: bool = True
+    text: tuple[str, ...] = (DEFAULT_ENCODING,)
+
+
+def text_codecs(terms: Iterable[str]) -> tuple[str, ...] | None:
+    """Return the Python codecs of Specific Character Set values (PS3.3 C.12.1.1.2); None where one is no term."""
+    codecs = []
+    for term in terms:
+        codec = python_encoding.get(term.strip())
+        if codec is None:
+            return None
+        codecs.append(codec)
+    return tuple(codecs) or (DEFAULT_ENCODING,)
+
+
+def is_empty(element: Element) -> bool:
+    """Whether an element has no value; a sequence without items is empty, too."""
+    value = element.value
+    if value is None:
+        return element.VR != "SQ" or not isinstance(element, RawDataElement) or element.length == 0
+    if isinstance(element, RawDataElement):
+        return not value
+    return bool(element.is_empty)
+
+
+def raw_bytes(element: Element, encoding: Encoding) -> bytes:
+    """Return the value as bytes; converted text is encoded again, converted numbers are not looked at."""
+    value = element.value
+    if isinstance(value, bytes):
+        return value
+    if value is None or isinstance(element, RawDataElement):
+        return b""
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    return converted_text(value).encode(encoding.text[0], "replace")
+
+
+def converted_text(value: object) -> str:
+    """Return a converted value as it stands in the data set, several values joined by backslashes."""
+    if isinstance(value, MultiValue | list | tuple):
+        return BACKSLASH.join(converted_text(part) for part in value)
+    original = getattr(value, "original_string", None)
+    return str(value if original is None else original)
+
+
+def ascii_text(element: Element) -> str:
+    """Return the value of a UI, DA, TM, DT, CS, AS, DS or IS element without its padding."""
+    value = element.value
+    if isinstance(element, RawDataElement):
+        return (value or b"").decode("latin-1").strip(" \0")
+    return "" if value is None else converted_text(value).strip(" \0")
+
+
+def decoded_forms(value: bytes, encoding: Encoding) -> list[str]:
+    """Return the text as each codec in force reads it, for searching; unreadable bytes become U+FFFD."""
+    if value.isascii() and b"\x1b" not in value:
+        return [value.decode("ascii")]
+    forms = []
+    for codec in dict.fromkeys(encoding.text):
+        try:
+            forms.append(value.decode(codec, "replace"))
+        except LookupError:
+            forms.append(value.decode("latin-1"))
+    return forms
+
+
+def element_forms(element: Element, encoding: Encoding) -> list[str]:
+    """Return the value of a text element in every way that it may be read."""
+    if isinstance(element, RawDataElement):
+        return decoded_forms(element.value or b"", encoding)
+    return [] if element.value is None else [converted_text(element.value)]
+
+
+def raw_element(tag: int, vr: str, value: bytes, encoding: Encoding) -> RawDataElement:
+    """Make an element with an encoded value, padded to an even length (PS3.5 6.2)."""
+    if len(value) % 2:
+        value += b"\0" if vr in BINARY_PAD else b" "
+    return RawDataElement(
+        BaseTag(tag),
+        None if encoding.implicit_vr else vr,
+        len(value),
+        value,
+        0,
+        encoding.implicit_vr,
+        encoding.little_endian,
+    )

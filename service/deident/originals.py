@@ -1,0 +1,95 @@
+"""What the vault keeps of a header: the patient's and the study's own attributes and the UIDs that were replaced."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from pydicom.charset import decode_bytes
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+
+from service.deident.element_values import BACKSLASH, Element, Encoding, converted_text, text_codecs
+
+Json: TypeAlias = dict[str, Any]
+SINGLE_TEXT = frozenset({"ST", "LT", "UT", "UR"})
+STRINGS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UC", "UI"}) | SINGLE_TEXT
+NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+CHARACTER_SET = 0x00080005
+MAX_DEPTH = 8
+"""Study attributes are codes and identifications; what is nested deeper is not kept."""
+
+
+def elements_json(header: Dataset, tags: Iterable[int], encoding: Encoding, depth: int = 0) -> Json:
+    """Return elements in the DICOM JSON model (PS3.18 Annex F), with strings as they came, never converted."""
+    document: Json = {}
+    for tag in sorted(tags):
+        element = header.get_item(tag, keep_deferred=True)
+        if element is not None:
+            document[f"{tag:08X}"] = _element_json(header, element, encoding, depth)
+    return document
+
+
+def _element_json(header: Dataset, element: Element, encoding: Encoding, depth: int) -> Json:
+    vr = element.VR
+    if vr is None or vr == "UN":
+        try:
+            vr = dictionary_VR(element.tag).split(" or ")[0]
+        except KeyError:
+            vr = "UN"
+    if vr == "SQ":
+        return {"vr": vr, "Value": _items_json(header, element, encoding, depth)}
+    if element.value is None or element.value == b"":
+        return {"vr": vr}
+    if vr not in STRINGS:
+        if isinstance(element.value, bytes):
+            return {"vr": vr, "InlineBinary": base64.b64encode(element.value).decode("ascii")}
+        return {"vr": vr, "Value": [converted_text(element.value)]}
+    text = _text(element, encoding)
+    values = [text] if vr in SINGLE_TEXT else text.split(BACKSLASH)
+    if vr == "PN":
+        return {"vr": vr, "Value": [_name(value) for value in values]}
+    return {"vr": vr, "Value": [value.strip(" \0") for value in values]}
+
+
+def _items_json(header: Dataset, element: Element, encoding: Encoding, depth: int) -> list[Json]:
+    if depth >= MAX_DEPTH:
+        return []
+    try:
+        items = header[element.tag].value or ()
+    except Exception:  # noqa: BLE001 - what cannot be read as a sequence is not kept; the element itself goes anyway
+        return []
+    return [
+        elements_json(item, [int(tag) for tag in item.keys()], encoding_of_item(item, encoding), depth + 1)  # noqa: SIM118
+        for item in items
+        if isinstance(item, Dataset)
+    ]
+
+
+def encoding_of_item(item: Dataset, outer: Encoding) -> Encoding:
+    """Return the encoding of an item's texts, which may have a character set of their own."""
+    element = item.get_item(CHARACTER_SET, keep_deferred=True)
+    if element is None:
+        return outer
+    codecs = text_codecs(_text(element, outer).split(BACKSLASH))
+    return outer if codecs is None else Encoding(outer.implicit_vr, outer.little_endian, codecs)
+
+
+def _text(element: Element, encoding: Encoding) -> str:
+    if not isinstance(element, RawDataElement):
+        return converted_text(element.value)
+    value = element.value or b""
+    if value.isascii() and b"\x1b" not in value:
+        text = value.decode("ascii")
+    elif len(encoding.text) == 1:
+        text = value.decode(encoding.text[0], "replace")
+    else:
+        text = decode_bytes(value, list(encoding.text), {0x5C, 0x5E, 0x3D})
+    return text.rstrip(" \0")
+
+
+def _name(value: str) -> dict[str, str]:
+    groups = zip(NAME_GROUPS, value.split("="), strict=False)
+    return {name: group.strip(" \0") for name, group in groups if group.strip(" \0")}

@@ -1,0 +1,233 @@
+"""From a profile to one rule for each tag in each place: made once, then looked up.
+
+The order: private, retired groups and group lengths; the profile's own elements; Table E.1-1 with the profile's
+options; what the VR asks for. X/Z/D and the like, and what happens to a value that may not stay, follow the element's
+Type in the object's IOD, so that what comes out is as conformant as what went in.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+
+from service.deident.attribute_table import AttributeRow
+from service.deident.profile import FULL_DATES, MODIFIED_DATES, Profile
+from service.deident.rules import Action, Rule
+
+Place: TypeAlias = dict[tuple[int, str | None], Rule]
+"""Rules by (tag, VR as encoded; None in implicit VR)."""
+
+CLASS_UIDS = frozenset(
+    {
+        "SOPClassUID",
+        "ReferencedSOPClassUID",
+        "AffectedSOPClassUID",
+        "RequestedSOPClassUID",
+        "SOPClassesInStudy",
+        "SOPClassesSupported",
+        "RelatedGeneralSOPClassUID",
+        "OriginalSpecializedSOPClassUID",
+        "ReferencedRelatedGeneralSOPClassUIDInFile",
+        "ReferencedSOPClassUIDInFile",
+        "AvailableTransferSyntaxUID",
+        "ReferencedTransferSyntaxUIDInFile",
+        "EncryptedContentTransferSyntaxUID",
+        "MACCalculationTransferSyntaxUID",
+        "CodingSchemeUID",
+        "ContextUID",
+        "MappingResourceUID",
+    }
+)
+"""UIDs that name a kind, not a thing; also those of manufacturers, outside the standard's root."""
+STANDARD_VERSIONS = frozenset({"ContextGroupVersion", "TemplateVersion"})
+"""Dates of the standard's own tables: public constants, which would give the shift away if they moved."""
+FREE_TEXT = frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "AE"})
+BYTES = frozenset({"OB", "UN"})
+VR_FAMILIES = (
+    frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "CS", "AE", "PN"}),
+    frozenset({"OB", "OW", "UN", "OF", "OD", "OL", "OV"}),
+    frozenset({"US", "SS", "OW", "OB"}),
+    frozenset({"UL", "SL", "US", "SS", "UV", "SV"}),
+    frozenset({"FL", "FD", "OF", "OD"}),
+    frozenset({"IS", "DS", "SH", "LO", "CS"}),
+    frozenset({"DA", "DT", "TM"}),
+)
+BY_TYPE = {"1": Action.DUMMY, "2": Action.EMPTY, "3": Action.REMOVE}
+TABLE = "PS3.15 Table E.1-1"
+REMEMBERED = 4096
+
+
+class RuleBook:
+    """The rules of one profile.
+
+    Parameters
+    ----------
+    profile : its options and tables
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._places: dict[tuple[str, int], Place] = {}
+
+    def iod(self, sop_class_uid: str) -> str:
+        """Return the IOD whose Types hold for a SOP class."""
+        return self._profile.types.iod(sop_class_uid)
+
+    def place(self, iod: str, parent: int) -> Place:
+        """Return the rules known so far at the top of an IOD (parent 0) or in the items of a sequence."""
+        key = ("" if parent else iod, parent)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = {}
+        return place
+
+    def rule(self, iod: str, parent: int, tag: int, encoded_vr: str | None) -> Rule:
+        """Make the rule for a tag and remember it in its place."""
+        place = self.place(iod, parent)
+        if len(place) >= REMEMBERED:
+            place.clear()
+        rule = self._outside_data_set(tag) or self._make(iod, parent, tag, encoded_vr)
+        place[(tag, encoded_vr)] = rule
+        return rule
+
+    def _outside_data_set(self, tag: int) -> Rule | None:
+        """Return the rule for whole groups that go: private, retired and not of a stored object."""
+        group = tag >> 16
+        if tag & 0xFFFF == 0:
+            return _removed("", "PS3.5 7.2", "group lengths are retired")
+        if group & 1:
+            return _removed("", f"{TABLE}: private attributes", "private elements may carry anything")
+        if group <= 0x0007:
+            return _removed(keyword_for_tag(tag), "PS3.5 7.1", "not an element of a stored object")
+        if group & 0xFF00 == 0x6000:
+            return _removed("Overlay", f"{TABLE}: Overlay Data X", "may be handwriting; the overlay goes whole")
+        if group & 0xFF00 == 0x5000:
+            return _removed("Curve", f"{TABLE}: Curve Data X", "retired, and its content cannot be searched")
+        return None
+
+    def _make(self, iod: str, parent: int, tag: int, encoded_vr: str | None) -> Rule:
+        row = self._profile.attributes.row(tag)
+        vr = _vr(tag, row, encoded_vr)
+        if vr is None:
+            return _removed("", "unknown public element", "the data dictionary does not know it")
+        keyword = keyword_for_tag(tag) or (row.keyword if row else "")
+        kind = self._profile.types.level(iod, parent).get(tag, "3")
+        otherwise = BY_TYPE[kind]
+        if tag in self._profile.elements:
+            action = self._profile.elements[tag]
+            source = f"profile {self._profile.name}: elements"
+            return Rule(action, keyword, vr, otherwise, source, f"the profile says {action.value}")
+        if row is not None:
+            return self._by_table(row, keyword, vr, kind)
+        if encoded_vr not in (None, "UN", vr) and not _related(encoded_vr, vr):
+            return Rule(otherwise, keyword, vr, otherwise, "VR", f"encoded as {encoded_vr}, which it is not")
+        return self._by_vr(keyword, vr, kind, f"VR {vr}")
+
+    def _by_table(self, row: AttributeRow, keyword: str, vr: str, kind: str) -> Rule:
+        source = f"{TABLE}: {row.basic}"
+        chosen = {option: row.options[option] for option in sorted(self._profile.options) if option in row.options}
+        for option, code in chosen.items():
+            if code != "C":
+                continue
+            if option == MODIFIED_DATES:
+                return self._by_vr(keyword, vr, kind, f"{TABLE}: {option} C")
+            if option == "clean_structured_content" and vr == "SQ":
+                reason = "the content items are cleaned one by one"
+                return Rule(Action.CLEAN_ITEMS, keyword, vr, BY_TYPE[kind], f"{TABLE}: {option} C", reason)
+        for option, code in chosen.items():
+            if code == "K":
+                return self._by_vr(keyword, vr, kind, f"{TABLE}: {option} K", kept=True)
+        return self._by_code(row.basic, keyword, vr, kind, source)
+
+    def _by_code(self, code: str, keyword: str, vr: str, kind: str, source: str) -> Rule:
+        otherwise = BY_TYPE[kind]
+        if code == "X/Z/U*" and self._profile.settings["references"] == "mapped":
+            return Rule(Action.CLEAN_ITEMS, keyword, vr, otherwise, source, "kept so that objects find each other")
+        if code == "U" or (vr == "UI" and code == "D"):
+            return Rule(Action.MAP_UID, keyword, vr, otherwise, source, "a new UID in its place")
+        action = _resolved(code, kind)
+        reason = f"Type {kind} here" if "/" in code or action is not _resolved(code, "3") else "the Basic Profile"
+        if keyword in STANDARD_VERSIONS:
+            return Rule(Action.KEEP, keyword, vr, otherwise, source, "a date of the standard, not of the patient")
+        if action is Action.DUMMY and vr == "SQ":
+            action = Action.DUMMY_CODE if keyword.endswith("CodeSequence") else Action.CLEAN_ITEMS
+        if keyword == "EncapsulatedDocument":
+            action = Action.DOCUMENT
+        return Rule(action, keyword, vr, otherwise, source, reason)
+
+    def _by_vr(self, keyword: str, vr: str, kind: str, source: str, *, kept: bool = False) -> Rule:
+        otherwise = BY_TYPE[kind]
+        action, reason = self._vr_action(keyword, vr, kind, kept=kept)
+        return Rule(otherwise if action is None else action, keyword, vr, otherwise, source, reason)
+
+    def _vr_action(  # noqa: PLR0911, PLR0912 - one branch a row of the documentation's table
+        self, keyword: str, vr: str, kind: str, *, kept: bool
+    ) -> tuple[Action | None, str]:
+        """Return what a VR asks for; no action where the value may not stay."""
+        options = self._profile.options
+        if keyword == "SpecificCharacterSet":
+            return Action.CHARACTER_SET, "kept texts stay decodable"
+        if keyword in STANDARD_VERSIONS:
+            return Action.KEEP, "a date of the standard, not of the patient"
+        if vr == "UI":
+            if keyword in CLASS_UIDS:
+                return Action.CLASS_UID, "names a kind, not a thing"
+            if kept or "retain_uids" in options:
+                return Action.CLASS_UID, "the profile keeps UIDs"
+            return Action.MAP_UID, "a new UID in its place, unless it is the standard's own"
+        if vr == "PN":
+            return (Action.DUMMY if kind == "1" else Action.EMPTY), "a person's name"
+        if vr in ("DA", "DT"):
+            if options & {FULL_DATES, MODIFIED_DATES}:
+                return Action.SHIFT, "the profile keeps intervals" if MODIFIED_DATES in options else "kept in full"
+            return None, "the profile keeps no dates"
+        if vr == "TM" or keyword == "TimezoneOffsetFromUTC":
+            dated = bool(options & {FULL_DATES, MODIFIED_DATES})
+            if not dated or self._profile.settings["times"] == "remove":
+                return None, "the profile keeps no times"
+            return (Action.TIME if vr == "TM" else Action.UTC_OFFSET), "the profile keeps times of day"
+        if vr == "SQ":
+            return Action.CLEAN_ITEMS, "its items are cleaned one by one"
+        if vr == "AS":
+            return Action.AGE, "over 89 becomes 90"
+        if vr == "CS":
+            if kind == "1":
+                return Action.TERM, "searched, unless it is a term of the standard"
+            return Action.SEARCH, "searched for the patient's own values"
+        if keyword == "CodeMeaning":
+            return Action.MEANING, "searched, unless it is the code's own meaning"
+        if vr in FREE_TEXT:
+            return Action.SEARCH, "searched for the patient's own values"
+        if vr in ("DS", "IS"):
+            return Action.NUMBER, "a number"
+        if vr in BYTES:
+            return Action.SEARCH_BYTES, "searched for the patient's own values"
+        return Action.KEEP, "numbers, not text"
+
+
+def _removed(keyword: str, rule: str, reason: str) -> Rule:
+    return Rule(Action.REMOVE, keyword, "", Action.REMOVE, rule, reason)
+
+
+def _resolved(code: str, kind: str) -> Action:
+    """Resolve an action code by the element's Type (PS3.15 E.3); X, too, yields to what the IOD requires."""
+    if code in ("X", "X/Z", "X/D", "X/Z/D", "X/Z/U*"):
+        return BY_TYPE[kind]
+    if code in ("Z", "Z/D"):
+        return Action.DUMMY if kind == "1" else Action.EMPTY
+    return Action.DUMMY
+
+
+def _vr(tag: int, row: AttributeRow | None, encoded_vr: str | None) -> str | None:
+    """Return the VR to treat an element as: the standard's, where it has several the encoded one of them."""
+    try:
+        known = dictionary_VR(tag)
+    except KeyError:
+        return row.vr if row is not None else None
+    choices = known.split(" or ")
+    return encoded_vr if encoded_vr in choices else choices[0]
+
+
+def _related(encoded_vr: str | None, vr: str) -> bool:
+    return any(encoded_vr in family and vr in family for family in VR_FAMILIES)

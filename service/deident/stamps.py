@@ -1,0 +1,76 @@
+"""What a cleaned object says about its cleaning: only what was done (PS3.15 E.3, PS3.3 C.12.1.1.5)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+
+from service import __version__
+from service.deident.dummies import code_item, encoded_item
+from service.deident.element_values import Encoding, ascii_text, raw_element
+from service.deident.profile import OPTION_CODES, Profile
+
+METHOD_CODES = 0x00120064
+BURNED_IN = 0x00280301
+DE_IDENTIFYING_EQUIPMENT = ("109104", "DCM", "De-identifying Equipment")
+DEFINED_CODES = frozenset({"113100", *(code for code, _ in OPTION_CODES.values())})
+
+
+class Stamps:
+    """The elements that say what one profile did.
+
+    Parameters
+    ----------
+    profile : the options that it applied
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._made = lru_cache(maxsize=32)(self._make)
+
+    def put(self, header: Dataset, clean: Dataset, encoding: Encoding) -> None:
+        """Stamp a cleaned data set; codes of the standard that the header already carried stay."""
+        for element in self._made(encoding, earlier_codes(header)):
+            clean[element.tag] = element
+
+    def _make(self, encoding: Encoding, earlier: tuple[tuple[str, str], ...]) -> list[RawDataElement]:
+        applied = self._profile.applied_codes()
+        codes = [*earlier, *(code for code in applied if code[0] not in {value for value, _ in earlier})]
+        items = b"".join(code_item(value, "DCM", meaning, encoding) for value, meaning in codes)
+        method = f"Annogate, profile {self._profile.name}"[:64].encode("ascii", "replace")
+        purpose = code_item(*DE_IDENTIFYING_EQUIPMENT, encoding)
+        equipment = encoded_item(
+            [
+                (0x00080070, "LO", b"Annogate"),
+                (0x00081090, "LO", b"Annogate"),
+                (0x00181020, "LO", __version__.encode("ascii")),
+                (0x0040A170, "SQ", purpose),
+            ],
+            encoding,
+        )
+        return [
+            raw_element(0x00120062, "CS", b"YES", encoding),
+            raw_element(0x00120063, "LO", method, encoding),
+            raw_element(METHOD_CODES, "SQ", items, encoding),
+            raw_element(0x0018A001, "SQ", equipment, encoding),
+            raw_element(0x00280303, "CS", self._profile.temporal_information.encode("ascii"), encoding),
+        ]
+
+
+def earlier_codes(header: Dataset) -> tuple[tuple[str, str], ...]:
+    """Return the codes of CID 7050 that an already de-identified object carries, with the standard's meanings."""
+    if METHOD_CODES not in header:
+        return ()
+    element = header[METHOD_CODES]
+    if element.VR != "SQ":
+        return ()
+    meanings = dict(OPTION_CODES.values()) | {"113100": "Basic Application Confidentiality Profile"}
+    found = []
+    for item in element.value or ():
+        code = item.get_item(0x00080100, keep_deferred=True)
+        value = "" if code is None else ascii_text(code)
+        if value in DEFINED_CODES and (value, meanings[value]) not in found:
+            found.append((value, meanings[value]))
+    return tuple(found)

@@ -1,0 +1,47 @@
+"""New UIDs for old ones: the same for the same project, whichever object arrives first."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import uuid
+
+STANDARD_ROOT = "1.2.840.10008."
+UID_FORM = re.compile(r"[0-9]+(\.[0-9]+)*\Z")
+REMEMBERED = 65_536
+
+
+def is_uid(text: str) -> bool:
+    """Whether the text has the form of a UID (PS3.5 9.1): at most 64 digits and dots."""
+    return 0 < len(text) <= 64 and UID_FORM.match(text) is not None
+
+
+class UidMap:
+    """Maps UIDs to ``2.25.`` UUIDs (PS3.5 B.2) made by HMAC-SHA256 of the old UID under the project's key.
+
+    Parameters
+    ----------
+    key : the project's key; without it neither direction can be computed
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._known: dict[str, str] = {}
+
+    def new_uid(self, old: str) -> str:
+        """Return the UID that stands for ``old``; UIDs of the standard itself, and the empty one, stay as they are."""
+        known = self._known.get(old)
+        if known is not None:
+            return known
+        if not old or (old.startswith(STANDARD_ROOT) and is_uid(old)):
+            return old
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        digest = hmac.digest(self._key, old.encode("utf-8", "surrogateescape"), hashlib.sha256)
+        # Version 8 of RFC 9562 is the one whose bits an application may choose; a checker then accepts the UUID.
+        value = bytearray(digest[:16])
+        value[6] = 0x80 | (value[6] & 0x0F)
+        value[8] = 0x80 | (value[8] & 0x3F)
+        new = self._known[old] = f"2.25.{uuid.UUID(bytes=bytes(value)).int}"
+        return new
