@@ -1,0 +1,50 @@
+"""The de-identifying project's side of ingest: a deidentifier with the vault that knows its patients."""
+
+from __future__ import annotations
+
+import json
+
+from pydicom.dataset import Dataset
+
+from service.archive.vault_store import VaultStore
+from service.core.archived import StudyRow
+from service.deident.deidentifier import Cleaned, Deidentifier
+from service.deident.own_values import OwnValues
+from service.deident.vault import Vault
+
+
+class ProjectCleaner:
+    """Takes the patient out of what comes into one project.
+
+    Parameters
+    ----------
+    vault, store : open and find the entry of a patient, whose own values are looked for in what readers type
+    """
+
+    def __init__(self, deidentifier: Deidentifier, vault: Vault, store: VaultStore, project: str) -> None:
+        self._deidentifier = deidentifier
+        self._vault = vault
+        self._store = store
+        self._project = project
+
+    def clean(self, header: Dataset) -> Cleaned:
+        """Clean an object that came from outside.
+
+        Raises
+        ------
+        IdentityNotRemovable : a rule of the profile forbids passing it on
+        """
+        return self._deidentifier.clean(header)
+
+    def adopt(self, header: Dataset, study: StudyRow) -> Cleaned:
+        """Clean an annotation that was made on a study as it is served; its UIDs stay.
+
+        Raises
+        ------
+        IdentityNotRemovable : a rule of the profile forbids passing it on
+        KeysMissing : the patient's vault entry does not open
+        """
+        entry = self._store.get(self._project, "patient", study.patient_id)
+        own_values = None if entry is None else OwnValues.of_vault_entry(self._vault.open(entry))
+        attributes = Dataset.from_json(json.loads(study.attributes))
+        return self._deidentifier.adopt_annotation(header, attributes, own_values)

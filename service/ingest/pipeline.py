@@ -1,0 +1,291 @@
+"""One object's way from bytes to the archive or to quarantine: parse, project, de-identify, index.
+
+Bad input never raises: it ends in quarantine with its reason. What does raise is the house's own trouble (no room, the
+index locked, keys gone): then nothing was decided, and the object is to be offered again.
+
+Order makes a kill harmless: a blob is durable before its row, a quarantined file before its row, and everything that
+an object changes in the index is one transaction. What a kill leaves is a blob without a row, which `BlobSweep`
+removes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from dicom_nodes.errors import GatewayError, InstanceUnreadable, StorageExhausted
+from service.archive.conflicts import ConflictTable
+from service.archive.counters import CounterTable
+from service.archive.database import Connection, Database
+from service.archive.instances import InstanceIndex
+from service.archive.prepared import PreparedInstance
+from service.archive.vault_store import VaultStore
+from service.core.archived import AddKind, AddOutcome
+from service.core.blob_key import blob_key
+from service.core.ports import BlobStore
+from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind
+from service.errors import ContentConflict, InstanceNotFound, KeysMissing, PatientMismatch
+from service.ingest.parsing import parse
+from service.ingest.project_rules import ConflictRule, ProjectRules
+from service.ingest.quarantine import Quarantine
+from service.ingest.routing import Admitted, Router
+from service.ingest.step import Step
+
+Record = Callable[[Connection, Mapping[int, Outcome]], None]
+"""Notes final outcomes, by place in the batch, in the transaction that makes them so."""
+
+_HOUSE_TROUBLE = (StorageExhausted, KeysMissing)  # and the base itself: a fault that nobody foresaw
+_LARGEST_VERSION = 900_000_000
+
+_log = structlog.get_logger("annogate.ingest")
+
+
+class IngestPipeline:
+    """Takes objects in; any number of threads and processes may, over the same archive.
+
+    Parameters
+    ----------
+    projects : by name
+    number : gives a random number below its argument, for blob keys that no two attempts share
+    on_stored : called after instances were added; wakes who waits for studies to become complete
+    """
+
+    def __init__(
+        self,
+        *,
+        projects: Mapping[str, ProjectRules],
+        database: Database,
+        index: InstanceIndex,
+        vault: VaultStore,
+        conflicts: ConflictTable,
+        counters: CounterTable,
+        blobs: BlobStore,
+        quarantine: Quarantine,
+        router: Router,
+        number: Callable[[int], int],
+        on_stored: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._projects = projects
+        self._database = database
+        self._index = index
+        self._vault = vault
+        self._conflicts = conflicts
+        self._counters = counters
+        self._blobs = blobs
+        self._quarantine = quarantine
+        self._router = router
+        self._number = number
+        self._on_stored = on_stored
+
+    def process(self, incoming: Incoming) -> Outcome:
+        """Take one object in.
+
+        Raises
+        ------
+        GatewayError : the house's own trouble; nothing was decided
+        """
+        return self.process_batch([incoming])[0]
+
+    def process_batch(self, batch: Sequence[Incoming], record: Record | None = None) -> list[Outcome]:
+        """Take several objects in with syncs and transaction shared; outcomes in order.
+
+        Raises
+        ------
+        GatewayError : the house's own trouble; objects that ``record`` was not told of are to be offered again
+        """
+        steps = [self._prepare(incoming) for incoming in batch]
+        self._store(steps, record)
+        self._hold(steps, record)
+        outcomes = [step.final for step in steps]
+        self._tell(outcomes)
+        return outcomes
+
+    def process_released(self, incoming: Incoming) -> Outcome:
+        """Take an object in that a person released; when it fails again nothing changes in quarantine.
+
+        Raises
+        ------
+        GatewayError : the house's own trouble; nothing was decided
+        """
+        step = self._prepare(incoming)
+        self._store([step], None)
+        if step.refusal is not None:
+            return step.refused_as("")
+        self._tell([step.final])
+        return step.final
+
+    def refuse(self, incoming: Incoming, error: GatewayError, record: Record | None = None) -> Outcome:
+        """Put an object into quarantine without looking at it: it ended whatever process did."""
+        step = Step(incoming, refusal=error)
+        self._hold([step], record)
+        self._tell([step.final])
+        return step.final
+
+    def _prepare(self, incoming: Incoming) -> Step:
+        """Everything that needs neither disk nor transaction."""
+        step = Step(incoming)
+        try:
+            rules = self._rules(incoming)
+            step.on_conflict = rules.on_conflict
+            if incoming.sop_class_uid in rules.drop_sop_classes:
+                step.drop()
+                return step
+            parsed = parse(incoming.data_set, incoming.transfer_syntax_uid, sop_class_uid=incoming.sop_class_uid)
+            if parsed.sop_class_uid in rules.drop_sop_classes:
+                step.drop()
+            elif (own := self._router.own_object(rules, parsed)) is not None:
+                step.settle(OutcomeKind.OWN_OBJECT, own.study_uid, own.series_uid, own.sop_instance_uid)
+            else:
+                self._admit(step, self._router.admit(rules, parsed, incoming.data_set))
+        except GatewayError as error:
+            if isinstance(error, _HOUSE_TROUBLE) or type(error) is GatewayError:
+                raise
+            step.refusal = error
+        except Exception as error:  # noqa: BLE001  # arbitrary bytes from outside: quarantine, never a dead worker
+            _log.error("object.failed", project=incoming.project, error=type(error).__name__)
+            step.refusal = InstanceUnreadable(f"Processing failed ({type(error).__name__})")
+        return step
+
+    def _rules(self, incoming: Incoming) -> ProjectRules:
+        rules = self._projects.get(incoming.project)
+        if rules is None:
+            raise InstanceNotFound("There is no project under the AE title that was called")
+        return rules
+
+    def _admit(self, step: Step, admitted: Admitted) -> None:
+        """Work out the index's row, and what is known already about the UID that it goes under."""
+        project = step.incoming.project
+        uid = str(admitted.header.SOPInstanceUID)
+        key = blob_key(project, uid, 1 + self._number(_LARGEST_VERSION))
+        new = NewInstance(
+            project=project,
+            kind=admitted.kind,
+            header=admitted.header,
+            transfer_syntax_uid=step.incoming.transfer_syntax_uid,
+            content_digest=admitted.content_digest,
+            received_at=step.incoming.received_at,
+            blob=admitted.file.blob(key),
+            vault=admitted.vault,
+            patient_digest=admitted.patient_digest,
+        )
+        held = self._index.find(project, uid)
+        if held is not None:
+            step.held = held
+            step.is_duplicate = held.content_digest == admitted.content_digest
+        step.prepared = PreparedInstance.of(new)
+        step.file = admitted.file
+
+    def _store(self, steps: Sequence[Step], record: Record | None) -> None:
+        """Blobs first, then one transaction for everything that the index learns."""
+        written = [step for step in steps if step.needs_blob]
+        self._blobs.put_many([(step.blob_key, step.parts) for step in written])
+        obsolete: list[str] = []
+        try:
+            if any(step.refusal is None for step in steps):
+                with self._database.write() as connection:
+                    obsolete = self._settle(steps, written, connection)
+                    _record(record, steps, connection)
+        except BaseException:
+            self._delete([step.blob_key for step in written])
+            raise
+        self._delete([step.blob_key for step in written if not step.is_stored] + obsolete)
+
+    def _settle(self, steps: Sequence[Step], written: Sequence[Step], connection: Connection) -> list[str]:
+        """Decide all that is open, in the transaction at hand; the blobs that were replaced."""
+        obsolete: list[str] = []
+        fresh = [step for step in written if step.held is None]
+        added = self._index.add_all([step.instance for step in fresh], connection)
+        for step, outcome in zip(fresh, added, strict=True):
+            obsolete += self._take(step, outcome, connection)
+        for step in steps:
+            if step.held is not None and not step.is_decided:
+                kind = AddKind.DUPLICATE if step.is_duplicate else AddKind.CONFLICT
+                obsolete += self._take(step, AddOutcome(kind, step.held), connection)
+            if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
+                name = f"dropped {step.incoming.sop_class_uid}"
+                self._counters.add(step.incoming.project, name, connection=connection)
+        return obsolete
+
+    def _take(self, step: Step, added: AddOutcome, connection: Connection) -> list[str]:
+        """What an answer of the index means for one object; the blob that was replaced, if one was."""
+        held = added.instance
+        if held is None:
+            step.refusal = PatientMismatch("Study Instance UID belongs to another patient")
+            return []
+        uids = held.study_uid, held.series_uid, held.sop_instance_uid
+        if added.kind is AddKind.ADDED:
+            step.settle(OutcomeKind.ARCHIVED, *uids)
+            return []
+        if added.kind is AddKind.DUPLICATE:
+            # What differs is at most who the patient or what the study is: the way back learns it.
+            self._vault.put_all(step.incoming.project, step.instance.new.vault, connection=connection)
+            step.settle(OutcomeKind.DUPLICATE, *uids)
+            return []
+        if step.on_conflict is ConflictRule.REPLACE and held.kind is step.instance.new.kind:
+            return self._replace(step, connection)
+        if step.on_conflict is ConflictRule.KEEP_FIRST:
+            step.settle(OutcomeKind.KEPT_FIRST, *uids, reason="The UID is held with other content; the first one stays")
+            self._list_conflict(step, connection, "kept-first")
+        else:
+            step.refusal = ContentConflict("The SOP Instance UID is held with other content")
+            self._list_conflict(step, connection, "quarantined")
+        return []
+
+    def _replace(self, step: Step, connection: Connection) -> list[str]:
+        try:
+            replaced = self._index.replace(step.instance, connection)
+        except PatientMismatch:
+            step.refusal = PatientMismatch("Study Instance UID belongs to another patient")
+            return []
+        now = replaced.instance
+        step.settle(OutcomeKind.REPLACED, now.study_uid, now.series_uid, now.sop_instance_uid)
+        self._list_conflict(step, connection, "replaced")
+        return [replaced.old_blob_key] if replaced.old_blob_key else []
+
+    def _list_conflict(self, step: Step, connection: Connection, action: str) -> None:
+        self._conflicts.add(
+            step.incoming.project,
+            step.instance.sop_instance_uid,
+            action,
+            step.incoming.calling_ae_title,
+            connection=connection,
+        )
+
+    def _hold(self, steps: Sequence[Step], record: Record | None) -> None:
+        refused = [(step, step.refusal) for step in steps if step.refusal is not None]
+        for step, _ in refused:
+            self._quarantine.keep(step.incoming)
+        if not refused:
+            return
+        with self._database.write() as connection:
+            for step, error in refused:
+                step.outcome = step.refused_as(self._quarantine.enter(step.incoming, error, connection))
+            _record(record, steps, connection, refused=True)
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._blobs.delete(key)
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        kinds = Counter(outcome.kind for outcome in outcomes)
+        _log.info("objects.processed", **{str(kind): count for kind, count in sorted(kinds.items())})
+        for outcome in outcomes:
+            if outcome.kind is OutcomeKind.QUARANTINED:
+                _log.warning("object.quarantined", id=outcome.quarantine_id, reason=outcome.reason)
+        if kinds[OutcomeKind.ARCHIVED] or kinds[OutcomeKind.REPLACED]:
+            self._on_stored()
+
+
+def _record(record: Record | None, steps: Sequence[Step], connection: Connection, *, refused: bool = False) -> None:
+    """Tell of what became final in this transaction: first all that was settled, then what went into quarantine."""
+    if record is None:
+        return
+    final = {
+        place: step.outcome
+        for place, step in enumerate(steps)
+        if step.outcome is not None and (step.refusal is not None) is refused
+    }
+    if final:
+        record(connection, final)

@@ -1,0 +1,172 @@
+"""What could not be processed: kept encrypted with its reason until a person decides or its time is over."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from dicom_nodes.errors import GatewayError
+from service.archive.database import Connection
+from service.archive.quarantine_rows import HELD, NewQuarantineRow, QuarantineTable
+from service.core.archived import QuarantineRow
+from service.core.records import Incoming
+from service.errors import InstanceNotFound
+from service.ingest.sealed_file import PART_SUFFIX, erase_sealed, read_sealed, write_sealed
+
+_LENGTH: Final = struct.Struct(">I")
+_SUFFIX: Final = ".sealed"
+_UNFINISHED_S: Final = 3600.0
+
+
+class Quarantine:
+    """Encrypted files, one for each object, beside rows that hold no identity.
+
+    An object's id comes from its content, so whatever a kill interrupts is done again under the same name. Nothing in
+    here can be read but as the whole object, by a person's decision.
+
+    Parameters
+    ----------
+    sealing_key : 32 bytes, the key file's for "quarantine"
+    clock : seconds since the epoch, UTC
+    """
+
+    def __init__(self, directory: Path, sealing_key: bytes, table: QuarantineTable, clock: Callable[[], float]) -> None:
+        self._directory = directory
+        self._sealing_key = sealing_key
+        self._digest_key = HKDF(SHA256(), 32, None, b"annogate quarantine digest").derive(sealing_key)
+        self._table = table
+        self._clock = clock
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def hold(self, incoming: Incoming, error: GatewayError) -> str:
+        """Keep an object, durable when this returns its id; the same object again is the same id, counted once more."""
+        self.keep(incoming)
+        return self.enter(incoming, error)
+
+    def keep(self, incoming: Incoming) -> None:
+        """Write the object's file, if it is not there; the row comes after it."""
+        path = self._path(self._digest(incoming))
+        if not path.exists():
+            write_sealed(path, _encode(incoming), self._sealing_key)
+
+    def enter(self, incoming: Incoming, error: GatewayError, connection: Connection | None = None) -> str:
+        """List an object whose file is there; its id."""
+        digest = self._digest(incoming)
+        row, _ = self._table.add(
+            NewQuarantineRow(
+                id=digest[:16].hex(),
+                project=incoming.project,
+                failure_reason=error.dimse_status,
+                reason=str(error),
+                source=incoming.source,
+                size=len(incoming.data_set),
+                received_at=incoming.received_at,
+                content_digest=digest,
+                calling_ae_title=incoming.calling_ae_title,
+                sop_class_uid=incoming.sop_class_uid,
+                transfer_syntax_uid=incoming.transfer_syntax_uid,
+            ),
+            connection=connection,
+        )
+        # Somebody may have decided on an earlier copy, and erased it, since the file was seen.
+        self.keep(incoming)
+        return row.id
+
+    def list(self, project: str | None = None, *, state: str | None = HELD, limit: int = 1000) -> list[QuarantineRow]:
+        """What is in quarantine, the last received first; ``state`` None lists what was decided on as well."""
+        return self._table.list(project, state=state, limit=limit)
+
+    def show(self, quarantine_id: str) -> QuarantineRow:
+        """One row.
+
+        Raises
+        ------
+        InstanceNotFound : there is none
+        """
+        row = self._table.get(quarantine_id)
+        if row is None:
+            raise InstanceNotFound("there is no such object in quarantine")
+        return row
+
+    def read(self, quarantine_id: str) -> Incoming:
+        """The object as it came.
+
+        Raises
+        ------
+        InstanceNotFound : there is none, or it was decided on
+        KeysMissing : the key file does not fit
+        """
+        row = self.show(quarantine_id)
+        if row.state != HELD:
+            raise InstanceNotFound(f"the object is not in quarantine any more: {row.state}")
+        try:
+            return _decode(read_sealed(self._path(row.content_digest), self._sealing_key))
+        except FileNotFoundError as err:
+            raise InstanceNotFound("the object's file is not in quarantine") from err
+
+    def close_case(self, quarantine_id: str, state: str, by: str) -> QuarantineRow:
+        """Note that an object was "released" or "discarded", and erase it.
+
+        The row comes first: once it says so nobody reads the file, even if a kill leaves that for `tidy`.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held
+        """
+        row = self.show(quarantine_id)
+        if not self._table.decide(quarantine_id, state, by):
+            raise InstanceNotFound(f"the object is not in quarantine any more: {row.state}")
+        erase_sealed(self._path(row.content_digest))
+        return self.show(quarantine_id)
+
+    def expire(self, before: float) -> tuple[str, ...]:
+        """Erase what was received before a time and is still undecided; the ids."""
+        expired = self._table.expire(before)
+        for quarantine_id in expired:
+            erase_sealed(self._path(self.show(quarantine_id).content_digest))
+        return expired
+
+    def tidy(self) -> int:
+        """Erase what a kill left behind, unfinished files and those of closed cases; how many."""
+        erased = 0
+        for path in sorted(self._directory.iterdir()):
+            if path.name.endswith(PART_SUFFIX):
+                stale = path.stat().st_mtime < self._clock() - _UNFINISHED_S
+            else:
+                row = self._table.get(path.name.removesuffix(_SUFFIX))
+                stale = row is not None and row.state != HELD
+            if stale:
+                erase_sealed(path)
+                erased += 1
+        return erased
+
+    def _path(self, digest: bytes) -> Path:
+        return self._directory / f"{digest[:16].hex()}{_SUFFIX}"
+
+    def _digest(self, incoming: Incoming) -> bytes:
+        """Keyed, over what came and how it was encoded: the same object again has the same one."""
+        digest = hmac.new(self._digest_key, digestmod=hashlib.sha256)
+        for text in (incoming.project, incoming.transfer_syntax_uid, incoming.sop_class_uid):
+            digest.update(_LENGTH.pack(len(text.encode())) + text.encode())
+        digest.update(incoming.data_set)
+        return digest.digest()
+
+
+def _encode(incoming: Incoming) -> tuple[bytes, bytes]:
+    head = json.dumps({key: value for key, value in asdict(incoming).items() if key != "data_set"}).encode()
+    return _LENGTH.pack(len(head)) + head, incoming.data_set
+
+
+def _decode(content: bytes) -> Incoming:
+    (length,) = _LENGTH.unpack_from(content)
+    fields = json.loads(content[_LENGTH.size : _LENGTH.size + length])
+    return Incoming(**fields, data_set=content[_LENGTH.size + length :])

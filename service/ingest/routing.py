@@ -1,0 +1,92 @@
+"""What an incoming object is to its project: something of ours that comes back, an annotation, or to be cleaned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+
+from service.core.ports import InstanceStore
+from service.core.records import ObjectKind, SealedEntry
+from service.ingest.content_digest import content_digest
+from service.ingest.object_classes import marks_a_study
+from service.ingest.parsing import ParsedInstance, text_of
+from service.ingest.project_rules import ProjectRules
+from service.ingest.stored_file import StoredFile, cleaned_file, original_file
+
+
+@dataclass(frozen=True, slots=True)
+class OwnObject:
+    """A result or an annotation that left this project and comes back; it changes nothing."""
+
+    study_uid: str
+    series_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Admitted:
+    """An object in the form in which it may be kept."""
+
+    kind: ObjectKind
+    header: Dataset = field(repr=False)
+    file: StoredFile
+    content_digest: bytes
+    patient_digest: bytes | None
+    vault: tuple[SealedEntry, ...] = ()
+
+
+class Router:
+    """Decides what an object is and brings it into the form in which it may be kept.
+
+    Parameters
+    ----------
+    implementation_version : stands in the file meta of what is stored
+    """
+
+    def __init__(self, index: InstanceStore, implementation_version: str) -> None:
+        self._index = index
+        self._version = implementation_version
+
+    def own_object(self, rules: ProjectRules, parsed: ParsedInstance) -> OwnObject | None:
+        """The object of ours that this one is, if it is one.
+
+        A result keeps its UID when it leaves, and so does an annotation, which then carries the original study's UID.
+        """
+        if not marks_a_study(parsed.sop_class_uid):
+            return None
+        held = self._index.find(rules.name, parsed.sop_instance_uid)
+        if held is None:
+            return None
+        returning = held.kind is ObjectKind.ANNOTATION and held.study_uid != parsed.study_uid
+        if held.kind is ObjectKind.RESULT or returning:
+            return OwnObject(held.study_uid, held.series_uid, held.sop_instance_uid)
+        return None
+
+    def admit(self, rules: ProjectRules, parsed: ParsedInstance, data_set: bytes) -> Admitted:
+        """Bring the object into the form in which it may be kept.
+
+        Parameters
+        ----------
+        data_set : the bytes that came in
+
+        Raises
+        ------
+        IdentityNotRemovable : a rule of the project's profile forbids passing it on
+        InstanceUnreadable : a value cannot be read, or not be written back
+        """
+        study = self._index.study(rules.name, parsed.study_uid) if marks_a_study(parsed.sop_class_uid) else None
+        digest = content_digest(parsed.header, parsed.pixels.value if parsed.pixels else b"", rules.digest_key)
+        kind = ObjectKind.IMAGE if study is None else ObjectKind.ANNOTATION
+        if rules.cleaner is None:
+            patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
+            file = original_file(parsed, data_set, self._version)
+            return Admitted(kind, parsed.header, file, digest, rules.patient_digest(*patient))
+        if study is None:
+            cleaned = rules.cleaner.clean(parsed.header)
+            patient_digest: bytes | None = cleaned.patient_digest
+        else:
+            cleaned = rules.cleaner.adopt(parsed.header, study)
+            patient_digest = study.patient_digest
+        file = cleaned_file(parsed, cleaned.data_set, self._version)
+        return Admitted(kind, cleaned.data_set, file, digest, patient_digest, cleaned.sealed)

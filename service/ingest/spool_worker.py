@@ -1,0 +1,244 @@
+"""Carries objects from the spool through the pipeline and lets go of what is done.
+
+Rows in the index say how far each object came; the bell only wakes. Whatever point a kill hits, the next worker finds
+the objects in the spool, the rows of those that are final, and does the rest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from dicom_nodes.errors import GatewayError, InstanceUnreadable
+from service.archive.database import Connection
+from service.archive.intake import Arrival, IntakeTable
+from service.core.archived import IntakeRow
+from service.core.records import Incoming, Outcome
+from service.ingest.pipeline import IngestPipeline
+from service.ingest.segment_claim import SegmentClaims
+from service.ingest.spool_reader import FinishedSegment, SpooledObject, SpoolReader
+
+_RECEIVED: Final = "received"
+_REGISTER_AT_ONCE: Final = 500
+
+_log = structlog.get_logger("annogate.ingest")
+
+
+class Wake(Protocol):
+    """What a worker waits on."""
+
+    def wait(self, timeout: float) -> bool:
+        """Return when there may be work, or after ``timeout`` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """How much a worker takes at once, and when it gives an object up.
+
+    Parameters
+    ----------
+    objects, bytes : of one batch, which shares its syncs and its transaction
+    attempts : processes that an object may end before it goes into quarantine
+    sweep_s : between looks that nobody asked for
+    trouble_s : before the next try when disk or index fail
+    """
+
+    objects: int = 32
+    bytes: int = 64 << 20
+    attempts: int = 3
+    sweep_s: float = 5.0
+    trouble_s: float = 2.0
+
+
+class SpoolWorker:
+    """Works the spool off; any number may run beside each other on one host.
+
+    Parameters
+    ----------
+    project_of : the project of a called AE title; None where there is none any more
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: SpoolReader,
+        intake: IntakeTable,
+        pipeline: IngestPipeline,
+        claims: SegmentClaims,
+        project_of: Callable[[str], str | None],
+        limits: WorkerLimits | None = None,
+    ) -> None:
+        self._reader = reader
+        self._intake = intake
+        self._pipeline = pipeline
+        self._claims = claims
+        self._project_of = project_of
+        self._limits = limits or WorkerLimits()
+        self._waiting: dict[str, dict[str, SpooledObject]] = defaultdict(dict)
+        self._arrived: list[SpooledObject] = []  # handed out by the reader, which does so once
+        self._begun: set[int] = set()
+        self._stopped = False
+
+    def run(self, wake: Wake) -> None:
+        """Work until `stop`; trouble of disk or index is waited out."""
+        while not self._stopped:
+            try:
+                busy = self.work()
+            except GatewayError as error:
+                _log.error("spool.trouble", reason=str(error))
+                wake.wait(self._limits.trouble_s)
+                continue
+            if not busy:
+                wake.wait(self._limits.sweep_s)
+
+    def stop(self) -> None:
+        """End after the batch at hand; whoever calls wakes the worker."""
+        self._stopped = True
+
+    def work(self) -> bool:
+        """Register what arrived, process what is open, release what is done; whether anything was processed.
+
+        Raises
+        ------
+        GatewayError : disk or index failed; everything that was not finished is found again
+        """
+        self._register()
+        processed = False
+        for segment in sorted(self._waiting):
+            if self._stopped:
+                break
+            with self._claims.claim(segment) as mine:
+                if mine:
+                    processed |= self._work_off(segment)
+        self._release()
+        return processed
+
+    def _register(self) -> None:
+        """Give every object a row; rows that are there already stay as they are."""
+        self._arrived += self._reader.committed()
+        while self._arrived:
+            batch = self._arrived[:_REGISTER_AT_ONCE]
+            self._intake.register(
+                Arrival(one.source_key, self._project_of(one.header.called_ae_title) or "", one.header.received_at)
+                for one in batch
+            )
+            del self._arrived[: len(batch)]
+            for one in batch:
+                self._waiting[one.segment][one.source_key] = one
+
+    def _work_off(self, segment: str) -> bool:
+        """Process what is open in a segment that is claimed."""
+        waiting = self._waiting[segment]
+        rows = self._intake.find(list(waiting))
+        work = [(waiting[key], row) for key, row in rows.items() if row.state == _RECEIVED]
+        for batch in self._batches(sorted(work, key=lambda item: item[1].id)):
+            if self._stopped:
+                return True
+            self._process(batch)
+        if not self._stopped:
+            self._waiting.pop(segment, None)
+        return bool(work)
+
+    def _batches(
+        self, work: Sequence[tuple[SpooledObject, IntakeRow]]
+    ) -> Iterator[list[tuple[SpooledObject, IntakeRow]]]:
+        """Batches by number and bytes; an object that was begun before goes alone, since it may end the process."""
+        batch: list[tuple[SpooledObject, IntakeRow]] = []
+        size = 0
+        for item in work:
+            spooled, row = item
+            if self._is_suspect(row):
+                yield [item]
+                continue
+            if batch and (len(batch) >= self._limits.objects or size + spooled.size > self._limits.bytes):
+                yield batch
+                batch, size = [], 0
+            batch.append(item)
+            size += spooled.size
+        if batch:
+            yield batch
+
+    def _is_suspect(self, row: IntakeRow) -> bool:
+        return row.attempts > 0 and row.id not in self._begun
+
+    def _process(self, batch: Sequence[tuple[SpooledObject, IntakeRow]]) -> None:
+        readable: list[tuple[Incoming, IntakeRow]] = []
+        for spooled, row in batch:
+            try:
+                readable.append((_incoming(spooled, row, self._reader.read(spooled.source_key)), row))
+            except InstanceUnreadable as error:
+                self._refuse(_incoming(spooled, row, b""), row, error)
+        if len(readable) == 1 and self._is_suspect(readable[0][1]) and readable[0][1].attempts >= self._limits.attempts:
+            words = f"Processing it ended the worker {readable[0][1].attempts} times"
+            self._refuse(*readable[0], GatewayError(words))
+            return
+        self._attempt(readable)
+
+    def _attempt(self, batch: Sequence[tuple[Incoming, IntakeRow]]) -> None:
+        """Process a batch, or its objects one by one where it fails as a whole for a reason that nobody foresaw."""
+        # Once for each process: failures that the process survives are no sign of a dangerous object.
+        fresh = [row.id for _, row in batch if row.id not in self._begun]
+        self._intake.begin(fresh)
+        self._begun.update(fresh)
+        rows = [row for _, row in batch]
+        try:
+            self._pipeline.process_batch([incoming for incoming, _ in batch], self._recorder(rows))
+        except GatewayError:
+            raise
+        except Exception as error:  # noqa: BLE001  # one object must not hold up the others
+            _log.error("batch.failed", error=type(error).__name__, objects=len(batch))
+            if len(batch) == 1:
+                words = f"Processing failed ({type(error).__name__})"
+                self._refuse(*batch[0], GatewayError(words))
+                return
+            for one in batch:
+                self._attempt([one])
+        self._begun.difference_update(row.id for row in rows)
+
+    def _refuse(self, incoming: Incoming, row: IntakeRow, error: GatewayError) -> None:
+        self._pipeline.refuse(incoming, error, self._recorder([row]))
+
+    def _recorder(self, rows: Sequence[IntakeRow]) -> Callable[[Connection, Mapping[int, Outcome]], None]:
+        def record(connection: Connection, final: Mapping[int, Outcome]) -> None:
+            self._intake.finish_all(
+                [(rows[place].id, outcome.kind, outcome.reason) for place, outcome in final.items()],
+                connection=connection,
+            )
+
+        return record
+
+    def _release(self) -> None:
+        """Let go of segments that are written to no more and whose every object is final."""
+        for finished in self._reader.finished_segments():
+            if finished.name in self._waiting or not self._is_done(finished):
+                continue
+            with self._claims.claim(finished.name) as mine:
+                if mine and self._reader.release(finished.name):
+                    # After the segment: rows without objects mean nothing, objects without rows would come again.
+                    self._intake.delete_for_segment(finished.name)
+                    self._claims.forget(finished.name)
+
+    def _is_done(self, finished: FinishedSegment) -> bool:
+        if finished.damaged_bytes:
+            return False
+        rows = self._intake.find(finished.source_keys)
+        return all(key in rows and rows[key].state != _RECEIVED for key in finished.source_keys)
+
+
+def _incoming(spooled: SpooledObject, row: IntakeRow, data_set: bytes) -> Incoming:
+    header = spooled.header
+    return Incoming(
+        project=row.project,
+        sop_class_uid=header.sop_class_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        transfer_syntax_uid=header.transfer_syntax_uid,
+        data_set=data_set,
+        source="dimse",
+        calling_ae_title=header.calling_ae_title,
+        peer_address=header.peer_address,
+        received_at=header.received_at,
+    )

@@ -1,0 +1,107 @@
+"""One object while a batch works on it: from undecided to its final outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from dicom_nodes.errors import GatewayError
+from service.archive.prepared import PreparedInstance
+from service.core.archived import InstanceRow
+from service.core.records import Incoming, Outcome, OutcomeKind
+from service.ingest.project_rules import ConflictRule
+from service.ingest.stored_file import StoredFile
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """Where one object of a batch stands.
+
+    Parameters
+    ----------
+    outcome : final once it is set
+    refusal : why it goes into quarantine
+    prepared, file : row and file of what may be kept
+    held : what the index held under the same UID before the transaction began
+    is_duplicate : ``held`` has the same content
+    """
+
+    incoming: Incoming
+    outcome: Outcome | None = None
+    refusal: GatewayError | None = None
+    on_conflict: ConflictRule = ConflictRule.KEEP_FIRST
+    prepared: PreparedInstance | None = None
+    file: StoredFile | None = None
+    held: InstanceRow | None = None
+    is_duplicate: bool = False
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether nothing is open any more."""
+        return self.outcome is not None or self.refusal is not None
+
+    @property
+    def needs_blob(self) -> bool:
+        """Whether a blob may be needed: the object is new, or takes another one's place."""
+        if self.is_decided or self.prepared is None or self.is_duplicate:
+            return False
+        return self.held is None or self.on_conflict is ConflictRule.REPLACE
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the index refers to the blob that was written."""
+        return self.outcome is not None and self.outcome.kind in (OutcomeKind.ARCHIVED, OutcomeKind.REPLACED)
+
+    @property
+    def instance(self) -> PreparedInstance:
+        """The row to be; there once the object was admitted."""
+        if self.prepared is None:
+            raise RuntimeError("the object was not admitted")
+        return self.prepared
+
+    @property
+    def blob_key(self) -> str:
+        """Where its blob goes."""
+        return self.instance.new.blob.key
+
+    @property
+    def parts(self) -> Sequence[bytes]:
+        """What its blob is written from."""
+        if self.file is None:
+            raise RuntimeError("the object was not admitted")
+        return cast("Sequence[bytes]", self.file.parts)  # views of bytes are written like bytes
+
+    @property
+    def final(self) -> Outcome:
+        """The outcome, once there is one."""
+        if self.outcome is None:
+            raise RuntimeError("nothing was decided")
+        return self.outcome
+
+    def settle(
+        self, kind: OutcomeKind, study_uid: str, series_uid: str, sop_instance_uid: str, reason: str = ""
+    ) -> None:
+        """Make the outcome final, in the UIDs under which the object is served."""
+        self.outcome = Outcome(
+            kind, study_uid, series_uid, sop_instance_uid, self.incoming.sop_class_uid, reason=reason
+        )
+
+    def drop(self) -> None:
+        """The project does not want this SOP class."""
+        self.outcome = Outcome(
+            OutcomeKind.DROPPED,
+            sop_class_uid=self.incoming.sop_class_uid,
+            reason="The project does not take this SOP class",
+        )
+
+    def refused_as(self, quarantine_id: str) -> Outcome:
+        """The outcome of a refusal."""
+        error = self.refusal or GatewayError()
+        return Outcome(
+            OutcomeKind.QUARANTINED,
+            sop_class_uid=self.incoming.sop_class_uid,
+            failure_reason=error.dimse_status,
+            reason=str(error),
+            quarantine_id=quarantine_id,
+        )

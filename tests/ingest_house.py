@@ -1,0 +1,135 @@
+"""Ingest put together over a folder: a real index, real blobs, a real quarantine; only the clock is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from service.archive.blobs import FilesystemBlobStore
+from service.archive.conflicts import ConflictTable
+from service.archive.counters import CounterTable
+from service.archive.database import Database
+from service.archive.instances import InstanceIndex
+from service.archive.intake import IntakeTable
+from service.archive.quarantine_rows import QuarantineTable
+from service.archive.vault_store import VaultStore
+from service.core.archived import InstanceRow
+from service.core.pydicom_reading import read_leniently
+from service.core.records import Incoming
+from service.deident.deidentifier import Deidentifier
+from service.deident.keys import KeyFile
+from service.deident.profile import Profile, load_profile
+from service.deident.vault import Vault
+from service.ingest.cleaning import ProjectCleaner
+from service.ingest.pipeline import IngestPipeline
+from service.ingest.project_rules import ProjectRules
+from service.ingest.quarantine import Quarantine
+from service.ingest.routing import Router
+from tests.datasets import encode
+
+SEALING_KEY = bytes(range(32))
+CLINICAL = ProjectRules("clinical", None, b"k" * 32)
+
+
+@cache
+def _profile() -> Profile:
+    return load_profile(Path(__file__).resolve().parent.parent / "config" / "profiles", "default")
+
+
+@dataclass
+class Clock:
+    """Seconds since the epoch that pass only when told."""
+
+    now: float = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class IngestHouse:
+    """Everything that ingest works with, over one folder; a second one over the same folder is a second process."""
+
+    folder: Path
+    rules: Mapping[str, ProjectRules] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        read_leniently()
+        self.woken = 0
+        self._numbers = iter(range(1_000_000))
+        self.database = Database.open(self.folder / "index.sqlite")
+        self.index = InstanceIndex(self.database, self.clock)
+        self.vault = VaultStore(self.database)
+        self.conflicts = ConflictTable(self.database, self.clock)
+        self.counters = CounterTable(self.database)
+        self.intake = IntakeTable(self.database, self.clock)
+        self.blobs = FilesystemBlobStore(self.folder / "blobs")
+        self.quarantine_rows = QuarantineTable(self.database, self.clock)
+        self.quarantine = Quarantine(self.folder / "quarantine", SEALING_KEY, self.quarantine_rows, self.clock)
+        key_path = self.folder / "keys.json"
+        self.keys = KeyFile.load(key_path) if key_path.exists() else KeyFile.create(key_path)
+        self.research_vault = Vault(self.keys, "research")
+        self.deidentifier = Deidentifier(_profile(), self.keys.project_keys("research"), self.research_vault)
+        self.pipeline = IngestPipeline(
+            projects={"clinical": CLINICAL, "research": self._research()} | dict(self.rules),
+            database=self.database,
+            index=self.index,
+            vault=self.vault,
+            conflicts=self.conflicts,
+            counters=self.counters,
+            blobs=self.blobs,
+            quarantine=self.quarantine,
+            router=Router(self.index, "ANNOGATE_TEST"),
+            number=lambda limit: next(self._numbers) % limit,
+            on_stored=self._wake,
+        )
+
+    def _research(self) -> ProjectRules:
+        cleaner = ProjectCleaner(self.deidentifier, self.research_vault, self.vault, "research")
+        return ProjectRules("research", cleaner, self.keys.project_keys("research").digest_key)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def close(self) -> None:
+        self.database.close()
+
+    def incoming(
+        self,
+        data_set: Dataset | bytes,
+        project: str = "clinical",
+        transfer_syntax_uid: str = ExplicitVRLittleEndian,
+        **changes: object,
+    ) -> Incoming:
+        content = data_set if isinstance(data_set, bytes) else encode(data_set, transfer_syntax_uid)
+        fields = {
+            "project": project,
+            "sop_class_uid": "",
+            "sop_instance_uid": "",
+            "transfer_syntax_uid": str(transfer_syntax_uid),
+            "data_set": content,
+            "source": "dimse",
+            "calling_ae_title": "SCANNER",
+            "peer_address": "127.0.0.1",
+            "received_at": self.clock(),
+        }
+        return Incoming(**(fields | changes))
+
+    def stored(self, row: InstanceRow) -> Dataset:
+        """The data set of a stored instance, read back with pydicom."""
+        with self.blobs.open(row.blob.key) as stream:
+            return dcmread(stream)
+
+    def stored_bytes(self, row: InstanceRow) -> bytes:
+        """The stored file after its file meta: the data set."""
+        return self.blobs.path(row.blob.key).read_bytes()[row.blob.data_set_offset :]
+
+    def blob_keys(self) -> set[str]:
+        return set(self.blobs.keys())
