@@ -186,7 +186,8 @@ def pixel_vr(tag: int, *, encapsulated: bool, bits_allocated: int | None) -> str
 
 
 def _values(vr: str, values: Iterable[str]) -> str:
-    return f'{{"vr":"{vr}","Value":[{",".join(values)}]}}'
+    body = ",".join(values)
+    return f'{{"vr":"{vr}"}}' if body == "null" else f'{{"vr":"{vr}","Value":[{body}]}}'
 
 
 def _string(text: str) -> str:
