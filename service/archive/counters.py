@@ -43,4 +43,4 @@ class CounterTable:
         """Every counter of a project."""
         query = select(counters.c.name, counters.c.value).where(counters.c.project == project)
         with self._database.read() as connection:
-            return dict(connection.execute(query.order_by(counters.c.name)).tuples().all())
+            return dict(connection.execute(query.order_by(counters.c.name)).all())

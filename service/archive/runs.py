@@ -184,7 +184,7 @@ class RunTable:
         if project is not None:
             query = query.where(runs.c.project == project)
         with self._database.read() as connection:
-            found = {RunState(state): count for state, count in connection.execute(query).tuples()}
+            found = {RunState(state): count for state, count in connection.execute(query)}
         return {state: found.get(state, 0) for state in RunState}
 
 

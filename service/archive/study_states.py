@@ -72,4 +72,4 @@ class StudyStates:
         """How many studies stand in each state."""
         query = select(studies.c.state, func.count()).where(studies.c.project == project).group_by(studies.c.state)
         with self._database.read() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return dict(connection.execute(query).all())
