@@ -57,6 +57,18 @@ class FrameLayouts:
                 self._held -= _weight(self._layouts.popitem(last=False)[1])
         return layout
 
+    @staticmethod
+    def stream_of(stored: StoredObject) -> Frame:
+        """Where the one code stream of a video lies, fragment by fragment.
+
+        Raises
+        ------
+        InstanceNotFound : there is no pixel data
+        """
+        if stored.pixels is None:
+            raise InstanceNotFound("This instance has no pixel data")
+        return index_frames(stored.read, stored.pixels.value_start, stored.pixels.length, 1)[0]
+
 
 class FrameReader:
     """Reads frames of one opened object; frame numbers count from 1."""
@@ -75,6 +87,11 @@ class FrameReader:
     def encapsulated(self) -> bool:
         """Whether the frames are compressed."""
         return self._pixels.encapsulated
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the native pixels can be sent as they lie in the file."""
+        return not self._pixels.encapsulated and swapped_width(self._stored, self._pixels, self.format) == 1
 
     def check(self, number: int) -> None:
         """Refuse a frame that is not there.

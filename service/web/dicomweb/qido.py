@@ -9,7 +9,7 @@ from flask import Response, request
 from service.core.search import Attributes, Found, Level, SearchQuery
 from service.web.dicomweb.answers import answer_empty, answer_json, json_media_type
 from service.web.dicomweb.qido_parameters import SearchRequest, parse_search
-from service.web.dicomweb.resources import check_uids
+from service.web.dicomweb.resources import Resources, check_uids
 from service.web.dicomweb.services import DicomWebServices
 
 # Attributes that every result of a level has, empty where nothing is known (PS3.18 Tables 10.6.3-3 to -5).
@@ -50,8 +50,9 @@ _RETRIEVE_URL: Final = "00081190"
 class SearchViews:
     """The search resources."""
 
-    def __init__(self, services: DicomWebServices) -> None:
+    def __init__(self, services: DicomWebServices, resources: Resources) -> None:
         self._services = services
+        self._resources = resources
 
     def studies(self, project: str) -> Response:
         """``GET /studies``."""
@@ -73,6 +74,7 @@ class SearchViews:
 
     def _search(self, resource: SearchQuery, levels: tuple[Level, ...]) -> Response:
         json_media_type(request)  # refused before anything is looked up
+        self._resources.check_project(resource.project)
         check_uids(resource.study_uid, resource.series_uid)
         search = parse_search(resource, request.args.items(multi=True), self._services.page_limit)
         wanted = _Wanted(search, levels)

@@ -67,6 +67,7 @@ class Resources:
         BadRequest : a UID is none
         InstanceNotFound : nothing is held under these UIDs
         """
+        self.check_project(project)
         check_uids(study_uid, series_uid, sop_instance_uid)
         if sop_instance_uid:
             return [self.instance(project, study_uid, series_uid, sop_instance_uid)]
@@ -83,6 +84,7 @@ class Resources:
         BadRequest : a UID is none
         InstanceNotFound : nothing is held under these UIDs
         """
+        self.check_project(project)
         check_uids(study_uid, series_uid, sop_instance_uid)
         row = self._index.find(project, sop_instance_uid)
         if row is None or (row.study_uid, row.series_uid) != (study_uid, series_uid):
