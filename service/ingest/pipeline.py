@@ -118,14 +118,14 @@ class IngestPipeline:
 
     def refuse(self, incoming: Incoming, error: GatewayError, record: Record | None = None) -> Outcome:
         """Put an object into quarantine without looking at it: it ended whatever process did."""
-        step = Step(incoming, refusal=error)
+        step = Step(incoming, incoming.sop_class_uid, refusal=error)
         self._hold([step], record)
         self._tell([step.final])
         return step.final
 
     def _prepare(self, incoming: Incoming) -> Step:
         """Everything that needs neither disk nor transaction."""
-        step = Step(incoming)
+        step = Step(incoming, incoming.sop_class_uid)
         try:
             rules = self._rules(incoming)
             step.on_conflict = rules.on_conflict
@@ -133,6 +133,7 @@ class IngestPipeline:
                 step.drop()
                 return step
             parsed = parse(incoming.data_set, incoming.transfer_syntax_uid, sop_class_uid=incoming.sop_class_uid)
+            step.sop_class_uid = parsed.sop_class_uid
             if parsed.sop_class_uid in rules.drop_sop_classes:
                 step.drop()
             elif (own := self._router.own_object(rules, parsed)) is not None:
@@ -204,7 +205,7 @@ class IngestPipeline:
                 kind = AddKind.DUPLICATE if step.is_duplicate else AddKind.CONFLICT
                 obsolete += self._take(step, AddOutcome(kind, step.held), connection)
             if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
-                name = f"dropped {step.incoming.sop_class_uid}"
+                name = f"dropped {step.sop_class_uid}"
                 self._counters.add(step.incoming.project, name, connection=connection)
         return obsolete
 

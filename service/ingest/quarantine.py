@@ -81,9 +81,11 @@ class Quarantine:
         self.keep(incoming)
         return row.id
 
-    def list(self, project: str | None = None, *, state: str | None = HELD, limit: int = 1000) -> list[QuarantineRow]:
+    def list(
+        self, project: str | None = None, *, state: str | None = HELD, limit: int = 100, offset: int = 0
+    ) -> list[QuarantineRow]:
         """What is in quarantine, the last received first; ``state`` None lists what was decided on as well."""
-        return self._table.list(project, state=state, limit=limit)
+        return self._table.list(project, state=state, limit=limit, offset=offset)
 
     def show(self, quarantine_id: str) -> QuarantineRow:
         """One row.

@@ -39,9 +39,11 @@ class QuarantineDesk:
         self._pipeline = pipeline
         self._on_decision = on_decision
 
-    def list(self, project: str | None = None) -> list[QuarantineRow]:
-        """What waits for a decision, the last received first."""
-        return self._quarantine.list(project)
+    def list(
+        self, project: str | None = None, *, state: str | None = "held", limit: int = 100, offset: int = 0
+    ) -> list[QuarantineRow]:
+        """What is in quarantine, the last received first; ``state`` None lists what was decided on as well."""
+        return self._quarantine.list(project, state=state, limit=limit, offset=offset)
 
     def show(self, quarantine_id: str) -> QuarantineRow:
         """One object's row.

@@ -20,6 +20,7 @@ class Step:
 
     Parameters
     ----------
+    sop_class_uid : what the command said, then what the data set says
     outcome : final once it is set
     refusal : why it goes into quarantine
     prepared, file : row and file of what may be kept
@@ -28,6 +29,7 @@ class Step:
     """
 
     incoming: Incoming
+    sop_class_uid: str
     outcome: Outcome | None = None
     refusal: GatewayError | None = None
     on_conflict: ConflictRule = ConflictRule.KEEP_FIRST
@@ -83,15 +85,13 @@ class Step:
         self, kind: OutcomeKind, study_uid: str, series_uid: str, sop_instance_uid: str, reason: str = ""
     ) -> None:
         """Make the outcome final, in the UIDs under which the object is served."""
-        self.outcome = Outcome(
-            kind, study_uid, series_uid, sop_instance_uid, self.incoming.sop_class_uid, reason=reason
-        )
+        self.outcome = Outcome(kind, study_uid, series_uid, sop_instance_uid, self.sop_class_uid, reason=reason)
 
     def drop(self) -> None:
         """The project does not want this SOP class."""
         self.outcome = Outcome(
             OutcomeKind.DROPPED,
-            sop_class_uid=self.incoming.sop_class_uid,
+            sop_class_uid=self.sop_class_uid,
             reason="The project does not take this SOP class",
         )
 
@@ -100,7 +100,7 @@ class Step:
         error = self.refusal or GatewayError()
         return Outcome(
             OutcomeKind.QUARANTINED,
-            sop_class_uid=self.incoming.sop_class_uid,
+            sop_class_uid=self.sop_class_uid,
             failure_reason=error.dimse_status,
             reason=str(error),
             quarantine_id=quarantine_id,
