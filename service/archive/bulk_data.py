@@ -86,7 +86,7 @@ def _item(data_set: Dataset, steps: list[str]) -> Dataset:
 
 
 def _inline(item: Dataset, tag: int) -> BulkValue:
-    held = item.get_item(tag)
+    held = item.get_item(tag, keep_deferred=True)
     is_little_endian = held.is_little_endian if isinstance(held, RawDataElement) else True
     element = item[tag]
     if not isinstance(element.value, bytes):
