@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from dicom_nodes.object_sink import ObjectHeader
 from service.archive.blobs import FilesystemBlobStore
 from service.archive.conflicts import ConflictTable
 from service.archive.counters import CounterTable
@@ -20,6 +21,7 @@ from service.archive.intake import IntakeTable
 from service.archive.quarantine_rows import QuarantineTable
 from service.archive.vault_store import VaultStore
 from service.core.archived import InstanceRow
+from service.core.ports import BlobStore
 from service.core.pydicom_reading import read_leniently
 from service.core.records import Incoming
 from service.deident.deidentifier import Deidentifier
@@ -31,6 +33,10 @@ from service.ingest.pipeline import IngestPipeline
 from service.ingest.project_rules import ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.routing import Router
+from service.ingest.segment_claim import SegmentClaims
+from service.ingest.spool import Spool
+from service.ingest.spool_reader import SpoolReader
+from service.ingest.spool_worker import SpoolWorker
 from tests.datasets import encode
 
 SEALING_KEY = bytes(range(32))
@@ -59,10 +65,12 @@ class IngestHouse:
     folder: Path
     rules: Mapping[str, ProjectRules] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
+    blob_store: Callable[[FilesystemBlobStore], BlobStore] = lambda blobs: blobs
 
     def __post_init__(self) -> None:
         read_leniently()
         self.woken = 0
+        (self.folder / "spool").mkdir(exist_ok=True)
         self._numbers = iter(range(1_000_000))
         self.database = Database.open(self.folder / "index.sqlite")
         self.index = InstanceIndex(self.database, self.clock)
@@ -84,11 +92,20 @@ class IngestHouse:
             vault=self.vault,
             conflicts=self.conflicts,
             counters=self.counters,
-            blobs=self.blobs,
+            blobs=self.blob_store(self.blobs),
             quarantine=self.quarantine,
             router=Router(self.index, "ANNOGATE_TEST"),
             number=lambda limit: next(self._numbers) % limit,
             on_stored=self._wake,
+        )
+
+        self.reader = SpoolReader(self.folder / "spool", SEALING_KEY)
+        self.worker = SpoolWorker(
+            reader=self.reader,
+            intake=self.intake,
+            pipeline=self.pipeline,
+            claims=SegmentClaims(self.folder / "claims"),
+            project_of={"CLINICAL": "clinical", "RESEARCH": "research"}.get,
         )
 
     def _research(self) -> ProjectRules:
@@ -121,6 +138,26 @@ class IngestHouse:
             "received_at": self.clock(),
         }
         return Incoming(**(fields | changes))
+
+    def spool(
+        self, objects: Sequence[Dataset | bytes], called_ae_title: str = "CLINICAL", *, close: bool = True
+    ) -> Spool:
+        """What a node does: acknowledge objects into a segment of the spool, and close it."""
+        spool = Spool(self.folder / "spool", SEALING_KEY, clock=self.clock, reserve_bytes=0)
+        for one in objects:
+            content = one if isinstance(one, bytes) else encode(one)
+            header = ObjectHeader(
+                "SCANNER", called_ae_title, "127.0.0.1", "", "", str(ExplicitVRLittleEndian), self.clock()
+            )
+            writer = spool.begin(header)
+            writer.write(content)
+            writer.commit()
+        if close:
+            spool.close()
+        return spool
+
+    def segments(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "spool").iterdir())
 
     def stored(self, row: InstanceRow) -> Dataset:
         """The data set of a stored instance, read back with pydicom."""
