@@ -1,0 +1,124 @@
+"""The annotator ``bones``: what is as dense as bone in a CT, one segment a large piece. A demonstrator.
+
+It tells no bone from another, and contrast medium, metal or a table of that density from none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from service.annotators.components import components
+from service.annotators.ct_volume import is_ct, require_hounsfield
+from service.annotators.measured import mean_hounsfield, volume_ml
+from service.annotators.parameters import AnnotatorParameters, Positive, Strict, identify
+from service.core.annotator import AnnotatorResult, SeriesSummary
+from service.core.findings import AlgorithmIdentification, Finding, Mask
+from service.core.volume import Volume
+
+VERSION = "1.0.0"
+
+
+class DensityParameters(Strict):
+    """What makes a bone.
+
+    Parameters
+    ----------
+    bone_hu : at least so dense
+    gap_mm : gaps as narrow as this within a slice are bridged, marrow and noise
+    marrow_mm2 : holes in a slice up to this area are filled; a skull's is larger
+    least_ml : smaller pieces are left out
+    """
+
+    bone_hu: float = 200.0
+    gap_mm: Positive = 1.5
+    marrow_mm2: Positive = 300.0
+    least_ml: Positive = 1.5
+
+
+class BoneParameters(AnnotatorParameters):
+    """Parameters of ``bones``; ``most`` findings at most, the largest."""
+
+    density: DensityParameters = DensityParameters()
+    most: Annotated[int, Field(ge=1, le=200)] = 12
+
+
+class BonesAnnotator:
+    """Marks bone in a CT.
+
+    Parameters
+    ----------
+    name : under which configuration knows it
+    new_uid : makes tracking UIDs
+    """
+
+    def __init__(self, name: str, parameters: BoneParameters, new_uid: Callable[[], str]) -> None:
+        self.name = name
+        self.title = parameters.title
+        self.algorithm: AlgorithmIdentification = identify(parameters, VERSION)
+        self._parameters = parameters
+        self._new_uid = new_uid
+
+    def matches(self, series: SeriesSummary) -> bool:
+        """Any CT, of one slice as well."""
+        return is_ct(series)
+
+    def annotate(self, volume: Volume) -> AnnotatorResult:
+        """Mark each large piece.
+
+        Raises
+        ------
+        VolumeRefused : the values are not Hounsfield units
+        """
+        require_hounsfield(volume)
+        density = self._parameters.density
+        bone = _bone(volume, density)
+        found = components(bone, least_voxels=max(1, int(density.least_ml * 1000 / volume.voxel_mm3)))
+        findings = []
+        for number, piece in enumerate(found.pieces[: self._parameters.most], start=1):
+            origin = (piece.box[0].start, piece.box[1].start, piece.box[2].start)
+            findings.append(self._finding(volume, number, Mask(found.mask_of(piece), origin)))
+        return AnnotatorResult(findings, self.algorithm, _summary(len(findings), len(found) - len(findings)))
+
+    def _finding(self, volume: Volume, number: int, mask: Mask) -> Finding:
+        bone = self._parameters.type.code
+        return Finding(
+            label=f"Bone {number}",
+            tracking_uid=self._new_uid(),
+            category=self._parameters.category.code,
+            type=bone,
+            mask=mask,
+            measurements=(volume_ml(mask, volume), mean_hounsfield(mask, volume)),
+            colour=self._parameters.colour(number - 1),
+        )
+
+
+def _bone(volume: Volume, density: DensityParameters) -> npt.NDArray[np.bool_]:
+    """Dense voxels with narrow gaps bridged and small holes filled, slice by slice."""
+    from scipy import ndimage
+
+    mask = volume.array >= density.bone_hu
+    _, between_rows, between_columns = volume.spacing_mm
+    reach = max(1, round(density.gap_mm / 2 / between_rows)), max(1, round(density.gap_mm / 2 / between_columns))
+    across = [np.arange(-n, n + 1) / (n + 0.5) for n in reach]
+    disc = across[0][:, None] ** 2 + across[1][None, :] ** 2 <= 1
+    most = int(density.marrow_mm2 / (between_rows * between_columns))
+    for number in np.flatnonzero(mask.any(axis=(1, 2))):
+        padded = np.pad(mask[number], [(n, n) for n in reach])
+        mask[number] |= ndimage.binary_closing(padded, disc)[reach[0] : -reach[0], reach[1] : -reach[1]]
+        holes, _ = ndimage.label(~mask[number])
+        small = np.bincount(holes.ravel()) <= most
+        small[0] = False
+        mask[number] |= small[holes]
+    return mask
+
+
+def _summary(found: int, left_out: int) -> str:
+    if not found:
+        return "No bone found"
+    words = "1 piece of bone" if found == 1 else f"{found} pieces of bone"
+    return f"{words} ({left_out} smaller ones left out)" if left_out else words

@@ -1,0 +1,288 @@
+"""Round dense things in the lungs: where they may be, what belongs to each, and how round it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from service.annotators.components import components
+from service.annotators.distances import BoolArray, Spacing, depth_in, distance_to, open_mask
+from service.annotators.parameters import Fraction, Positive, Strict
+from service.core.volume import Volume
+
+Index = tuple[int, int, int]
+Box = tuple[slice, slice, slice]
+
+# More seeds than this are a lung full of consolidation, not nodules.
+MOST_SEEDS = 400
+# A ball around a seed in which no further seed is looked for, in radii.
+OWN_GROUND = 1.3
+# How far around a seed is looked at: three radii and this.
+SURROUNDINGS_MM = 9.0
+# The layer of lung around a nodule that tells what it is attached to.
+LAYER_MM = (0.8, 2.4)
+
+
+class SearchParameters(Strict):
+    """What makes a nodule.
+
+    Parameters
+    ----------
+    dense_hu : denser than this is not lung
+    diameter_mm : of the smallest and the largest nodule
+    opening : a nodule is cut from vessels thinner than this share of its own thickness
+    roundness : least share of it that lies in the ball of the same volume around its middle
+    elongation : greatest ratio of its longest to its shortest principal axis
+    attachment : greatest share of its surface beyond which there is no lung
+    contrast_hu : least difference to the lung around it
+    """
+
+    dense_hu: float = -450.0
+    diameter_mm: tuple[Positive, Positive] = (4.5, 35.0)
+    opening: Fraction = 0.55
+    roundness: Fraction = 0.72
+    elongation: Positive = 2.0
+    attachment: Fraction = 0.55
+    contrast_hu: Positive = 250.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoduleCandidate:
+    """One thing that was looked at closely.
+
+    Parameters
+    ----------
+    mask : within ``box`` of the volume
+    level_hu : halfway between its inside and the lung around it
+    outlined : the box of the volume with everything else set to lung; for drawing outlines at ``level_hu``
+    """
+
+    box: Box
+    mask: BoolArray
+    level_hu: float
+    outlined: npt.NDArray[np.float32]
+    diameter_mm: float
+    roundness: float
+    elongation: float
+    attachment: float
+    contrast_hu: float
+
+    def is_nodule(self, parameters: SearchParameters) -> bool:
+        """Whether it is one by every measure."""
+        low, high = parameters.diameter_mm
+        return (
+            low <= self.diameter_mm <= high
+            and self.roundness >= parameters.roundness
+            and self.elongation <= parameters.elongation
+            and self.attachment <= parameters.attachment
+            and self.contrast_hu >= parameters.contrast_hu
+        )
+
+    def confidence(self, parameters: SearchParameters) -> float:
+        """From 0 to 1: how far it stands above the least roundness, contrast and freedom that a nodule needs."""
+        round_ = _share(self.roundness, parameters.roundness, 0.93)
+        free = 1 - _share(self.attachment, 0.05, parameters.attachment)
+        bright = _share(self.contrast_hu, parameters.contrast_hu, 800.0)
+        return round(0.1 + 0.9 * (0.5 * round_ + 0.3 * free + 0.2 * bright), 2)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    return float(np.clip((value - low) / (high - low), 0, 1))
+
+
+def search_nodules(volume: Volume, field: BoolArray, parameters: SearchParameters) -> list[NoduleCandidate]:
+    """Every nodule in the lung field, which is of the volume's shape and has pleural nodules within."""
+    window = _box_of(field)
+    image = volume.array[window]
+    field = field[window]
+    dense = field & (image > parameters.dense_hu)
+    depth = depth_in(dense, volume.spacing_mm)
+    found: list[NoduleCandidate] = []
+    taken = np.zeros(field.shape, dtype=bool)
+    for seed, radius in _seeds(depth, volume.spacing_mm, parameters.diameter_mm[0] / 2):
+        if taken[seed]:
+            continue
+        candidate = _look_closely(volume, image, field, seed, radius, parameters)
+        if candidate is None or taken[candidate.box][candidate.mask].any():
+            continue
+        if candidate.is_nodule(parameters):
+            taken[candidate.box] |= candidate.mask
+            found.append(_moved(candidate, window))
+    return found
+
+
+def _box_of(mask: BoolArray) -> Box:
+    sides = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        sides.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return sides[0], sides[1], sides[2]
+
+
+def _moved(candidate: NoduleCandidate, window: Box) -> NoduleCandidate:
+    """The same in the grid of the whole volume."""
+    box = tuple(slice(s.start + w.start, s.stop + w.start) for s, w in zip(candidate.box, window, strict=True))
+    return NoduleCandidate(
+        (box[0], box[1], box[2]),
+        candidate.mask,
+        candidate.level_hu,
+        candidate.outlined,
+        candidate.diameter_mm,
+        candidate.roundness,
+        candidate.elongation,
+        candidate.attachment,
+        candidate.contrast_hu,
+    )
+
+
+def _seeds(depth: npt.NDArray[np.float32], spacing_mm: Spacing, least_mm: float) -> Iterator[tuple[Index, float]]:
+    """Places that lie deepest in something dense and the radius of the ball that fits there, the thickest first."""
+    # A voxel's centre lies up to half a voxel off the middle of a nodule; a small one must not be lost for that.
+    least_depth = max(0.75 * least_mm, least_mm - 0.5 * min(spacing_mm))
+    found = components(depth >= least_depth)
+    seeds: list[tuple[float, Index]] = []
+    for piece in found:
+        depths = np.where(found.mask_of(piece), depth[piece.box], 0)
+        while len(seeds) < MOST_SEEDS:
+            peak = _deepest(depths)
+            radius = float(depths[peak])
+            if radius < least_depth:
+                break
+            seeds.append((radius, _index(peak, piece.box)))
+            _clear_ball(depths, peak, OWN_GROUND * radius, spacing_mm)
+    for radius, seed in sorted(seeds, reverse=True):
+        yield seed, radius
+
+
+def _deepest(depths: npt.NDArray[np.float32]) -> Index:
+    slice_, row, column = np.unravel_index(int(np.argmax(depths)), depths.shape)
+    return int(slice_), int(row), int(column)
+
+
+def _index(peak: Index, box: Box) -> Index:
+    return peak[0] + box[0].start, peak[1] + box[1].start, peak[2] + box[2].start
+
+
+def _clear_ball(values: npt.NDArray[np.float32], centre: Index, radius_mm: float, spacing_mm: Spacing) -> None:
+    box = _around(centre, radius_mm, spacing_mm, values.shape)
+    values[box][_offsets_mm(box, centre, spacing_mm) <= radius_mm] = 0
+
+
+def _around(centre: Index, reach_mm: float, spacing_mm: Spacing, shape: tuple[int, ...]) -> Box:
+    sides = []
+    for middle, mm, size in zip(centre, spacing_mm, shape, strict=True):
+        reach = int(np.ceil(reach_mm / mm)) + 1
+        sides.append(slice(max(0, middle - reach), min(size, middle + reach + 1)))
+    return sides[0], sides[1], sides[2]
+
+
+def _offsets_mm(box: Box, centre: Index, spacing_mm: Spacing) -> npt.NDArray[np.float64]:
+    """Distance of each voxel of a box from a point given by index, mm."""
+    squares = [
+        ((np.arange(side.start, side.stop) - middle) * mm) ** 2
+        for side, middle, mm in zip(box, centre, spacing_mm, strict=True)
+    ]
+    distances: npt.NDArray[np.float64] = np.sqrt(
+        squares[0][:, None, None] + squares[1][None, :, None] + squares[2][None, None, :]
+    )
+    return distances
+
+
+def _look_closely(
+    volume: Volume,
+    image: npt.NDArray[np.float32],
+    field: BoolArray,
+    seed: Index,
+    radius: float,
+    parameters: SearchParameters,
+) -> NoduleCandidate | None:
+    """What belongs to the thing at a seed, by the level halfway between it and the lung around it."""
+    spacing = volume.spacing_mm
+    box = _around(seed, 3 * radius + SURROUNDINGS_MM, spacing, image.shape)
+    values, lung = image[box], field[box]
+    offset = _offsets_mm(box, seed, spacing)
+    inside = values[(offset <= max(0.6 * radius, min(spacing))) & lung]
+    around = values[lung & (values < parameters.dense_hu)]
+    if not inside.size or not around.size:
+        return None
+    inside_hu, lung_hu = float(np.median(inside)), float(np.median(around))
+    level = (inside_hu + lung_hu) / 2
+    dense = values > level
+    place = (seed[0] - box[0].start, seed[1] - box[1].start, seed[2] - box[2].start)
+    mask = _cut_free(dense & lung, place, radius, spacing, parameters.opening)
+    if mask is None:
+        return None
+    return NoduleCandidate(
+        box=box,
+        mask=mask,
+        level_hu=level,
+        outlined=np.where(
+            mask | (~dense & (distance_to(mask, spacing) <= 2 * max(spacing))), values, np.float32(lung_hu)
+        ),
+        diameter_mm=2 * _ball_radius(mask, volume.voxel_mm3),
+        roundness=_roundness(volume, mask),
+        elongation=_elongation(volume, mask),
+        attachment=_attachment(mask, lung & ~dense, spacing),
+        contrast_hu=inside_hu - lung_hu,
+    )
+
+
+def _cut_free(dense: BoolArray, seed: Index, radius: float, spacing: Spacing, opening: float) -> BoolArray | None:
+    """The piece at the seed without what is much thinner: vessels, the angle to the pleura."""
+    opened = open_mask(dense, opening * radius, spacing, slack_mm=0.75 * min(spacing))
+    found = components(opened)
+    label = int(found.labels[seed])
+    if label == 0:
+        return None
+    own: BoolArray = found.labels == label
+    return _with_caps(own, dense)
+
+
+def _with_caps(mask: BoolArray, dense: BoolArray) -> BoolArray:
+    """The mask with its two end caps: where slices are thick, opening takes the last one on either side."""
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
+    whole = mask.copy()
+    for last, beyond in ((slices[0], slices[0] - 1), (slices[-1], slices[-1] + 1)):
+        if 0 <= beyond < len(mask):
+            whole[beyond] = mask[last] & dense[beyond]
+    return whole
+
+
+def _ball_radius(mask: BoolArray, voxel_mm3: float) -> float:
+    return float((3 * np.count_nonzero(mask) * voxel_mm3 / (4 * np.pi)) ** (1 / 3))
+
+
+def _points_mm(volume: Volume, mask: BoolArray) -> npt.NDArray[np.float64]:
+    """Centres of the voxels of a mask in mm, about their middle."""
+    points = np.argwhere(mask) @ volume.affine[:3, :3].T
+    centred: npt.NDArray[np.float64] = points - points.mean(axis=0)
+    return centred
+
+
+def _roundness(volume: Volume, mask: BoolArray) -> float:
+    """Share of the mask inside the ball of its volume around its middle; 1 for a ball."""
+    distances = np.linalg.norm(_points_mm(volume, mask), axis=1)
+    # Half a voxel's reach: the ball of a few coarse voxels must hold their centres.
+    reach = _ball_radius(mask, volume.voxel_mm3) + 0.25 * float(np.mean(volume.spacing_mm))
+    return float(np.mean(distances <= reach))
+
+
+def _elongation(volume: Volume, mask: BoolArray) -> float:
+    """Ratio of the longest to the shortest principal axis, with the extent of the voxels themselves."""
+    points = _points_mm(volume, mask)
+    directions = volume.affine[:3, :3]
+    spread = points.T @ points / len(points) + directions @ directions.T / 12
+    axes = np.linalg.eigvalsh(spread)
+    return float(np.sqrt(axes[-1] / axes[0]))
+
+
+def _attachment(mask: BoolArray, free: BoolArray, spacing: Spacing) -> float:
+    """Share of the layer around the mask that is not lung: vessels, wall, airways."""
+    away = distance_to(mask, spacing)
+    low, high = LAYER_MM
+    reach = max(high, 1.01 * min(spacing))
+    layer = (away > min(low, 0.9 * min(spacing))) & (away <= reach)
+    return 1 - float(np.mean(free[layer])) if layer.any() else 1.0
