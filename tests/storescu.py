@@ -65,6 +65,7 @@ def send(
     """Send files over one association and read what storescu says."""
     done = subprocess.run(
         command(host, port, files, *options, called=called, calling=calling),
+        check=False,
         env=environment(nodelay),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -49,14 +49,13 @@ def serve(
 
 
 def _serve_one(role: str, settings: object) -> None:
-    from service.runtime.data_directory import DataDirectory
     from service.runtime.roles import RoleContext, run_role
     from service.runtime.sockets import address_of, listen
     from service.settings import Settings
 
     assert isinstance(settings, Settings)  # noqa: S101 (typed so that the import stays late)
     signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
-    DataDirectory(settings.storage.data_dir).create()
+    run_role("prepare", RoleContext(settings, lambda: None))
     listening, words = None, "ready"
     if role == "node":
         listening = listen(settings.dicom.host, settings.dicom.port, "dicom.port")

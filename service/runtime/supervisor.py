@@ -67,6 +67,8 @@ class Supervisor:
         with selectors.DefaultSelector() as selector, self._signals() as wake:
             selector.register(wake, selectors.EVENT_READ)
             try:
+                if (status := self._prepare()) != 0:
+                    return status
                 self._listen()
                 for role in ROLES:
                     self._start(role, selector, lock.fd)
@@ -76,6 +78,13 @@ class Supervisor:
                 for listening in self._sockets.values():
                     listening.close()
                 lock.release()
+
+    def _prepare(self) -> int:
+        """Have a process of its own check everything once; the supervisor itself stays small."""
+        command = [sys.executable, "-m", "service.runtime.role", "prepare", "-1", str(os.getpid())]
+        return subprocess.run(  # noqa: S603 (our own module)
+            command, input=self.settings.model_dump_json().encode(), check=False
+        ).returncode
 
     def _listen(self) -> None:
         dicom, http = self.settings.dicom, self.settings.http

@@ -1,0 +1,513 @@
+"""The one place that knows which parts are plugged in: settings in, the parts of a gateway out.
+
+A `Gateway` makes each part when it is first asked for, so a process holds only what its role needs; each part is handed
+its own section of the settings as plain values. Every adapter can be replaced in a subclass or by assignment before the
+first use. Heavy rooms (annotators, objects, web) are imported by the parts that need them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from service import __version__
+from service.archive.accounts import Accounts
+from service.archive.audit import AuditEvent, AuditTrail
+from service.archive.audit import Outcome as AuditOutcome
+from service.archive.audit_buffer import AuditBuffer
+from service.archive.blobs import FilesystemBlobStore
+from service.archive.conflicts import ConflictTable
+from service.archive.counters import CounterTable
+from service.archive.database import Database
+from service.archive.instances import InstanceIndex
+from service.archive.intake import IntakeTable
+from service.archive.overview import Overview
+from service.archive.projects import ProjectTable
+from service.archive.quarantine_rows import QuarantineTable
+from service.archive.runs import RunTable
+from service.archive.vault_store import VaultStore
+from service.core.bell import Bell
+from service.deident.deidentifier import Deidentifier
+from service.deident.keys import KeyFile
+from service.deident.profile import load_profile
+from service.deident.vault import Vault
+from service.errors import KeysMissing, SettingsInvalid
+from service.ingest.blob_sweep import BlobSweep
+from service.ingest.callers import KnownCaller, ProjectCallers
+from service.ingest.cleaning import ProjectCleaner
+from service.ingest.pipeline import IngestPipeline
+from service.ingest.project_rules import ConflictRule, ProjectRules
+from service.ingest.quarantine import Quarantine
+from service.ingest.quarantine_desk import Decision, QuarantineDesk
+from service.ingest.routing import Router
+from service.ingest.segment_claim import SegmentClaims
+from service.ingest.spool import Spool
+from service.ingest.spool_reader import SpoolReader
+from service.ingest.spool_worker import SpoolWorker
+from service.runtime.data_directory import DataDirectory
+from service.settings import ProjectSettings, Settings, config_directory
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from dicom_nodes.listener import DicomNode
+    from dicom_nodes.node_event import NodeEvent
+    from service.core.annotator import Annotator
+
+NO_DEIDENTIFICATION = "none"
+DEFAULT_PROJECT = "default"
+GIBIBYTE = 1 << 30
+MEBIBYTE = 1 << 20
+DAY_S = 86400.0
+
+# What is woken by whom: the node and STOW-RS ring when something was stored; ingest when the index has more.
+SPOOL_BELL = "spool"
+STUDIES_BELL = "studies"
+
+log = structlog.get_logger("annogate")
+
+
+class Gateway:
+    """The parts of one gateway, made on demand; `close` ends what was opened, the last first.
+
+    Parameters
+    ----------
+    clock : seconds since the epoch, UTC
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.directory = DataDirectory(settings.storage.data_dir)
+        self.config = config_directory(settings)
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what was opened."""
+        self._opened.close()
+
+    # Before anything runs
+
+    def prepare(self) -> None:
+        """Make what a first start needs, and refuse what cannot work; safe when several processes do it at once.
+
+        Raises
+        ------
+        SettingsInvalid : a profile, an annotator or an address cannot be used
+        KeysMissing : the key file is gone or does not fit a project that has data
+        """
+        self.directory.create()
+        with self._exclusively("prepare"):
+            if not self.directory.keys.exists():
+                self._refuse_lost_keys()
+                KeyFile.create(self.directory.keys)
+                log.warning("a key file was made: back it up apart from the data", path=str(self.directory.keys))
+        for name in self.settings.projects:
+            self.project_table.register(name, self.key_file.project_keys(name).fingerprint)
+        self._check_projects()
+
+    def require_data(self) -> None:
+        """Refuse to look into a data directory that no gateway has made.
+
+        Raises
+        ------
+        SettingsInvalid : there is none
+        """
+        if not self.directory.index.exists():
+            raise SettingsInvalid(f"storage.data_dir: no gateway has run on {self.directory.root}")
+
+    def refuse_open_listener(self) -> None:
+        """Refuse to serve the web to other machines while nobody has to say who they are.
+
+        Raises
+        ------
+        SettingsInvalid : with the reason
+        """
+        from service.web.auth import refuse_open_listener
+
+        refuse_open_listener(self.settings.http.host, self.accounts.any_configured())
+
+    def _refuse_lost_keys(self) -> None:
+        orphaned = [name for name in self.project_table.names() if self.project_table.has_data(name)]
+        if orphaned:
+            raise KeysMissing(
+                f"the key file {self.directory.keys} is gone, and project {', '.join(orphaned)} has data that were "
+                "made with it: restore it from its backup"
+            )
+
+    def _check_projects(self) -> None:
+        """Load what each project names, so that a mistake is told at start."""
+        from service.annotators.registry import load_annotators
+
+        faults = []
+        for name, project in self.settings.projects.items():
+            try:
+                self._deidentifier(name, project)
+                load_annotators(self.config / "annotators", project.annotators)
+            except SettingsInvalid as error:
+                faults.append(f"projects.{name}: {error}")
+        if faults:
+            raise SettingsInvalid("\n".join(faults))
+
+    @contextmanager
+    def _exclusively(self, name: str) -> Iterator[None]:
+        descriptor = os.open(self.directory.run / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    # Archive
+
+    @cached_property
+    def database(self) -> Database:
+        """The index."""
+        return self._opened.enter_context(Database.open(self.directory.index))
+
+    @cached_property
+    def project_table(self) -> ProjectTable:
+        """Projects with their keys' fingerprints."""
+        return ProjectTable(self.database, self.clock)
+
+    @cached_property
+    def instances(self) -> InstanceIndex:
+        """Studies, series and instances."""
+        return InstanceIndex(self.database, self.clock)
+
+    @cached_property
+    def blobs(self) -> FilesystemBlobStore:
+        """Objects as files."""
+        return FilesystemBlobStore(self.directory.blobs)
+
+    @cached_property
+    def vault_store(self) -> VaultStore:
+        """Sealed rows of the vault."""
+        return VaultStore(self.database)
+
+    @cached_property
+    def runs(self) -> RunTable:
+        """Annotator runs."""
+        return RunTable(self.database, self.clock)
+
+    @cached_property
+    def intake(self) -> IntakeTable:
+        """Objects of the spool on their way."""
+        return IntakeTable(self.database, self.clock)
+
+    @cached_property
+    def conflicts(self) -> ConflictTable:
+        """UIDs that came again with other content."""
+        return ConflictTable(self.database, self.clock)
+
+    @cached_property
+    def counters(self) -> CounterTable:
+        """What is counted and not kept."""
+        return CounterTable(self.database)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """What happens inside, in numbers."""
+        return Overview(self.database, time.monotonic)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users and tokens."""
+        return Accounts(self.database, self.clock)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        """The audit trail."""
+        return AuditTrail(self.database, self.clock, self.key_file.sealing_key("audit"))
+
+    @cached_property
+    def audit_buffer(self) -> AuditBuffer:
+        """The audit trail for what must not wait for the disk."""
+        buffer = AuditBuffer(self.audit, on_failure=lambda error: log.error("audit.trouble", reason=str(error)))
+        self._opened.callback(buffer.close)
+        return buffer
+
+    # Identity
+
+    @cached_property
+    def key_file(self) -> KeyFile:
+        """The secrets of this installation."""
+        return KeyFile.load(self.directory.keys)
+
+    def _deidentifier(self, name: str, project: ProjectSettings) -> Deidentifier | None:
+        if project.deidentify == NO_DEIDENTIFICATION:
+            return None
+        profile = load_profile(self.config / "profiles", project.deidentify)
+        return Deidentifier(profile, self.key_file.project_keys(name), Vault(self.key_file, name))
+
+    @cached_property
+    def deidentifiers(self) -> dict[str, Deidentifier | None]:
+        """One for each project; None where objects are kept as they come."""
+        return {name: self._deidentifier(name, project) for name, project in self.settings.projects.items()}
+
+    # Ingest
+
+    @cached_property
+    def bell(self) -> Bell:
+        """Wakes the other processes on this host."""
+        bell = Bell(self.directory.run / "bells")
+        self._opened.callback(bell.close)
+        return bell
+
+    def _ring(self, topic: str) -> Callable[[], None]:
+        def ring() -> None:
+            self.bell.ring(topic)
+
+        return ring
+
+    @cached_property
+    def spool(self) -> Spool:
+        """What the node writes into."""
+        storage = self.settings.storage
+        spool = Spool(
+            self.directory.spool,
+            self.key_file.sealing_key("spool"),
+            segment_bytes=storage.spool_segment_mib * MEBIBYTE,
+            clock=self.clock,
+            reserve_bytes=int(storage.disk_reserve_gib * GIBIBYTE),
+            limit_bytes=int(storage.spool_limit_gib * GIBIBYTE),
+            on_commit=self._ring(SPOOL_BELL),
+        )
+        self._opened.callback(spool.close)
+        return spool
+
+    @cached_property
+    def callers(self) -> ProjectCallers:
+        """Who may call the node."""
+        settings = self.settings
+        return ProjectCallers(
+            {title: name for name, project in settings.projects.items() for title in project.ae_titles},
+            [KnownCaller(known.ae_title, known.addresses, known.projects) for known in settings.callers.values()],
+            reject_unknown=settings.rejects_unknown_callers,
+        )
+
+    @cached_property
+    def cleaners(self) -> dict[str, ProjectCleaner | None]:
+        """What takes the patient out of each project's objects; None where they are kept as they come."""
+        return {
+            name: ProjectCleaner(deidentifier, Vault(self.key_file, name), self.vault_store, name)
+            if deidentifier
+            else None
+            for name, deidentifier in self.deidentifiers.items()
+        }
+
+    @cached_property
+    def project_rules(self) -> dict[str, ProjectRules]:
+        """How each project takes objects in."""
+        return {
+            name: ProjectRules(
+                name=name,
+                cleaner=self.cleaners[name],
+                digest_key=self.key_file.project_keys(name).digest_key,
+                on_conflict=ConflictRule(project.on_conflict),
+                drop_sop_classes=frozenset(project.drop_sop_classes),
+            )
+            for name, project in self.settings.projects.items()
+        }
+
+    @cached_property
+    def quarantine_table(self) -> QuarantineTable:
+        """Rows of what could not be processed."""
+        return QuarantineTable(self.database, self.clock)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """What could not be processed."""
+        return Quarantine(
+            self.directory.quarantine,
+            self.key_file.sealing_key("quarantine"),
+            self.quarantine_table,
+            self.clock,
+        )
+
+    @cached_property
+    def pipeline(self) -> IngestPipeline:
+        """An object's way from bytes to the archive or to quarantine."""
+        return IngestPipeline(
+            projects=self.project_rules,
+            database=self.database,
+            index=self.instances,
+            vault=self.vault_store,
+            conflicts=self.conflicts,
+            counters=self.counters,
+            blobs=self.blobs,
+            quarantine=self.quarantine,
+            router=Router(self.instances, f"ANNOGATE_{__version__}"),
+            number=secrets.randbelow,
+            on_stored=self._ring(STUDIES_BELL),
+        )
+
+    @cached_property
+    def quarantine_desk(self) -> QuarantineDesk:
+        """Where people decide on quarantine."""
+        return QuarantineDesk(self.quarantine, self.pipeline, self._audit_decision)
+
+    @cached_property
+    def spool_worker(self) -> SpoolWorker:
+        """What works the spool off."""
+        return SpoolWorker(
+            reader=SpoolReader(self.directory.spool, self.key_file.sealing_key("spool")),
+            intake=self.intake,
+            pipeline=self.pipeline,
+            claims=SegmentClaims(self.directory.run / "segments"),
+            project_of=self.callers.project_of,
+        )
+
+    @cached_property
+    def blob_sweep(self) -> BlobSweep:
+        """Removes files that a kill left without a row."""
+        return BlobSweep(self.blobs, self.instances, self.clock)
+
+    # Edges
+
+    def node(self) -> DicomNode:
+        """The DICOM node, not started."""
+        from dicom_nodes.listener import DicomNode, NodeSettings
+
+        dicom = self.settings.dicom
+        return DicomNode(
+            NodeSettings(
+                host=dicom.host,
+                port=dicom.port,
+                ae_title=dicom.ae_title,
+                maximum_pdu_bytes=dicom.maximum_pdu_bytes,
+                maximum_associations=dicom.maximum_associations,
+                acse_timeout_s=dicom.acse_timeout_s,
+                dimse_timeout_s=dicom.dimse_timeout_s,
+                network_timeout_s=dicom.network_timeout_s,
+                extra_storage_classes=dicom.extra_sop_classes,
+            ),
+            self.spool,
+            self.callers,
+            self._audit_node_event,
+        )
+
+    @cached_property
+    def annotators(self) -> dict[str, Annotator]:
+        """Every annotator that a project names."""
+        from service.annotators.registry import load_annotators
+
+        names = sorted({name for project in self.settings.projects.values() for name in project.annotators})
+        return load_annotators(self.config / "annotators", names)
+
+    @cached_property
+    def viewer_directory(self) -> Path | None:
+        """Where the unpacked viewer lies, if it is there."""
+        configured = self.settings.http.viewer_dir
+        directory = configured or Path(__file__).resolve().parent.parent / "viewer" / "dist"
+        return directory if directory.is_dir() else None
+
+    def web_application(self) -> Flask:
+        """The web edge as a WSGI application."""
+        from service.archive.search import InstanceSearch
+        from service.web.app import create_app
+        from service.web.auth import is_loopback
+        from service.web.dicomweb.services import DicomWebServices
+        from service.web.services import WebServices
+        from service.web.viewer.configuration import ViewerSettings
+
+        http, projects = self.settings.http, tuple(self.settings.projects)
+        return create_app(
+            WebServices(
+                version=__version__,
+                projects=projects,
+                default_project=DEFAULT_PROJECT,
+                listens_on_loopback=is_loopback(http.host),
+                dicomweb=DicomWebServices(
+                    index=self.instances,
+                    search=InstanceSearch(self.database),
+                    blobs=self.blobs,
+                    store=self.pipeline.process,
+                    projects=projects,
+                    public_url=http.public_url,
+                    trusted_proxy=http.trusted_proxy,
+                ),
+                instances=self.instances,
+                overview=self.overview,
+                quarantine=self.quarantine_table,
+                desk=self.quarantine_desk,
+                conflicts=self.conflicts,
+                accounts=self.accounts,
+                audit=self.audit,
+                accesses=self.audit_buffer,
+                viewer_settings=ViewerSettings.load(self.config / "viewer"),
+                viewer_directory=self.viewer_directory,
+                pings=self.pings(),
+                form_key=self.key_file.sealing_key("forms"),
+                trusted_proxy=http.trusted_proxy,
+            )
+        )
+
+    def pings(self) -> dict[str, Callable[[], Any]]:
+        """What tells whether each part is well; each raises when it is not."""
+        return {
+            "index": self.project_table.names,
+            "blobs": lambda: next(self.directory.blobs.iterdir(), None),
+            "spool": lambda: next(self.directory.spool.iterdir(), None),
+            "keys": lambda: KeyFile.load(self.directory.keys),
+        }
+
+    def echo(self, peer: str) -> None:
+        """Ask a DIMSE peer for a C-ECHO.
+
+        Raises
+        ------
+        GatewayError : it does not answer; says why
+        """
+        from dicom_nodes.peer import PeerAddress
+        from dicom_nodes.requestor import RequestorSettings
+        from dicom_nodes.sender import echo
+
+        known = self.settings.peers[peer]
+        own = RequestorSettings(calling_ae_title=self.settings.dicom.ae_title)
+        echo(PeerAddress(known.ae_title, known.host, known.port), own)
+
+    # Audit
+
+    def _audit_decision(self, decision: Decision) -> None:
+        self.audit.record(
+            AuditEvent(
+                decision.by,
+                f"quarantine.{decision.action}",
+                AuditOutcome.SUCCESS if decision.succeeded else AuditOutcome.MINOR_FAILURE,
+                project=decision.project,
+                target=decision.quarantine_id,
+                detail={"reason": decision.reason} if decision.reason else {},
+            )
+        )
+
+    def _audit_node_event(self, event: NodeEvent) -> None:
+        # One row for each association; its objects are rows of the index, and refusals are rows of their own.
+        if event.kind in ("object.stored",):
+            return
+        failed = event.kind in ("association.rejected", "object.refused", "object.cut", "node.failed")
+        self.audit_buffer.record(
+            AuditEvent(
+                event.calling_ae_title or "unknown",
+                event.kind,
+                AuditOutcome.MINOR_FAILURE if failed else AuditOutcome.SUCCESS,
+                project=self.callers.project_of(event.called_ae_title) or "",
+                address=event.peer_address,
+                detail={"reason": event.reason, "status": f"{event.status:04X}"} if failed else {},
+            )
+        )

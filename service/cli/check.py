@@ -1,0 +1,72 @@
+"""``annogate check``: reads the configuration, opens every store, echoes every peer, says what is wrong in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+
+from service.bootstrap import Gateway
+from service.cli.options import echo_json, settings_of, with_json, with_settings
+from service.errors import GatewayError, SettingsInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: ``level`` is "ok", "warning" or "error"."""
+
+    level: str
+    what: str
+    words: str
+
+
+@click.command()
+@with_settings
+@with_json
+def check(config_file: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Look at everything that the gateway needs before it is started, or while it runs."""
+    with Gateway(settings_of(config_file, data_dir)) as gateway:
+        found = list(findings(gateway))
+    if as_json:
+        echo_json([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            click.echo(f"{finding.level:8}{finding.what}: {finding.words}")
+    wrong = [finding for finding in found if finding.level == "error"]
+    if wrong:
+        raise SettingsInvalid(f"{len(wrong)} of {len(found)} things are wrong")
+
+
+def findings(gateway: Gateway) -> Iterator[Finding]:
+    """Look at one thing after the other."""
+    yield _tried("configuration", "read, profiles and annotators loaded", gateway.prepare)
+    for name, ping in gateway.pings().items():
+        yield _tried(name, "can be opened", ping)
+    yield _tried("http", "nobody is let in unasked", gateway.refuse_open_listener)
+    yield from _warnings(gateway)
+    for name, peer in gateway.settings.peers.items():
+        words = f"{peer.ae_title} at {peer.host}:{peer.port} answers C-ECHO"
+        yield _tried(f"peer {name}", words, partial(gateway.echo, name))
+
+
+def _tried(what: str, words: str, ask: Callable[[], object]) -> Finding:
+    try:
+        ask()
+    except (GatewayError, OSError) as error:
+        return Finding("error", what, str(error))
+    return Finding("ok", what, words)
+
+
+def _warnings(gateway: Gateway) -> Iterator[Finding]:
+    settings = gateway.settings
+    if not settings.rejects_unknown_callers and settings.dicom.host not in ("127.0.0.1", "::1", "localhost"):
+        yield Finding(
+            "warning",
+            "dicom.unknown_callers",
+            f"any AE title may send from any address that reaches {settings.dicom.host}",
+        )
+    if gateway.viewer_directory is None:
+        yield Finding("warning", "viewer", "OHIF is not unpacked; /viewer/ says how to add it")

@@ -1,0 +1,118 @@
+"""``annogate status`` and ``annogate study``: what happens inside, for the person on call."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from service.bootstrap import Gateway
+from service.cli.options import echo_json, settings_of, with_json, with_settings
+from service.cli.tables import moment, print_table
+from service.errors import InstanceNotFound
+
+
+@click.command()
+@with_settings
+@with_json
+def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Say how many of everything there are, and which UIDs came again with other content."""
+    with Gateway(settings_of(config_file, data_dir)) as gateway:
+        gateway.require_data()
+        counts = asdict(gateway.overview.counts())
+        conflicts = gateway.conflicts.list(limit=100)
+    if as_json:
+        listed = [asdict(conflict) for conflict in conflicts]
+        echo_json({"counts": counts, "conflicts": listed})
+        return
+    rows = [
+        (what, tally["project"], tally["state"], str(tally["count"]))
+        for what, tallies in counts.items()
+        for tally in tallies
+    ]
+    print_table("Status", ("what", "project", "state", "count"), rows, empty="Nothing has arrived yet.")
+    if conflicts:
+        print_table(
+            "The same UID with other content",
+            ("at", "project", "SOP Instance UID as served", "what was done", "from"),
+            [
+                (moment(row.at), row.project, row.sop_instance_uid, row.action, row.calling_ae_title)
+                for row in conflicts
+            ],
+        )
+
+
+@click.group()
+def study() -> None:
+    """Studies, as they are served."""
+
+
+@study.command("list")
+@with_settings
+@with_json
+@click.option("--project", default="default", show_default=True)
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10000))
+def list_studies(config_file: Path | None, data_dir: Path | None, as_json: bool, project: str, limit: int) -> None:
+    """List the studies of a project, the last changed first."""
+    with Gateway(settings_of(config_file, data_dir)) as gateway:
+        gateway.require_data()
+        found = gateway.instances.studies(project, limit=limit)
+    if as_json:
+        echo_json([asdict(summary) | {"study": asdict(summary.study) | {"patient_digest": None}} for summary in found])
+        return
+    print_table(
+        f"Studies of {project}",
+        ("Study Instance UID", "patient", "date", "modalities", "images", "results", "state"),
+        [
+            (
+                row.study.study_uid,
+                row.study.patient_id,
+                row.study.study_date,
+                " ".join(row.modalities),
+                str(row.images),
+                str(row.results),
+                row.study.state,
+            )
+            for row in found
+        ],
+        empty="There is no study yet.",
+    )
+
+
+@study.command("show")
+@with_settings
+@with_json
+@click.option("--project", default="default", show_default=True)
+@click.argument("study_uid")
+def show_study(config_file: Path | None, data_dir: Path | None, as_json: bool, project: str, study_uid: str) -> None:
+    """Show one study: its instances by series, and the annotator runs on it."""
+    with Gateway(settings_of(config_file, data_dir)) as gateway:
+        gateway.require_data()
+        found = gateway.instances.study(project, study_uid)
+        if found is None:
+            raise InstanceNotFound(f"project {project} has no study {study_uid}")
+        instances = gateway.instances.instances_of(project, study_uid, visible_only=False)
+        runs = gateway.runs.of_study(project, study_uid)
+    series: dict[str, int] = {}
+    for instance in instances:
+        series[instance.series_uid] = series.get(instance.series_uid, 0) + 1
+    if as_json:
+        echo_json(
+            {
+                "study_uid": found.study_uid,
+                "state": found.state,
+                "version": found.version,
+                "series": series,
+                "runs": [asdict(run) for run in runs],
+            }
+        )
+        return
+    click.echo(f"{found.study_uid}: {found.state}, version {found.version}")
+    print_table("Series", ("Series Instance UID", "instances"), [(uid, str(n)) for uid, n in series.items()])
+    print_table(
+        "Annotator runs",
+        ("annotator", "version", "state", "summary or reason"),
+        [(run.annotator, str(run.version), run.state, run.summary or run.reason) for run in runs],
+        empty="None yet.",
+    )

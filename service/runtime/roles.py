@@ -1,0 +1,132 @@
+"""What each role's process does from its start to SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from service.bootstrap import DAY_S, SPOOL_BELL, Gateway
+from service.settings import Settings
+
+HOUSEKEEPING_S = 3600.0
+
+log = structlog.get_logger("annogate")
+
+
+@dataclass(frozen=True, slots=True)
+class RoleContext:
+    """What a role is started with.
+
+    Parameters
+    ----------
+    say_ready : called once, when the role listens or works
+    listening : the socket that it serves, for node and web
+    """
+
+    settings: Settings
+    say_ready: Callable[[], None]
+    listening: socket.socket | None = None
+
+
+def run_role(role: str, context: RoleContext) -> None:
+    """Run one role until SIGTERM; ``prepare`` has run before.
+
+    Raises
+    ------
+    GatewayError : it cannot start; says why
+    """
+    ROLES[role](context)
+
+
+def run_prepare(context: RoleContext) -> None:
+    """Make what a first start needs, and end."""
+    with Gateway(context.settings) as gateway:
+        gateway.prepare()
+        gateway.refuse_open_listener()
+
+
+def run_node(context: RoleContext) -> None:
+    """Receive objects into the spool."""
+    stop = stop_on_sigterm()
+    with Gateway(context.settings) as gateway:
+        node = gateway.node()
+        node.start(context.listening)
+        context.say_ready()
+        stop.wait()
+        node.stop()
+
+
+def run_ingest(context: RoleContext) -> None:
+    """Work the spool off."""
+    with Gateway(context.settings) as gateway:
+        worker = gateway.spool_worker
+
+        def end() -> None:
+            worker.stop()
+            gateway.bell.ring(SPOOL_BELL)
+
+        stop = stop_on_sigterm(end)
+        with gateway.bell.listen(SPOOL_BELL) as wake:
+            context.say_ready()
+            housekeeping = threading.Thread(target=_keep_house, args=(gateway, stop), daemon=True)
+            housekeeping.start()
+            worker.run(wake)
+            stop.set()
+            housekeeping.join()
+
+
+def run_jobs(context: RoleContext) -> None:
+    """Find complete studies and run annotators on them."""
+    with Gateway(context.settings) as gateway:
+        stop = stop_on_sigterm()
+        context.say_ready()
+        stop.wait()
+
+
+def run_web(context: RoleContext) -> None:
+    """Serve HTTP."""
+    from service.runtime.web_server import WebServer
+
+    assert context.listening is not None  # noqa: S101 (the supervisor and `--only web` bind it)
+    http = context.settings.http
+    # Each gunicorn worker makes its own gateway after the fork: connections and threads do not cross one.
+    WebServer(context.settings, context.listening, context.say_ready, workers=http.workers, threads=http.threads).run()
+
+
+def stop_on_sigterm(also: Callable[[], None] = lambda: None) -> threading.Event:
+    """An event that SIGTERM sets; ``also`` runs in the handler."""
+    stop = threading.Event()
+
+    def handle(*_: object) -> None:
+        stop.set()
+        also()
+
+    signal.signal(signal.SIGTERM, handle)
+    return stop
+
+
+def _keep_house(gateway: Gateway, stop: threading.Event) -> None:
+    """Now and then: expire quarantine, remove what kills left behind."""
+    while True:
+        try:
+            gateway.quarantine_desk.expire(gateway.clock() - gateway.settings.storage.quarantine_days * DAY_S)
+            gateway.quarantine.tidy()
+            gateway.blob_sweep.run()
+        except Exception as error:  # noqa: BLE001 (housekeeping must not end ingest; the next hour tries again)
+            log.warning("housekeeping.trouble", reason=type(error).__name__)
+        if stop.wait(HOUSEKEEPING_S):
+            return
+
+
+ROLES: dict[str, Callable[[RoleContext], None]] = {
+    "prepare": run_prepare,
+    "node": run_node,
+    "ingest": run_ingest,
+    "web": run_web,
+    "jobs": run_jobs,
+}
