@@ -32,7 +32,7 @@ IMPLEMENTATION_VERSION_NAME: Final = "ANNOGATE"
 
 _REJECTED_PERMANENT: Final = 0x01
 _BY_SERVICE_USER: Final = 0x01
-_ACCEPT_POLL_S: Final = 0.25
+_ACCEPT_POLL_S: Final = 0.1
 _OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -73,11 +73,17 @@ class AcceptedAssociation(NodeAssociation):
         super().__init__(ae, MODE_ACCEPTOR)
         self.dimse = StoreReceiver(self, reception)
 
+    def transport_closed(self) -> None:
+        """End the wait for an A-ASSOCIATE-RQ that will not come; it would hold a place for ``acse_timeout_s``."""
+        if self.requestor.primitive is None and self.dul.to_user_queue.empty():
+            self.dul.to_user_queue.put(None)
+
     def upper_layer_ended(self) -> None:
         """Forget an object that was cut, then let the reactor see the end."""
         try:
             self.dimse.connection_ended()
         finally:
+            self.transport_closed()
             super().upper_layer_ended()
 
 

@@ -10,6 +10,7 @@ They rest on these names of pynetdicom 3.0: ``DULServiceProvider._run_loop_delay
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any, Final
 
 from pynetdicom import evt
@@ -22,6 +23,8 @@ from dicom_nodes.wakeable import ActivityCheckpoint, WakeSignal, WakingQueue
 # Timers (ARTIM, idle, kill) are looked at this often; they are all of whole seconds.
 REST_S: Final = 0.25
 _NAP_S: Final = 0.0001
+_LAST_NAP_S: Final = 0.005
+_IDLE: Final = "Sta1"  # PS3.8 Table 9-1
 
 
 class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
@@ -33,6 +36,7 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.to_provider_queue = WakingQueue(self.wake.set)
         self.to_user_queue = WakingQueue(assoc.notice)
         self._run_loop_delay = _NAP_S
+        self._left_idle = False
         self.daemon = True  # a peer that stalls must not hold the process
 
     def run_reactor(self) -> None:
@@ -42,6 +46,16 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
         finally:
             self.assoc.upper_layer_ended()
             self.wake.close()
+
+    def _is_transport_event(self) -> bool:
+        """Read what came; once back in the idle state there is nothing to wait for but the end."""
+        idle = self.state_machine.current_state == _IDLE
+        if idle and self._left_idle:
+            self.assoc.transport_closed()
+            time.sleep(_LAST_NAP_S)
+            return False
+        self._left_idle = self._left_idle or not idle
+        return bool(super()._is_transport_event())
 
     def kill_dul(self) -> None:
         """End the thread, at once if it waits for data."""
@@ -80,6 +94,9 @@ class NodeAssociation(Association):  # type: ignore[misc]
     def notice(self) -> None:
         """Something happened that the reactor wants to see."""
         self._checkpoint.notice()
+
+    def transport_closed(self) -> None:
+        """The connection is gone and the state machine idle again; may be said more than once."""
 
     def upper_layer_ended(self) -> None:
         """The upper layer has ended: no further PDU comes or goes."""

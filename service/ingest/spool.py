@@ -172,6 +172,7 @@ class SpoolWriter:
         self._kept_bytes = 0
         self._pieces = 0
         self._size = 0
+        self._unsettled = 0
         self._open = True
 
     def write(self, data: bytes | memoryview) -> None:
@@ -183,6 +184,7 @@ class SpoolWriter:
         """
         self._require_open()
         self._room.claim(len(data))
+        self._unsettled += len(data)
         view = memoryview(data)
         for start in range(0, len(view), _PIECE_BYTES):
             part = bytes(view[start : start + _PIECE_BYTES])
@@ -222,6 +224,7 @@ class SpoolWriter:
             # Its end may be written and only not be synced; a reader must not take it then.
             self._segment.revoke(self._number)
         finally:
+            self._settle(self._unsettled)
             self._on_finished(self._segment)
 
     def _cut_piece(self) -> None:
@@ -234,7 +237,12 @@ class SpoolWriter:
     def _append(self) -> int:
         end = self._segment.append(self._number, self._frames)
         self._frames.clear()
+        self._settle(self._unsettled - self._kept_bytes)
         return end
+
+    def _settle(self, size: int) -> None:
+        self._room.settle(size)
+        self._unsettled -= size
 
     def _require_open(self) -> None:
         if not self._open:

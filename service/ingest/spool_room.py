@@ -32,31 +32,43 @@ class SpoolRoom:
         self._used = 0
         self._free = 0
         self._claimed = 0
+        self._written = 0
 
     def claim(self, size: int) -> None:
-        """Count on room for ``size`` more bytes.
+        """Count on room for ``size`` more bytes, until they are ``settle``d.
 
         Raises
         ------
         StorageExhausted : there is none
         """
         with self._lock:
-            if self._is_stale() or not self._fits(size):
+            if self._is_stale() or not (self._within_limit(size) and self._within_disk(size)):
                 # Before a refusal it is looked up again: a reader may have made room a moment ago.
                 self._look()
-            if self._limit_bytes is not None and self._used + self._claimed + size > self._limit_bytes:
+            if not self._within_limit(size):
                 raise StorageExhausted("the spool is at its limit")
-            if self._free - self._claimed - size < self._reserve_bytes:
+            if not self._within_disk(size):
                 raise StorageExhausted("the spool's disk is at its reserve")
             self._claimed += size
 
-    def _is_stale(self) -> bool:
-        return self._claimed > _LOOK_EVERY_BYTES or time.monotonic() - self._looked_at > _LOOK_EVERY_S
+    def settle(self, size: int) -> None:
+        """Claimed bytes are in a file now, or will never be."""
+        with self._lock:
+            self._claimed -= size
+            self._written += size
 
-    def _fits(self, size: int) -> bool:
-        claimed = self._claimed + size
-        within_limit = self._limit_bytes is None or self._used + claimed <= self._limit_bytes
-        return within_limit and self._free - claimed >= self._reserve_bytes
+    def _is_stale(self) -> bool:
+        return self._written > _LOOK_EVERY_BYTES or time.monotonic() - self._looked_at > _LOOK_EVERY_S
+
+    def _within_limit(self, size: int) -> bool:
+        return self._limit_bytes is None or self._used + self._coming(size) <= self._limit_bytes
+
+    def _within_disk(self, size: int) -> bool:
+        return self._free - self._coming(size) >= self._reserve_bytes
+
+    def _coming(self, size: int) -> int:
+        """Bytes that the last look did not see, and ``size`` more."""
+        return self._written + self._claimed + size
 
     def _look(self) -> None:
         used = 0
@@ -69,5 +81,5 @@ class SpoolRoom:
         disk = os.statvfs(self._directory)
         self._used = used
         self._free = disk.f_bavail * disk.f_frsize
-        self._claimed = 0
+        self._written = 0
         self._looked_at = time.monotonic()

@@ -1,0 +1,75 @@
+"""A node that writes into a spool, as a process of its own: ``python -m tests.node_process DIRECTORY``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from dicom_nodes.callers import KnownCallers
+from dicom_nodes.listener import DicomNode, NodeSettings
+from tests.spooling import spool_at
+
+SEGMENT_BYTES = 4 * 1024 * 1024
+
+
+def main(directory: Path) -> None:
+    """Receive until SIGTERM."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    spool = spool_at(directory, segment_bytes=SEGMENT_BYTES)
+    node = DicomNode(NodeSettings(port=0), spool, KnownCallers(["ANNOGATE"]))
+    node.start()
+    sys.stdout.write(f"{node.address[0]} {node.address[1]} {os.getpid()}\n")
+    sys.stdout.flush()
+    ended.wait()
+    node.stop()
+    spool.close()
+
+
+@dataclass
+class NodeProcess:
+    """The process, seen from a test; ended at the end of the ``with``."""
+
+    process: subprocess.Popen[str]
+    host: str
+    port: int
+    pid: int
+
+    @classmethod
+    def start(cls, directory: Path, *before: str) -> NodeProcess:
+        """Start it, under another command if one is given, and wait until it listens."""
+        process = subprocess.Popen(
+            [*before, sys.executable, "-m", "tests.node_process", str(directory)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent.parent,
+        )
+        assert process.stdout is not None
+        host, port, pid = process.stdout.readline().split()
+        return cls(process, host, int(port), int(pid))
+
+    def end(self, by: signal.Signals = signal.SIGTERM) -> None:
+        """Signal the node itself, not a command that it runs under, and wait for the end of both."""
+        os.kill(self.pid, by)
+        self.process.wait(30)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def __enter__(self) -> NodeProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.end()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
