@@ -338,7 +338,8 @@ class HeaderPass:
 
     def _allowed(self, element: Element, also: list[str]) -> bool:
         text = ascii_text(element) if not isinstance(element, RawDataElement) or _plain(element) else ""
-        return bool(text) and not self._has_own_value(element) and self._profile.words.allow(text, also)
+        words = self._profile.words
+        return words.match(text) or (bool(text) and not self._has_own_value(element) and words.allow(text, also))
 
     def _words(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         return element if self._allowed(element, []) else self._otherwise(element, rule, "free text of unknown words")

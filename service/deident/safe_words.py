@@ -30,10 +30,12 @@ class SafeWords:
         except re.error as error:
             raise SettingsInvalid(f"words.patterns: not a regular expression: {error}") from error
 
+    def match(self, text: str) -> bool:
+        """Whether a whole text is one of those that programs write."""
+        return any(pattern.fullmatch(text) for pattern in self._patterns)
+
     def allow(self, text: str, also: Iterable[str] = ()) -> bool:
         """Whether a text may stay: each word known (or in one of the texts ``also``), no long number."""
-        if any(pattern.fullmatch(text) for pattern in self._patterns):
-            return True
         known = self._words.union(word.casefold() for other in also for word in WORD.findall(other))
         return all(
             len(word) <= NUMBER_DIGITS if word.isdigit() else word.casefold() in known for word in WORD.findall(text)
