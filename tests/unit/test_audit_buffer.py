@@ -112,10 +112,15 @@ def test_full_buffer_refuses_rather_than_forgets(trail: GatedTrail) -> None:
     buffer = AuditBuffer(trail, capacity=2, patience_s=0.01)
     trail.gate.clear()
     accepted = 0
-    with pytest.raises(StorageExhausted, match="audit"):
+
+    def record_until_refused() -> None:
+        nonlocal accepted
         for event in events(2000):  # more than one batch and the queue hold
             buffer.record(event)
             accepted += 1
+
+    with pytest.raises(StorageExhausted, match="audit"):
+        record_until_refused()
     trail.gate.set()
     buffer.close()
     assert len(targets(trail)) == accepted

@@ -24,6 +24,8 @@ for (const source of window.config.dataSources) {{
     source.configuration[root] = new URL(source.configuration[root], window.location.origin).href;
   }}
 }}
+// OHIF calls it without asking whether it is there.
+window.config.httpErrorHandler = error => console.warn("request failed", error.status);
 """
 
 

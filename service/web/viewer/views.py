@@ -94,6 +94,9 @@ def _send(viewer: Viewer, name: str) -> Response:
         max_age=_YEAR_S if found.immutable else 0,
         conditional=True,
     )
+    response.content_type = found.media_type
+    # Named after the file that was sent, which is the compressed one.
+    del response.headers["Content-Disposition"]
     if found.immutable:
         response.cache_control.immutable = True
     if found.compressed is not None:

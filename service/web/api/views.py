@@ -1,0 +1,240 @@
+"""The API's views: parse by the operation's models, call one use case, encode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, render_template, request
+from pydantic import BaseModel, ValidationError
+
+from dicom_nodes.errors import CallerNotAllowed
+from service.archive.audit import AuditQuery
+from service.core.archived import QuarantineRow, RunRow
+from service.errors import BadRequest, InstanceNotFound, UnsupportedMediaType
+from service.web.api import models
+from service.web.api.openapi import PREFIX, openapi_document, type_words
+from service.web.api.operations import OPERATIONS, Operation
+from service.web.guard import audit_target, present_caller
+from service.web.scope import chosen_project, visible_projects
+from service.web.services import WebServices
+from service.web.study_report import study_report
+from service.web.viewer.configuration import study_path
+
+
+def api_blueprint(services: WebServices) -> Blueprint:
+    """The routes under ``/api``."""
+    api = Blueprint("api", __name__, url_prefix="/api")
+    views = ApiViews(services)
+    for operation in OPERATIONS:
+        rule = PREFIX.removeprefix("/api") + operation.path
+        view = _answering(operation, getattr(views, operation.name))
+        api.add_url_rule(rule, operation.name, view, methods=[operation.method])
+    document = openapi_document(services.version)
+
+    @api.get("/openapi.json")
+    def openapi() -> Response:
+        return jsonify(document)
+
+    @api.get("/docs")
+    def docs() -> str:
+        return render_template("api_docs.html", document=document, type_words=type_words)
+
+    return api
+
+
+def _answering(operation: Operation, act: Callable[..., BaseModel]) -> Callable[..., Response]:
+    """The view of an operation: what it takes is checked against its models, what it gives is written by them."""
+
+    def view(**places: str) -> Response:
+        given: dict[str, Any] = dict(places)
+        query = _parsed(operation.query, request.args.to_dict()) if operation.query else None
+        if operation.query is None and request.args:
+            raise BadRequest("this address takes no parameters")
+        if query is not None:
+            given["query"] = query
+        if operation.body is not None:
+            given["body"] = _parsed(operation.body, _json_body())
+        answer = act(**given)
+        return Response(answer.model_dump_json(), status=operation.status, content_type="application/json")
+
+    return view
+
+
+def _json_body() -> object:
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("the body is to be application/json")
+    try:
+        return json.loads(request.get_data(cache=False))
+    except ValueError as error:
+        raise BadRequest("the body is no JSON") from error
+
+
+def _parsed(model: type[BaseModel], values: object) -> BaseModel:
+    """Values as the model has them; what is wrong is named by its key, never quoted.
+
+    Raises
+    ------
+    BadRequest : a key is unknown, absent, or has a value that does not fit
+    """
+    try:
+        # As JSON, so that numbers and times may be written as they stand in an address.
+        return (
+            model.model_validate_strings(values)
+            if isinstance(values, dict) and request.method == "GET"
+            else (model.model_validate(values))
+        )
+    except ValidationError as error:
+        raise BadRequest("; ".join(_words(model, item) for item in error.errors(include_url=False))) from None
+
+
+def _words(model: type[BaseModel], item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"there is no such key; there are {', '.join(model.model_fields)}"
+    return f"{place or 'the body'}: {item['msg'][0].lower()}{item['msg'][1:]}"
+
+
+class ApiViews:
+    """One method for each operation, by its name."""
+
+    def __init__(self, services: WebServices) -> None:
+        self._services = services
+
+    def _project(self, query: models.ProjectPage) -> str:
+        return chosen_project(self._services, present_caller(), query.project)
+
+    def status(self) -> models.Status:
+        """What happens inside."""
+        projects = visible_projects(self._services, present_caller())
+        return models.Status.of(self._services.version, projects, self._services.overview.counts().within(projects))
+
+    def studies(self, query: models.StudyPage) -> models.StudyList:
+        """Studies of a project."""
+        project = self._project(query)
+        found = self._services.instances.studies(project, state=query.state, limit=query.limit, offset=query.offset)
+        lines = [models.StudyShape.of(summary, study_path(project, summary.study.study_uid)) for summary in found]
+        return models.StudyList(studies=lines)
+
+    def study(self, project: str, study_uid: str) -> models.StudyDetail:
+        """One study."""
+        report = study_report(self._services.instances, self._services.overview, project, study_uid)
+        runs = [models.RunShape.of(run, _findings(run)) for run in report.runs]
+        return models.StudyDetail.of(report, runs, study_path(project, study_uid))
+
+    def conflicts(self, query: models.ProjectPage) -> models.ConflictList:
+        """Conflicts of a project."""
+        found = self._services.conflicts.list(self._project(query), limit=query.limit, offset=query.offset)
+        return models.ConflictList(conflicts=[models.ConflictShape.of(row) for row in found])
+
+    def quarantine(self, query: models.QuarantinePage) -> models.QuarantineList:
+        """What could not be processed."""
+        project = self._project(query)
+        found = self._services.quarantine.list(project, state=query.state, limit=query.limit, offset=query.offset)
+        return models.QuarantineList(entries=[models.QuarantineShape.of(row) for row in found])
+
+    def quarantine_entry(self, quarantine_id: str) -> models.QuarantineShape:
+        """One of these."""
+        return models.QuarantineShape.of(self._held(quarantine_id))
+
+    def release(self, quarantine_id: str) -> models.Release:
+        """Process one again."""
+        self._held(quarantine_id)
+        return models.Release.of(self._services.desk.release(quarantine_id, present_caller().name))
+
+    def discard(self, quarantine_id: str) -> models.QuarantineShape:
+        """Destroy one."""
+        self._held(quarantine_id)
+        return models.QuarantineShape.of(self._services.desk.discard(quarantine_id, present_caller().name))
+
+    def _held(self, quarantine_id: str) -> QuarantineRow:
+        row = self._services.desk.show(quarantine_id)
+        if not present_caller().may_reach(row.project):
+            raise InstanceNotFound("there is nothing of this id in quarantine")
+        audit_target(row.id, project=row.project)
+        return row
+
+    def audit(self, query: models.AuditSearch) -> models.AuditList:
+        """Search the trail; whose grant is limited sees the rows of one project at a time."""
+        caller = present_caller()
+        project = query.project
+        if not caller.reaches_every_project:
+            project = chosen_project(self._services, caller, project)
+        found = self._services.audit.search(
+            AuditQuery(
+                actor=query.actor,
+                action=query.action,
+                project=project,
+                target=query.object,
+                since=query.since.timestamp() if query.since else None,
+                until=query.until.timestamp() if query.until else None,
+                failures_only=query.failures_only,
+                before_id=query.before,
+                limit=query.limit,
+            )
+        )
+        return models.AuditList(rows=[models.AuditShape.of(row) for row in found])
+
+    def audit_verdict(self) -> models.AuditVerdictShape:
+        """Check the chain; reads that are still queued are written first."""
+        self._services.accesses.flush()
+        return models.AuditVerdictShape.of(self._services.audit.verify())
+
+    def users(self) -> models.UserList:
+        """All users."""
+        return models.UserList(users=[models.UserShape.of(user) for user in self._services.accounts.users()])
+
+    def add_user(self, body: models.NewUser) -> models.UserShape:
+        """Add one."""
+        self._refuse_unknown_projects(body.projects)
+        password_hash = self._services.passwords.hash(body.password)
+        user = self._services.accounts.add_user(body.name, password_hash, body.role, body.projects)
+        audit_target(user.name, role=user.role.value)
+        return models.UserShape.of(user)
+
+    def change_user(self, name: str, body: models.UserChange) -> models.UserShape:
+        """Change one."""
+        accounts = self._services.accounts
+        user = accounts.user(name)
+        if user is None:
+            raise InstanceNotFound("there is no such user")
+        if name == present_caller().name and (body.disabled or body.role):
+            raise CallerNotAllowed("nobody locks themselves out or changes their own role; let another admin do it")
+        self._refuse_unknown_projects(body.projects or [])
+        if body.password is not None:
+            accounts.set_password_hash(name, self._services.passwords.hash(body.password))
+        if body.role is not None or body.projects is not None:
+            accounts.set_grant(name, body.role or user.role, body.projects or user.projects)
+        if body.disabled is not None:
+            accounts.set_disabled(name, body.disabled)
+        audit_target(name, changed=sorted(body.model_fields_set))
+        changed = accounts.user(name)
+        return models.UserShape.of(changed or user)
+
+    def tokens(self) -> models.TokenList:
+        """All tokens."""
+        return models.TokenList(tokens=[models.TokenShape.of(token) for token in self._services.accounts.tokens()])
+
+    def add_token(self, body: models.NewTokenRequest) -> models.NewTokenShape:
+        """Make one."""
+        self._refuse_unknown_projects(body.projects)
+        expires_at = body.expires_at.timestamp() if body.expires_at else None
+        made = self._services.accounts.add_token(body.name, body.role, body.projects, expires_at)
+        audit_target(made.token.id, role=made.token.role.value)
+        return models.NewTokenShape.of(made)
+
+    def revoke_token(self, token_id: str) -> models.TokenShape:
+        """End one."""
+        token = self._services.accounts.revoke_token(token_id)
+        audit_target(token.id)
+        return models.TokenShape.of(token)
+
+    def _refuse_unknown_projects(self, names: list[str]) -> None:
+        unknown = [name for name in names if name != "*" and name not in self._services.projects]
+        if unknown:
+            raise BadRequest(f"{len(unknown)} of the projects named are not configured")
+
+
+def _findings(run: RunRow) -> list[dict[str, Any]]:
+    return list(json.loads(run.findings or "[]"))

@@ -1,0 +1,133 @@
+"""The web edge as one application: what is handed in goes to the parts, and one guard stands before all of them."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from dicom_nodes.errors import GatewayError
+from service.web.api.views import api_blueprint
+from service.web.auth import Authenticator
+from service.web.dashboard.views import dashboard_blueprint, error_page
+from service.web.dicomweb.blueprint import dicomweb_blueprint
+from service.web.forms import FormSigns
+from service.web.guard import Guard, present_caller
+from service.web.headers import register_headers
+from service.web.health import health_blueprint
+from service.web.metrics import GatewayCollector, metrics_blueprint
+from service.web.problems import answer_gateway_error, answer_http_exception, answer_unexpected
+from service.web.route_table import DICOMWEB_BLUEPRINTS
+from service.web.scope import visible_projects
+from service.web.services import WebServices
+from service.web.throttle import LoginThrottle
+from service.web.viewer.distribution import ViewerDistribution
+from service.web.viewer.views import Viewer, register_viewer
+
+_PAGES = {"dashboard", "viewer"}
+_FORM_LIMIT_BYTES = 1 << 20
+_DEFAULT_DICOMWEB, _PROJECT_DICOMWEB = DICOMWEB_BLUEPRINTS
+
+
+def create_app(services: WebServices) -> Flask:
+    """Build the application; it opens and starts nothing."""
+    app = Flask("service.web", static_folder=None, template_folder="templates")
+    # Only routes that the table names exist; Flask would answer OPTIONS everywhere by itself, hence static comes after.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.static_folder = "static"
+    app.add_url_rule("/static/<path:filename>", endpoint="static", view_func=app.send_static_file)
+    app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_LIMIT_BYTES
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    distribution = ViewerDistribution.find(services.viewer_directory)
+    register_headers(
+        app,
+        viewer_inline_scripts=distribution.inline_script_hashes() if distribution else [],
+        data_blueprints=frozenset(DICOMWEB_BLUEPRINTS),
+    )
+    _guard(services).register(app)
+    _register_errors(app)
+    _register_parts(app, services, viewer_installed=distribution is not None)
+    viewer = Viewer(
+        distribution,
+        services.viewer_settings,
+        services.default_project,
+        lambda: visible_projects(services, present_caller()),
+    )
+    register_viewer(app, viewer)
+    if services.trusted_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    return app
+
+
+def _guard(services: WebServices) -> Guard:
+    throttle = LoginThrottle(services.monotonic)
+    return Guard(
+        authenticator=Authenticator(
+            services.accounts,
+            services.passwords,
+            throttle,
+            services.audit.record,
+            services.listens_on_loopback,
+        ),
+        projects=frozenset(services.projects),
+        default_project=services.default_project,
+        project_blueprints=frozenset({_DEFAULT_DICOMWEB}),
+        record_access=services.accesses.record,
+        record_decision=services.audit.record,
+        holds=lambda project, study_uid: services.instances.study(project, study_uid) is not None,
+    )
+
+
+def _register_parts(app: Flask, services: WebServices, *, viewer_installed: bool) -> None:
+    dicomweb = dicomweb_blueprint(services.dicomweb)
+    app.register_blueprint(
+        dicomweb,
+        name=_DEFAULT_DICOMWEB,
+        url_prefix="/dicom-web",
+        url_defaults={"project": services.default_project},
+    )
+    app.register_blueprint(dicomweb, name=_PROJECT_DICOMWEB, url_prefix="/projects/<project>/dicom-web")
+    app.register_blueprint(health_blueprint(services.pings))
+    app.register_blueprint(metrics_blueprint(GatewayCollector(services.version, services.overview, services.audit)))
+    app.register_blueprint(api_blueprint(services))
+    signs = FormSigns(services.form_key, services.clock)
+    app.register_blueprint(dashboard_blueprint(services, signs, viewer_installed=viewer_installed))
+
+
+def _wants_page() -> bool:
+    """Whether a person reads the answer: on our pages, or at no address that there is, with a browser."""
+    if request.blueprint is not None:
+        return request.blueprint in _PAGES
+    return request.accept_mimetypes.best_match(["application/problem+json", "text/html"]) == "text/html"
+
+
+def _register_errors(app: Flask) -> None:
+    @app.errorhandler(GatewayError)
+    def gateway_error(error: GatewayError) -> Response:
+        answer = answer_gateway_error(error)
+        return _as_page(answer, str(error)) if _wants_page() else answer
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response | HTTPException:
+        answer = answer_http_exception(error)
+        if isinstance(answer, HTTPException) or not _wants_page():
+            return answer
+        return _as_page(answer, _WORDS.get(error.code or 500, error.name))
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        answer = answer_unexpected(error)
+        words = "Something went wrong here. The log of the gateway says where."
+        return _as_page(answer, words) if _wants_page() else answer
+
+
+_WORDS = {404: "There is nothing at this address", 405: "This address does not take that"}
+
+
+def _as_page(answer: Response, words: str) -> Response:
+    """The same answer for a person: its status and headers, the words on a page."""
+    page = error_page(answer.status_code, words)
+    for name, value in answer.headers.items():
+        if name not in ("Content-Type", "Content-Length", "Cache-Control"):
+            page.headers[name] = value
+    return page

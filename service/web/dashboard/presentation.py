@@ -1,0 +1,83 @@
+"""How values are written on pages: times, sizes, dates, states and what a run came to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.core.archived import RunRow, RunState
+
+# State → tone of its badge; the word itself is always written beside the colour.
+_TONES = {
+    "receiving": "busy",
+    "queued": "idle",
+    "running": "busy",
+    "complete": "good",
+    "done": "good",
+    "released": "good",
+    "archived": "good",
+    "refused": "warn",
+    "held": "warn",
+    "failed": "bad",
+    "quarantined": "warn",
+    "expired": "idle",
+    "discarded": "idle",
+}
+
+
+def tone(state: str) -> str:
+    """The tone of a state's badge."""
+    return _TONES.get(state, "idle")
+
+
+def moment(at: float | None) -> str:
+    """Seconds since the epoch as date and time, UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") if at is not None else "–"
+
+
+def moment_machine(at: float | None) -> str:
+    """The same for the attribute ``datetime``."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else ""
+
+
+def dicom_date(value: str) -> str:
+    """A DA value (PS3.5 6.2) as people write it; anything else as it is."""
+    return f"{value[:4]}-{value[4:6]}-{value[6:]}" if len(value) == 8 and value.isdigit() else value
+
+
+def size(count: int) -> str:
+    """Bytes in a unit that fits."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run as a list shows it; ``result`` says what it came to, or why it did not."""
+
+    annotator: str
+    state: str
+    result: str
+    version: int
+
+
+def run_line(run: RunRow) -> RunLine:
+    """A run in words."""
+    if run.state is RunState.DONE:
+        found = len(json.loads(run.findings or "[]"))
+        result = run.summary or (plural(found, "finding") if found else "nothing found")
+    elif run.state in (RunState.REFUSED, RunState.FAILED):
+        result = run.reason
+    else:
+        result = ""
+    return RunLine(run.annotator, run.state.value, result, run.version)

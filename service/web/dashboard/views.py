@@ -1,0 +1,168 @@
+"""The pages for people: studies, one study, quarantine, status. Rendered here; they need no script."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from service.errors import InstanceNotFound
+from service.web.dashboard import presentation
+from service.web.forms import FormSigns
+from service.web.guard import audit_target, present_caller
+from service.web.route_table import DECIDERS, row_of
+from service.web.scope import chosen_project, visible_projects
+from service.web.services import WebServices
+from service.web.study_report import study_report
+from service.web.viewer.configuration import study_list_path, study_path
+
+_PAGE = 25
+_STATES = ("held", "released", "discarded", "expired")
+
+# What is told after a decision, by the word in the address; nothing from an address is ever printed.
+_TOLD = {
+    "archived": "Released: the object is in its study now.",
+    "duplicate": "Released: the same object was there already.",
+    "kept-first": "Released: another object has this UID, and the first one stays. It is listed as a conflict.",
+    "replaced": "Released: it replaced the object with this UID.",
+    "own-object": "Released: it was a result of this gateway.",
+    "dropped": "Released: the project does not want this kind of object.",
+    "quarantined": "It was tried again and cannot be processed still.",
+    "discarded": "Discarded: the object is destroyed, its row stays.",
+}
+
+
+def _project(services: WebServices) -> str:
+    return chosen_project(services, present_caller(), request.args.get("project"))
+
+
+def page_number() -> int:
+    """The page that the address asks for, from 1."""
+    text = request.args.get("page", "1")
+    return min(max(int(text), 1), 1_000_000) if text.isdecimal() and len(text) < 8 else 1
+
+
+def dashboard_blueprint(services: WebServices, signs: FormSigns, *, viewer_installed: bool) -> Blueprint:
+    """The routes of the dashboard."""
+    pages = Blueprint("dashboard", __name__)
+    _register_frame(pages, services, signs, viewer_installed=viewer_installed)
+    _register_studies(pages, services)
+    _register_quarantine(pages, services, signs)
+
+    @pages.get("/status")
+    def status() -> str:
+        caller = present_caller()
+        counts = services.overview.counts().within(visible_projects(services, caller))
+        return render_template(
+            "status.html", counts=counts, conflicts=services.conflicts.list(_project(services), limit=50)
+        )
+
+    return pages
+
+
+def _register_frame(pages: Blueprint, services: WebServices, signs: FormSigns, *, viewer_installed: bool) -> None:
+    """What every page may use."""
+    for name in ("tone", "moment", "moment_machine", "dicom_date", "size", "plural"):
+        pages.add_app_template_filter(getattr(presentation, name), name)
+
+    @pages.app_context_processor
+    def frame() -> dict[str, object]:
+        return {
+            "version": services.version,
+            "viewer_installed": viewer_installed,
+            "study_path": study_path,
+            "study_list_path": study_list_path,
+            "may": lambda endpoint, method="GET": _may(endpoint, method),
+            "form_sign": lambda: signs.sign(present_caller()),
+            "caller": present_caller,
+            "known_caller": _is_known(),
+            "projects": lambda: visible_projects(services, present_caller()),
+            "with_arguments": lambda **changes: url_for(str(request.endpoint), **{**request.args, **changes}),
+        }
+
+
+def _is_known() -> bool:
+    try:
+        present_caller()
+    except Exception:  # noqa: BLE001 - an error page is drawn for nobody as well
+        return False
+    return True
+
+
+def _may(endpoint: str, method: str) -> bool:
+    row = row_of(endpoint, method)
+    return row is not None and present_caller().role in row.roles
+
+
+def _register_studies(pages: Blueprint, services: WebServices) -> None:
+    @pages.get("/")
+    def studies() -> str:
+        project, page = _project(services), page_number()
+        found = services.instances.studies(project, limit=_PAGE + 1, offset=(page - 1) * _PAGE)
+        runs = services.overview.runs_of([summary.study.id for summary in found[:_PAGE]])
+        lines = {key: [presentation.run_line(run) for run in value] for key, value in runs.items()}
+        return render_template(
+            "studies.html",
+            project=project,
+            studies=found[:_PAGE],
+            runs=lines,
+            page=page,
+            more=len(found) > _PAGE,
+            counts=services.overview.counts().within([project]),
+        )
+
+    @pages.get("/studies/<project>/<study_uid>")
+    def study(project: str, study_uid: str) -> str:
+        report = study_report(services.instances, services.overview, project, study_uid)
+        return render_template("study.html", project=project, report=report, run_line=presentation.run_line)
+
+
+def _register_quarantine(pages: Blueprint, services: WebServices, signs: FormSigns) -> None:
+    @pages.get("/quarantine")
+    def quarantine() -> str:
+        project, page = _project(services), page_number()
+        state = request.args.get("state", "held")
+        state = state if state in _STATES else "held"
+        found = services.quarantine.list(project, state=state, limit=_PAGE + 1, offset=(page - 1) * _PAGE)
+        return render_template(
+            "quarantine.html",
+            project=project,
+            entries=found[:_PAGE],
+            state=state,
+            states=_STATES,
+            page=page,
+            more=len(found) > _PAGE,
+            may_decide=present_caller().role in DECIDERS,
+            told=_TOLD.get(request.args.get("told", ""), ""),
+        )
+
+    @pages.post("/quarantine/<quarantine_id>/release")
+    def release(quarantine_id: str) -> AnyResponse:
+        project = _decidable(services, signs, quarantine_id)
+        outcome = services.desk.release(quarantine_id, present_caller().name)
+        return _back(project, outcome.kind.value)
+
+    @pages.post("/quarantine/<quarantine_id>/discard")
+    def discard(quarantine_id: str) -> AnyResponse:
+        project = _decidable(services, signs, quarantine_id)
+        services.desk.discard(quarantine_id, present_caller().name)
+        return _back(project, "discarded")
+
+
+def _decidable(services: WebServices, signs: FormSigns, quarantine_id: str) -> str:
+    """The project of an entry that the present caller may decide on."""
+    caller = present_caller()
+    signs.check(caller, request.form.get("sign", ""))
+    entry = services.desk.show(quarantine_id)
+    if not caller.may_reach(entry.project):
+        raise InstanceNotFound("there is nothing of this id in quarantine")
+    audit_target(entry.id, project=entry.project)
+    return entry.project
+
+
+def _back(project: str, told: str) -> AnyResponse:
+    return redirect(url_for("dashboard.quarantine", project=project, told=told), code=303)
+
+
+def error_page(status: int, words: str) -> Response:
+    """An error as a page."""
+    return Response(render_template("error.html", status=status, words=words), status=status)

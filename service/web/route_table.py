@@ -1,0 +1,147 @@
+"""Who may call what: one row for each endpoint and method, and nothing for anybody where there is none.
+
+The guard asks this table before any view runs, and a test walks the application's routes: one that is not here fails
+it. ``action`` is the word under which the audit trail lists the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from service.core.access import Role
+
+_A, _L, _R, _I, _U = Role.ADMIN, Role.LEAD, Role.READER, Role.INTEGRATOR, Role.AUDITOR
+EVERYBODY_KNOWN = frozenset(Role)
+NOBODY: frozenset[Role] = frozenset()
+IMAGES = frozenset({_A, _L, _R, _I})
+VIEWERS = frozenset({_A, _L, _R})
+DECIDERS = frozenset({_A, _L})
+OPERATORS = frozenset({_A, _L, _I, _U})
+AUDITORS = frozenset({_A, _U})
+ADMINISTRATORS = frozenset({_A})
+
+
+class Record(Enum):
+    """How a call that was let through is written to the audit trail."""
+
+    ACCESS = "access"
+    """Queued and written in batches."""
+    DECISION = "decision"
+    """On disk before it is answered."""
+    ELSEWHERE = "elsewhere"
+    """By the use case itself, since other edges call it too."""
+    NONE = "none"
+    """Not at all: it shows nothing of anybody (health, counts, assets). Refused calls are recorded even so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is granted for one method of one endpoint.
+
+    Parameters
+    ----------
+    public : needs no login; only what shows nothing of the data
+    every_project : only for a grant that is not limited to single projects
+    proves_uids : whether an answer without an error shows that every UID in the address is held here
+    """
+
+    roles: frozenset[Role]
+    action: str
+    record: Record = Record.ACCESS
+    public: bool = False
+    every_project: bool = False
+    proves_uids: bool = True
+
+
+def _public(action: str) -> Row:
+    return Row(NOBODY, action, Record.NONE, public=True)
+
+
+def _decision(roles: frozenset[Role], action: str, *, every_project: bool = False) -> Row:
+    return Row(roles, action, Record.DECISION, every_project=every_project)
+
+
+_PAGES: dict[tuple[str, str], Row] = {
+    ("static", "GET"): _public("static"),
+    ("health.live", "GET"): _public("health"),
+    ("health.ready", "GET"): _public("health"),
+    ("metrics.metrics", "GET"): Row(OPERATORS, "metrics.read", Record.NONE),
+    ("dashboard.studies", "GET"): Row(EVERYBODY_KNOWN, "study.list"),
+    ("dashboard.study", "GET"): Row(EVERYBODY_KNOWN, "study.show"),
+    ("dashboard.quarantine", "GET"): Row(OPERATORS, "quarantine.list"),
+    ("dashboard.release", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
+    ("dashboard.discard", "POST"): Row(DECIDERS, "quarantine.discard", Record.ELSEWHERE),
+    ("dashboard.status", "GET"): Row(EVERYBODY_KNOWN, "status.read"),
+    # The viewer's files are those of the npm package; its configuration names the projects of whoever asks.
+    ("viewer.asset", "GET"): _public("viewer.asset"),
+    ("viewer.page", "GET"): Row(VIEWERS, "viewer.open"),
+    ("viewer.configuration", "GET"): Row(VIEWERS, "viewer.configure"),
+}
+
+_API: dict[tuple[str, str], Row] = {
+    ("api.openapi", "GET"): Row(EVERYBODY_KNOWN, "api.describe", Record.NONE),
+    ("api.docs", "GET"): Row(EVERYBODY_KNOWN, "api.describe", Record.NONE),
+    ("api.status", "GET"): Row(EVERYBODY_KNOWN, "status.read"),
+    ("api.studies", "GET"): Row(EVERYBODY_KNOWN, "study.list"),
+    ("api.study", "GET"): Row(EVERYBODY_KNOWN, "study.show"),
+    ("api.conflicts", "GET"): Row(OPERATORS, "conflict.list"),
+    ("api.quarantine", "GET"): Row(OPERATORS, "quarantine.list"),
+    ("api.quarantine_entry", "GET"): Row(OPERATORS, "quarantine.show"),
+    ("api.release", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
+    ("api.discard", "POST"): Row(DECIDERS, "quarantine.discard", Record.ELSEWHERE),
+    ("api.audit", "GET"): _decision(AUDITORS, "audit.search"),
+    ("api.audit_verdict", "GET"): _decision(AUDITORS, "audit.verify", every_project=True),
+    ("api.users", "GET"): _decision(ADMINISTRATORS, "user.list", every_project=True),
+    ("api.add_user", "POST"): _decision(ADMINISTRATORS, "user.add", every_project=True),
+    ("api.change_user", "PATCH"): _decision(ADMINISTRATORS, "user.change", every_project=True),
+    ("api.tokens", "GET"): _decision(ADMINISTRATORS, "token.list", every_project=True),
+    ("api.add_token", "POST"): _decision(ADMINISTRATORS, "token.add", every_project=True),
+    ("api.revoke_token", "DELETE"): _decision(ADMINISTRATORS, "token.revoke", every_project=True),
+}
+
+
+# DICOMweb stands twice: for the default project and for each by its name.
+DICOMWEB_BLUEPRINTS = ("dicomweb", "project_dicomweb")
+
+_LEVELS = ("study", "series", "instance")
+
+_DICOMWEB: dict[tuple[str, str], Row] = {
+    **{
+        (f"search_{name}", "GET"): Row(IMAGES, "dicomweb.search", proves_uids=False)
+        for name in (
+            *("studies", "series", "instances"),
+            *("series_of_study", "instances_of_study", "instances_of_series"),
+        )
+    },
+    **{(f"retrieve_{level}", "GET"): Row(IMAGES, f"{level}.read") for level in _LEVELS},
+    **{(f"retrieve_{level}_metadata", "GET"): Row(IMAGES, f"{level}.read-metadata") for level in _LEVELS},
+    **{(f"render_{level}", "GET"): Row(IMAGES, f"{level}.render") for level in _LEVELS},
+    **{(f"render_{level}_thumbnail", "GET"): Row(IMAGES, f"{level}.render") for level in _LEVELS},
+    ("retrieve_frames", "GET"): Row(IMAGES, "instance.read-frames"),
+    ("retrieve_bulk_data", "GET"): Row(IMAGES, "instance.read-bulk-data"),
+    ("render_frames", "GET"): Row(IMAGES, "instance.render"),
+    ("render_frames_thumbnail", "GET"): Row(IMAGES, "instance.render"),
+    # What was stored is noted by the view; the study in the address may be one that the sender alone knows.
+    ("store", "POST"): Row(IMAGES, "dicomweb.store", Record.DECISION, proves_uids=False),
+    ("store_in_study", "POST"): Row(IMAGES, "dicomweb.store", Record.DECISION, proves_uids=False),
+}
+
+ROUTES: Mapping[tuple[str, str], Row] = {
+    **_PAGES,
+    **_API,
+    **{
+        (f"{blueprint}.{name}", method): row
+        for blueprint in DICOMWEB_BLUEPRINTS
+        for (name, method), row in _DICOMWEB.items()
+    },
+}
+
+
+def row_of(endpoint: str, method: str) -> Row | None:
+    """The row that decides on a call, or none: then nobody may make it.
+
+    HEAD is what GET is.
+    """
+    return ROUTES.get((endpoint, "GET" if method == "HEAD" else method))

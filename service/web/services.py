@@ -1,0 +1,103 @@
+"""What the web edge is handed: every collaborator by name, nothing found through a global."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from service.archive.accounts import Accounts
+from service.archive.audit import AuditTrail
+from service.archive.audit_buffer import AuditBuffer
+from service.archive.overview import Overview
+from service.core.archived import ConflictRow, QuarantineRow
+from service.core.ports import InstanceStore
+from service.core.records import Outcome
+from service.web.dicomweb.services import DicomWebServices
+from service.web.passwords import Passwords
+from service.web.viewer.configuration import ViewerSettings
+
+
+class QuarantineList(Protocol):
+    """What could not be processed."""
+
+    def list(
+        self, project: str | None = None, *, state: str | None = "held", limit: int = 100, offset: int = 0
+    ) -> Sequence[QuarantineRow]:
+        """A page of rows, the last received first."""
+
+
+class QuarantineDesk(Protocol):
+    """Where people decide on it; each decision is written to the audit trail there, whichever edge it came by."""
+
+    def show(self, quarantine_id: str) -> QuarantineRow:
+        """One row.
+
+        Raises
+        ------
+        InstanceNotFound : there is none of this id
+        """
+
+    def release(self, quarantine_id: str, by: str) -> Outcome:
+        """Process the object again.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held
+        """
+
+    def discard(self, quarantine_id: str, by: str) -> QuarantineRow:
+        """Destroy the object and keep its row.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held
+        """
+
+
+class ConflictList(Protocol):
+    """UIDs that came again with other content."""
+
+    def list(self, project: str | None = None, *, limit: int = 100, offset: int = 0) -> Sequence[ConflictRow]:
+        """A page of rows, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebServices:
+    """The collaborators of the web edge.
+
+    Parameters
+    ----------
+    projects : names of the configured projects
+    listens_on_loopback : whether only this machine can reach the listener (``auth.is_loopback`` of its host)
+    trusted_proxy : whether X-Forwarded-For, -Proto and -Host are believed
+    pings : what ``/health/ready`` tries, by name; each raises when its part is not well
+    viewer_directory : the unpacked viewer; absent or empty where it was not installed
+    form_key : 32 bytes that sign forms; the same in every web process of a gateway
+    clock : seconds since the epoch, UTC
+    monotonic : seconds that never go back
+    """
+
+    version: str
+    projects: Sequence[str]
+    default_project: str
+    listens_on_loopback: bool
+    dicomweb: DicomWebServices
+    instances: InstanceStore
+    overview: Overview
+    quarantine: QuarantineList
+    desk: QuarantineDesk
+    conflicts: ConflictList
+    accounts: Accounts
+    audit: AuditTrail
+    accesses: AuditBuffer
+    viewer_settings: ViewerSettings
+    viewer_directory: Path | None
+    pings: Mapping[str, Callable[[], object]]
+    form_key: bytes = field(repr=False)
+    trusted_proxy: bool = False
+    passwords: Passwords = field(default_factory=lambda: Passwords(time.monotonic))
+    clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic

@@ -1,0 +1,58 @@
+"""One study with its series, runs and findings, as the dashboard and the API show it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from service.archive.overview import Overview
+from service.core.archived import RunRow, SeriesRow, StudyRow
+from service.core.ports import InstanceStore
+from service.core.records import ObjectKind
+from service.errors import InstanceNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesReport:
+    """One series, how many visible instances it holds, and of which kinds."""
+
+    series: SeriesRow
+    instances: int
+    kinds: tuple[ObjectKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """A study, its series with something to see, and the newest run of each annotator on each series."""
+
+    study: StudyRow
+    series: tuple[SeriesReport, ...]
+    runs: tuple[RunRow, ...]
+    by_kind: dict[ObjectKind, int]
+
+
+def study_report(instances: InstanceStore, overview: Overview, project: str, study_uid: str) -> StudyReport:
+    """Collect what is known of a study.
+
+    Raises
+    ------
+    InstanceNotFound : it is not held in the project
+    """
+    study = instances.study(project, study_uid)
+    if study is None:
+        raise InstanceNotFound("there is no such study in this project")
+    held = instances.instances_of(project, study_uid)
+    counts = Counter(instance.series_uid for instance in held)
+    kinds: dict[str, set[ObjectKind]] = {}
+    for instance in held:
+        kinds.setdefault(instance.series_uid, set()).add(instance.kind)
+    return StudyReport(
+        study=study,
+        series=tuple(
+            SeriesReport(row, counts[row.series_uid], tuple(sorted(kinds[row.series_uid])))
+            for row in instances.series_of(project, study_uid)
+            if counts[row.series_uid]
+        ),
+        runs=tuple(overview.runs_of([study.id]).get(study.id, [])),
+        by_kind=dict(Counter(instance.kind for instance in held)),
+    )

@@ -1,0 +1,191 @@
+"""The web edge over a real index in a temporary folder, for tests that ask it as callers do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import TestResponse
+
+from service.archive.accounts import Accounts
+from service.archive.audit import AuditQuery, AuditRow, AuditTrail
+from service.archive.audit_buffer import AuditBuffer
+from service.archive.conflicts import ConflictTable
+from service.archive.database import Database
+from service.archive.instances import InstanceIndex
+from service.archive.overview import Overview
+from service.archive.runs import RunTable
+from service.archive.search import InstanceSearch
+from service.core.access import Role
+from service.core.archived import RunState
+from service.core.records import Incoming, ObjectKind, Outcome, OutcomeKind
+from service.web.app import create_app
+from service.web.dicomweb.services import DicomWebServices
+from service.web.guard import audit_target
+from service.web.passwords import Passwords
+from service.web.services import WebServices
+from service.web.viewer.configuration import ViewerSettings
+from tests.archived import SetClock, new_instance
+from tests.datasets import ct_slice
+from tests.fakes.in_memory_blob_store import InMemoryBlobStore
+from tests.fakes.in_memory_quarantine_desk import InMemoryQuarantineDesk, held_row
+
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+PASSWORD = "correct horse battery"
+LOCAL = "http://localhost"
+
+
+class WebGateway:
+    """The application with its collaborators; ``changes`` replace some of them.
+
+    Projects are "default" and "other"; the clock stands until a test moves it.
+    """
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.clock = SetClock()
+        self.database = Database.open(folder / "index.sqlite")
+        self.accounts = Accounts(self.database, self.clock)
+        self.audit = AuditTrail(self.database, self.clock, bytes(32))
+        self.accesses = AuditBuffer(self.audit)
+        self.index = InstanceIndex(self.database, self.clock)
+        self.runs = RunTable(self.database, self.clock)
+        self.conflicts = ConflictTable(self.database, self.clock)
+        self.desk = InMemoryQuarantineDesk([held_row("a1"), held_row("b2", "other")])
+        self.passwords = Passwords(self.clock, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.services = replace(self._services(), **changes)
+        self.app: Flask = create_app(self.services)
+
+    def _services(self) -> WebServices:
+        return WebServices(
+            version="1.2.3",
+            projects=("default", "other"),
+            default_project="default",
+            listens_on_loopback=True,
+            dicomweb=DicomWebServices(
+                index=self.index,
+                search=InstanceSearch(self.database),
+                blobs=InMemoryBlobStore(),
+                store=self._store,
+                projects=("default", "other"),
+                note=audit_target,
+            ),
+            instances=self.index,
+            overview=Overview(self.database, self.clock, remember_s=0),
+            quarantine=self.desk,
+            desk=self.desk,
+            conflicts=self.conflicts,
+            accounts=self.accounts,
+            audit=self.audit,
+            accesses=self.accesses,
+            viewer_settings=ViewerSettings.load(CONFIG / "viewer"),
+            viewer_directory=None,
+            pings={"index": lambda: None},
+            form_key=bytes(32),
+            passwords=self.passwords,
+            clock=self.clock,
+            monotonic=self.clock,
+        )
+
+    def _store(self, incoming: Incoming) -> Outcome:
+        return Outcome(OutcomeKind.DROPPED, sop_class_uid=incoming.sop_class_uid)
+
+    def close(self) -> None:
+        """Write what is queued and close the index."""
+        self.accesses.close()
+        self.database.close()
+
+    def client(self) -> FlaskClient:
+        """A client that calls from this machine under the name localhost."""
+        return self.app.test_client()
+
+    def add_user(self, name: str, role: Role, projects: tuple[str, ...] = ("*",)) -> dict[str, str]:
+        """Add a user; the headers with which they call."""
+        self.accounts.add_user(name, self.passwords.hash(PASSWORD), role, projects)
+        return basic(name, PASSWORD)
+
+    def add_token(self, name: str, role: Role, projects: tuple[str, ...] = ("*",), **limits: Any) -> dict[str, str]:
+        """Make a token; the headers with which its bearer calls."""
+        return {"Authorization": f"Bearer {self.accounts.add_token(name, role, projects, **limits).secret}"}
+
+    def add_study(
+        self, study_uid: str = "1.2.3", *, project: str = "default", images: int = 3, description: str = "Thorax"
+    ) -> int:
+        """Index a CT of so many images; the index's key of the study."""
+        for number in range(1, images + 1):
+            header = ct_slice(number, study_uid=study_uid, series_uid=f"{study_uid}.1", patient_name="ANON-17")
+            header.PatientID, header.StudyDescription = "ANON-17", description
+            self.index.add(new_instance(header, project=project, received_at=self.clock.now))
+        study = self.index.study(project, study_uid)
+        assert study is not None
+        return study.id
+
+    def add_result(self, study_uid: str = "1.2.3", *, project: str = "default", annotator: str = "nodules") -> None:
+        """Index an object that was made here."""
+        header = ct_slice(1, study_uid=study_uid, series_uid=f"{study_uid}.{len(annotator)}")
+        header.Modality, header.SeriesDescription = "SEG", f"{annotator} (not for diagnosis)"
+        self.index.add(new_instance(header, project=project, kind=ObjectKind.RESULT, annotator=annotator))
+
+    def add_run(
+        self,
+        study_row_id: int,
+        annotator: str,
+        state: RunState,
+        *,
+        project: str = "default",
+        series_uid: str = "1.2.3.1",
+        **outcome: Any,
+    ) -> None:
+        """A run of an annotator that came to this."""
+        self.runs.enqueue(project, study_row_id, annotator, series_uid, f"digest-{annotator}")
+        if state is RunState.QUEUED:
+            return
+        run = self.runs.lease("worker", 60)
+        assert run is not None
+        if state is not RunState.RUNNING:
+            if isinstance(outcome.get("findings"), list):
+                outcome["findings"] = json.dumps(outcome["findings"])
+            assert self.runs.finish(run.id, "worker", state, **outcome)
+
+    def trail(self, **query: Any) -> list[AuditRow]:
+        """The audit trail, oldest first, with what was queued."""
+        self.accesses.flush()
+        return list(reversed(self.audit.search(AuditQuery(limit=1000, **query))))
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    """The header of HTTP Basic."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+def text(response: TestResponse) -> str:
+    """The body as text."""
+    return response.get_data(as_text=True)
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's own name
+        pass
+
+
+@contextmanager
+def served(gateway: WebGateway) -> Iterator[str]:
+    """Serve over loopback HTTP; the address."""
+    server = make_server("127.0.0.1", 0, gateway.app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
