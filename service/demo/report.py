@@ -42,6 +42,8 @@ class DemoReport:
     seconds: dict[str, float] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     planted: int = 0
+    elements_removed: int = 0
+    elements_replaced: int = 0
     truths: int = 0
     runs: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

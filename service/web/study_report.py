@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from service.archive.overview import Overview
-from service.core.archived import RunRow, SeriesRow, StudyRow
+from service.core.archived import InstanceRow, RunRow, SeriesRow, StudyRow
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind
 from service.errors import InstanceNotFound
@@ -22,12 +22,21 @@ class SeriesReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultReport:
+    """One visible object that was made here, and by which annotator."""
+
+    instance: InstanceRow
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
 class StudyReport:
     """A study, its series with something to see, and the newest run of each annotator on each series."""
 
     study: StudyRow
     series: tuple[SeriesReport, ...]
     runs: tuple[RunRow, ...]
+    results: tuple[ResultReport, ...]
     by_kind: dict[ObjectKind, int]
 
 
@@ -46,13 +55,20 @@ def study_report(instances: InstanceStore, overview: Overview, project: str, stu
     kinds: dict[str, set[ObjectKind]] = {}
     for instance in held:
         kinds.setdefault(instance.series_uid, set()).add(instance.kind)
+    series = instances.series_of(project, study_uid)
+    modalities = {row.series_uid: row.modality for row in series}
     return StudyReport(
         study=study,
         series=tuple(
             SeriesReport(row, counts[row.series_uid], tuple(sorted(kinds[row.series_uid])))
-            for row in instances.series_of(project, study_uid)
+            for row in series
             if counts[row.series_uid]
         ),
         runs=tuple(overview.runs_of([study.id]).get(study.id, [])),
+        results=tuple(
+            ResultReport(instance, modalities[instance.series_uid])
+            for instance in held
+            if instance.kind is ObjectKind.RESULT
+        ),
         by_kind=dict(Counter(instance.kind for instance in held)),
     )

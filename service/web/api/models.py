@@ -13,7 +13,7 @@ from service.archive.overview import Counts
 from service.core.access import Role
 from service.core.archived import ConflictRow, QuarantineRow, RunRow, StudySummary
 from service.core.records import Outcome
-from service.web.study_report import SeriesReport, StudyReport
+from service.web.study_report import ResultReport, SeriesReport, StudyReport
 
 Moment = Annotated[datetime, PlainSerializer(lambda at: at.isoformat().replace("+00:00", "Z"), return_type=str)]
 QuarantineState = Literal["held", "released", "discarded", "expired"]
@@ -206,6 +206,28 @@ class RunShape(Shape):
         )
 
 
+class ResultShape(Shape):
+    """One object that was made here, in its newest version."""
+
+    annotator: str = Field(description="Who made it")
+    modality: str = Field(description="Modality: SEG, SR …")
+    sop_class_uid: str = Field(description="SOP Class UID")
+    series_uid: str = Field(description="Series Instance UID, as served")
+    sop_instance_uid: str = Field(description="SOP Instance UID, as served")
+
+    @classmethod
+    def of(cls, report: ResultReport) -> Self:
+        """From a study's report."""
+        made = report.instance
+        return cls(
+            annotator=made.annotator,
+            modality=report.modality,
+            sop_class_uid=made.sop_class_uid,
+            series_uid=made.series_uid,
+            sop_instance_uid=made.sop_instance_uid,
+        )
+
+
 class StudyDetail(Shape):
     """A study with its series, runs and findings."""
 
@@ -220,6 +242,7 @@ class StudyDetail(Shape):
     viewer: str = Field(description="Where it opens in the viewer")
     series: list[SeriesShape] = Field(description="Its series")
     runs: list[RunShape] = Field(description="What annotators made of it")
+    results: list[ResultShape] = Field(description="The objects that were made of it")
 
     @classmethod
     def of(cls, report: StudyReport, runs: list[RunShape], viewer: str) -> Self:
@@ -237,6 +260,7 @@ class StudyDetail(Shape):
             viewer=viewer,
             series=[SeriesShape.of(entry) for entry in report.series],
             runs=runs,
+            results=[ResultShape.of(entry) for entry in report.results],
         )
 
 

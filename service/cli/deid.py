@@ -1,0 +1,90 @@
+"""``annogate deid``: de-identifies files without a server, or says what would become of each element."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from service.cli.options import echo_json, settings_of, with_json, with_settings
+from service.cli.tables import print_table
+from service.errors import GatewayError
+from service.settings import config_directory
+
+if TYPE_CHECKING:
+    from service.deident.offline import FileResult
+
+
+@click.command()
+@with_settings
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the clean files go.")
+@click.option("--profile", "profile_name", default="default", show_default=True, help="One of config/profiles.")
+@click.option(
+    "--keys",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A key file, made when missing: the same input then gives the same output again. Forgotten without it.",
+)
+@click.option("--what-if", is_flag=True, help="Write nothing; list element, action, rule and reason.")
+@with_json
+def deid(
+    config_file: Path | None,
+    data_dir: Path | None,
+    paths: tuple[Path, ...],
+    out: Path | None,
+    profile_name: str,
+    keys: Path | None,
+    what_if: bool,
+    as_json: bool,
+) -> None:
+    """De-identify DICOM files and folders by a profile of PS3.15 Annex E."""
+    if not what_if and out is None:
+        raise click.UsageError("say where the clean files go (--out DIR), or ask only what would happen (--what-if)")
+    from service.deident.offline import deidentify_files, offline_deidentifier
+    from service.runtime.log import configure_logging
+
+    settings = settings_of(config_file, data_dir)
+    configure_logging(settings.log.level, settings.log.format, "deid")
+    deidentifier = offline_deidentifier(config_directory(settings) / "profiles", profile_name, keys)
+    counts: Counter[str] = Counter()
+    listed: list[dict[str, Any]] = []
+    for result in deidentify_files(paths, deidentifier, None if what_if else out, explain=what_if):
+        counts[result.status] += 1
+        if as_json:
+            listed.append(_plain(result))
+        else:
+            _show(result)
+    if as_json:
+        echo_json({"files": listed, "counts": dict(counts)})
+    else:
+        click.echo(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no file", err=True)
+    if counts["refused"] or not counts:
+        raise GatewayError(f"{counts['refused']} of {counts.total()} files were refused")
+
+
+def _plain(result: FileResult) -> dict[str, Any]:
+    return {
+        "file": str(result.source),
+        "status": str(result.status),
+        "written": str(result.written) if result.written else None,
+        "reason": result.reason,
+        "elements_removed": result.elements_removed,
+        "elements_replaced": result.elements_replaced,
+        "decisions": [asdict(decision) for decision in result.decisions],
+    }
+
+
+def _show(result: FileResult) -> None:
+    if result.reason:
+        click.echo(f"{result.source}: refused: {result.reason}")
+    elif result.decisions:
+        print_table(
+            str(result.source),
+            ("element", "keyword", "action", "rule", "reason"),
+            [(step.path, step.keyword, step.action, step.rule, step.reason) for step in result.decisions],
+        )
+    else:
+        click.echo(f"{result.source} → {result.written}")

@@ -1,0 +1,65 @@
+"""Looks for planted texts in everything that is served or stored outside what is encrypted."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.valuerep import PersonName
+
+SHORTEST = 5  # shorter values (sex, "HEAD") stand in data of others as well
+IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber", "ReferringPhysicianName")
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+
+
+def tokens_left(tokens: Sequence[str], served: Iterable[bytes], directory: Path) -> list[str]:
+    """Those of the tokens that stand in an answer or in a file below a directory, in any usual encoding of text."""
+    wanted = {token: encodings_of(token) for token in tokens}
+    left: set[str] = set()
+
+    def look(content: bytes | mmap.mmap) -> None:
+        for token, forms in wanted.items():
+            if token not in left and any(content.find(form) >= 0 for form in forms):
+                left.add(token)
+
+    for body in served:
+        look(body)
+    for file in sorted(path for path in directory.rglob("*") if path.is_file() and path.stat().st_size):
+        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            look(content)
+    return sorted(left)
+
+
+def encodings_of(token: str) -> tuple[bytes, ...]:
+    """How a text may stand in bytes: UTF-8, Latin-1, UTF-16, and as JSON escapes."""
+    forms = {token.encode(), token.encode("utf-16-le"), token.encode("ascii", "backslashreplace")}
+    with suppress(UnicodeEncodeError):
+        forms.add(token.encode("latin-1"))
+    return tuple(forms)
+
+
+def tokens_of(files: Iterable[Path]) -> list[str]:
+    """What identifies the patient, the study and its objects in somebody's own files."""
+    tokens: set[str] = set()
+    for file in files:
+        try:
+            header = dcmread(file, stop_before_pixels=True, specific_tags=[*IDENTIFYING, *UIDS])
+        except (InvalidDicomError, OSError):
+            continue
+        tokens.update(_values(header))
+    return sorted(token for token in tokens if len(token) >= SHORTEST)
+
+
+def _values(header: Dataset) -> Iterable[str]:
+    for keyword in (*IDENTIFYING, *UIDS):
+        value = header.get(keyword)
+        if isinstance(value, PersonName):
+            # A name may be reordered or cut into its components; each must be gone.
+            yield from str(value).replace("=", "^").split("^")
+        elif value:
+            yield str(value)
