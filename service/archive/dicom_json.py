@@ -42,6 +42,7 @@ _SPECIFIC_CHARACTER_SET = 0x00080005
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _DECIMAL = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?").fullmatch
 _LARGEST_EXACT = 2**53
+_REMEMBERED_BYTES = 64
 _NUMBER_FORMATS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _BINARY_WORD_BYTES = {"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 BINARY_VRS = frozenset(_BINARY_WORD_BYTES)
@@ -91,7 +92,7 @@ class JsonWriter:
                 members.append(f'"{tag:08X}":{self._element(data_set, tag, element, encodings, "")}')
         return "{" + ",".join(members) + "}"
 
-    def _element(self, data_set: Dataset, tag: int, element: Element, encodings: list[str], path: str) -> str:
+    def _element(self, data_set: Dataset, tag: int, element: Element, encodings: tuple[str, ...], path: str) -> str:
         if tag == _SPECIFIC_CHARACTER_SET:
             return '{"vr":"CS","Value":["ISO_IR 192"]}'
         if isinstance(element, RawDataElement):
@@ -104,7 +105,7 @@ class JsonWriter:
                 return self._binary(tag, "UN", element.value or b"", path)
         return self._decoded(tag, element, path)
 
-    def _raw(self, tag: int, element: RawDataElement, encodings: list[str], path: str) -> str | None:
+    def _raw(self, tag: int, element: RawDataElement, encodings: tuple[str, ...], path: str) -> str | None:
         """The element from its bytes, or None when pydicom has to decode it."""
         value = element.value
         vr = element.VR
@@ -115,15 +116,9 @@ class JsonWriter:
             return f'{{"vr":"{vr}"}}' if element.length == 0 and vr in _WRITERS else None
         if vr in _BINARY_WORD_BYTES:
             return self._binary(tag, vr, little_endian(value, vr, element.is_little_endian), path)
-        if vr in _NUMBER_FORMATS:
-            return _raw_numbers(vr, value, element.is_little_endian)
-        if vr in _STRINGS:
-            text = _text(vr, value, encodings)
-            return f'{{"vr":"{vr}"}}' if not text else _values(vr, map(_WRITERS[vr], text.split("\\")))
-        if vr in _TEXTS:
-            text = _text(vr, value, encodings)
-            return f'{{"vr":"{vr}"}}' if not text else _values(vr, (encode_basestring(text),))
-        return None
+        if len(value) <= _REMEMBERED_BYTES:
+            return _remembered_body(vr, value, element.is_little_endian, encodings)
+        return _raw_body(vr, value, element.is_little_endian, encodings)
 
     def _decoded(self, tag: int, element: DataElement, path: str) -> str:
         vr, value = str(element.VR), element.value
@@ -161,16 +156,16 @@ def _dictionary_vr(tag: int) -> str | None:
         return None
 
 
-def _encodings(data_set: Dataset) -> list[str]:
+def _encodings(data_set: Dataset) -> tuple[str, ...]:
     """Python names of the encodings in which the data set's undecoded text stands."""
     read = data_set.original_character_set
     if read:
-        return [read] if isinstance(read, str) else list(read)
+        return (read,) if isinstance(read, str) else tuple(read)
     declared = data_set.get(_SPECIFIC_CHARACTER_SET)
-    return convert_encodings(declared.value if declared is not None else None)
+    return tuple(convert_encodings(declared.value if declared is not None else None))
 
 
-def _text(vr: str, value: bytes, encodings: list[str]) -> str:
+def _text(vr: str, value: bytes, encodings: tuple[str, ...]) -> str:
     if vr not in _CHARACTER_SET_VRS:
         return value.decode("latin-1").rstrip("\0 ")
     if b"\x1b" in value:
@@ -255,6 +250,22 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "AT": _tag,
     "PN": _person_name,
 }
+
+
+def _raw_body(vr: str | None, value: bytes, is_little_endian: bool, encodings: tuple[str, ...]) -> str | None:
+    if vr in _NUMBER_FORMATS:
+        return _raw_numbers(vr, value, is_little_endian)
+    if vr in _STRINGS:
+        text = _text(vr, value, encodings)
+        return f'{{"vr":"{vr}"}}' if not text else _values(vr, map(_WRITERS[vr], text.split("\\")))
+    if vr in _TEXTS:
+        text = _text(vr, value, encodings)
+        return f'{{"vr":"{vr}"}}' if not text else _values(vr, (encode_basestring(text),))
+    return None
+
+
+# Nine in ten elements of a series' headers are the same in each.
+_remembered_body = lru_cache(maxsize=8192)(_raw_body)
 
 
 def _raw_numbers(vr: str, value: bytes, little_endian: bool) -> str | None:
