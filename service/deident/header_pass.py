@@ -18,7 +18,7 @@ from pydicom.sequence import Sequence
 from service.deident.code_meanings import is_own_meaning
 from service.deident.content_items import MEASURED_VALUE, NUMERIC_VALUE, VALUE_TYPE, ContentRules
 from service.deident.date_rule import DateRule
-from service.deident.date_shift import is_time
+from service.deident.date_shift import is_time, shifted_date_time
 from service.deident.dummies import TEXT, dummy_code, dummy_value
 from service.deident.element_values import (
     BACKSLASH,
@@ -118,6 +118,7 @@ class HeaderPass:
             Action.CHARACTER_SET: self._character_set,
             Action.DOCUMENT: self._document,
             Action.UTC_OFFSET: self._utc_offset,
+            Action.VERSION: self._version,
         }
 
     def run(self, header: Dataset) -> Dataset:
@@ -313,6 +314,11 @@ class HeaderPass:
     def _utc_offset(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         text = ascii_text(element)
         if len(text) == 5 and text[0] in "+-" and text[1:].isdigit():
+            return element
+        return self._otherwise(element, rule, NOT_OF_ITS_VR)
+
+    def _version(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
+        if shifted_date_time(ascii_text(element), 0) is not None:
             return element
         return self._otherwise(element, rule, NOT_OF_ITS_VR)
 

@@ -84,6 +84,7 @@ class OwnValues:
             element = header.get_item(tag, keep_deferred=True)
             if element is not None:
                 raw |= {part.strip() for part in re.split(rb"[\\^=]", raw_bytes(element, encoding).lower())}
+        raw |= {term.encode("ascii") for term in inside if term.isascii()}
         return cls(words, inside, [term for term in raw if len(term) >= SHORTEST_INSIDE])
 
     def found_in(self, forms: Iterable[str]) -> bool:

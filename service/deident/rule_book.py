@@ -44,6 +44,8 @@ STANDARD_VERSIONS = frozenset({"ContextGroupVersion", "TemplateVersion"})
 """Dates of the standard's own tables: public constants, which would give the shift away if they moved."""
 FREE_TEXT = frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "AE"})
 BYTES = frozenset({"OB", "UN"})
+DATED_VRS = frozenset({"DA", "DT", "TM"})
+UTC_OFFSET = "TimezoneOffsetFromUTC"
 VR_FAMILIES = (
     frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "CS", "AE", "PN"}),
     frozenset({"OB", "OW", "UN", "OF", "OD", "OL", "OV"}),
@@ -130,13 +132,13 @@ class RuleBook:
         for option, code in chosen.items():
             if code != "C":
                 continue
-            if option == MODIFIED_DATES:
+            if option == MODIFIED_DATES and (vr in DATED_VRS or keyword == UTC_OFFSET):
                 return self._by_vr(keyword, vr, kind, f"{TABLE}: {option} C")
             if option == "clean_structured_content" and vr == "SQ":
                 reason = "the content items are cleaned one by one"
                 return Rule(Action.CLEAN_ITEMS, keyword, vr, BY_TYPE[kind], f"{TABLE}: {option} C", reason)
         for option, code in chosen.items():
-            if code == "K":
+            if code == "K" and not (option == FULL_DATES and vr in BYTES):
                 return self._by_vr(keyword, vr, kind, f"{TABLE}: {option} K", kept=True)
         return self._by_code(row.basic, keyword, vr, kind, source)
 
@@ -149,7 +151,7 @@ class RuleBook:
         action = _resolved(code, kind)
         reason = f"Type {kind} here" if "/" in code or action is not _resolved(code, "3") else "the Basic Profile"
         if keyword in STANDARD_VERSIONS:
-            return Rule(Action.KEEP, keyword, vr, otherwise, source, "a date of the standard, not of the patient")
+            return Rule(Action.VERSION, keyword, vr, otherwise, source, "a date of the standard, not of the patient")
         if action is Action.DUMMY and vr == "SQ":
             action = Action.DUMMY_CODE if keyword.endswith("CodeSequence") else Action.CLEAN_ITEMS
         if keyword == "EncapsulatedDocument":
@@ -169,7 +171,7 @@ class RuleBook:
         if keyword == "SpecificCharacterSet":
             return Action.CHARACTER_SET, "kept texts stay decodable"
         if keyword in STANDARD_VERSIONS:
-            return Action.KEEP, "a date of the standard, not of the patient"
+            return Action.VERSION, "a date of the standard, not of the patient"
         if vr == "UI":
             if keyword in CLASS_UIDS:
                 return Action.CLASS_UID, "names a kind, not a thing"
@@ -182,7 +184,7 @@ class RuleBook:
             if options & {FULL_DATES, MODIFIED_DATES}:
                 return Action.SHIFT, "the profile keeps intervals" if MODIFIED_DATES in options else "kept in full"
             return None, "the profile keeps no dates"
-        if vr == "TM" or keyword == "TimezoneOffsetFromUTC":
+        if vr == "TM" or keyword == UTC_OFFSET:
             dated = bool(options & {FULL_DATES, MODIFIED_DATES})
             if not dated or self._profile.settings["times"] == "remove":
                 return None, "the profile keeps no times"

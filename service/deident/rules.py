@@ -37,6 +37,8 @@ class Action(Enum):
     CHARACTER_SET = "character set"
     DOCUMENT = "document"
     UTC_OFFSET = "UTC offset"
+    VERSION = "version"
+    """Keep a date that the standard gave, not the patient."""
 
 
 PROFILE_ACTIONS = {
