@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select, text
+from sqlalchemy import Table, insert, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
@@ -46,7 +46,7 @@ def names(database: Database) -> list[str]:
 def test_migrated_schema_equals_the_declared_one(database: Database) -> None:
     def default_differs(*arguments: Any) -> bool:
         held, rendered = arguments[3], arguments[5]  # SQLite gives '' back as ('')
-        return (held and held.strip("()'")) != (rendered and rendered.strip("'"))
+        return bool((held and held.strip("()'")) != (rendered and rendered.strip("'")))
 
     options = {"compare_type": True, "compare_server_default": default_differs, "target_metadata": metadata}
     with database.read() as connection:
@@ -227,7 +227,7 @@ def test_audit_rows_can_only_be_added(database: Database, statement: str) -> Non
 
 
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
-def test_every_table_can_be_made_in_postgresql(table: schema.Table) -> None:
+def test_every_table_can_be_made_in_postgresql(table: Table) -> None:
     assert f"CREATE TABLE {table.name}" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
 
 
