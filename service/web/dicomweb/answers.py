@@ -58,7 +58,9 @@ def answer_json(request: Request, document: Any, *, status: int = 200, warnings:
 
 def answer_empty(*, warnings: Sequence[str] = ()) -> Response:
     """204: there is nothing to be said."""
-    return finish(Response(status=204), warnings)
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return finish(response, warnings)
 
 
 def answer_multipart(parts: Sequence[OutgoingPart], part_type: str, boundary: str) -> Response:

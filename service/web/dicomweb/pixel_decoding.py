@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -31,6 +32,17 @@ _LOSSY: Final = frozenset(
         "1.2.840.10008.1.2.4.112",
     }
 )
+_JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
+# What pydicom's decoders do not read, and the function of imagecodecs that does: 12-bit JPEG, also in its retired
+# processes, and JPEG XL.
+_EXTRA_CODECS: Final = {
+    _JPEG_EXTENDED: "jpeg_decode",
+    "1.2.840.10008.1.2.4.53": "jpeg_decode",
+    "1.2.840.10008.1.2.4.55": "jpeg_decode",
+    "1.2.840.10008.1.2.4.110": "jpegxl_decode",
+    "1.2.840.10008.1.2.4.111": "jpegxl_decode",
+    "1.2.840.10008.1.2.4.112": "jpegxl_decode",
+}
 _JPEG_LOSSY: Final = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 
 _log = logging.getLogger(__name__)
@@ -53,10 +65,17 @@ def may_be_lossy(transfer_syntax_uid: str) -> bool:
     return transfer_syntax_uid in _LOSSY
 
 
-def can_decode(transfer_syntax_uid: str) -> bool:
-    """Whether a codec for this transfer syntax is installed."""
+def can_decode(transfer_syntax_uid: str, bits_allocated: int | None = None) -> bool:
+    """Whether a codec for this transfer syntax is installed.
+
+    Parameters
+    ----------
+    bits_allocated : JPEG with 12 bits (allocated 16) needs the extra ``codecs``, with 8 it does not
+    """
     if transfer_syntax_uid == DEFLATED_FRAMES:
         return True
+    if transfer_syntax_uid in _EXTRA_CODECS and (transfer_syntax_uid != _JPEG_EXTENDED or (bits_allocated or 8) > 8):
+        return _extra_codec(transfer_syntax_uid) is not None
     try:
         return bool(get_decoder(UID(transfer_syntax_uid)).is_available)
     except NotImplementedError:
@@ -75,8 +94,9 @@ def decode_frame(stream: bytes, layout: PixelFormat, transfer_syntax_uid: str) -
     if transfer_syntax_uid == RLE_LOSSLESS and layout.bits_allocated == 1:
         return from_native(_unpack_rle_bits(stream, layout), layout)
     try:
-        decoder = get_decoder(UID(transfer_syntax_uid))
-        pixels, described = decoder.as_array(
+        if _extra_is_needed(transfer_syntax_uid, layout):
+            return _decode_with_extra(stream, layout, transfer_syntax_uid)
+        pixels, described = get_decoder(UID(transfer_syntax_uid)).as_array(
             encapsulate([stream], has_bot=False), index=0, **_options(layout, transfer_syntax_uid)
         )
     except Exception as err:  # codecs raise what they like on bytes that they cannot read
@@ -86,6 +106,31 @@ def decode_frame(stream: bytes, layout: PixelFormat, transfer_syntax_uid: str) -
             "ask for transfer-syntax=* to get them as stored"
         ) from err
     return DecodedFrame(np.ascontiguousarray(pixels), _settled(layout, str(described["photometric_interpretation"])))
+
+
+def _extra_is_needed(transfer_syntax_uid: str, layout: PixelFormat) -> bool:
+    if transfer_syntax_uid == _JPEG_EXTENDED:
+        return layout.bits_stored > 8
+    return transfer_syntax_uid in _EXTRA_CODECS
+
+
+def _extra_codec(transfer_syntax_uid: str) -> Callable[[bytes], Any] | None:
+    """A decoder of the extra ``codecs``, where it is installed."""
+    try:
+        import imagecodecs
+    except ImportError:
+        return None
+    return getattr(imagecodecs, _EXTRA_CODECS[transfer_syntax_uid], None)
+
+
+def _decode_with_extra(stream: bytes, layout: PixelFormat, transfer_syntax_uid: str) -> DecodedFrame:
+    decode = _extra_codec(transfer_syntax_uid)
+    if decode is None:
+        raise NotAcceptable("The extra codecs are not installed")
+    kind = "i" if layout.signed else "u"
+    pixels = np.asarray(decode(stream)).astype(f"{kind}{layout.bits_allocated // 8}", copy=False)
+    photometric = "RGB" if layout.samples == 3 else layout.photometric
+    return DecodedFrame(np.ascontiguousarray(pixels.reshape(_shape(layout))), _settled(layout, photometric))
 
 
 def _options(layout: PixelFormat, transfer_syntax_uid: str) -> dict[str, Any]:

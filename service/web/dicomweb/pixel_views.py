@@ -123,7 +123,7 @@ class PixelViews:
     def _form(self, stored: StoredObject, *, single: bool) -> PixelForm:
         uid = stored.row.transfer_syntax_uid
         encapsulated = stored.pixels is not None and stored.pixels.encapsulated
-        decodable = encapsulated and not is_video(uid) and can_decode(uid)
+        decodable = encapsulated and not is_video(uid) and can_decode(uid, stored.row.bits_allocated)
         return choose_pixel_form(accepted(request), uid, encapsulated=encapsulated, decodable=decodable, single=single)
 
     def _answer(self, parts: list[OutgoingPart], form: PixelForm) -> Response:

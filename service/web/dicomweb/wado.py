@@ -84,7 +84,8 @@ class RetrieveViews:
             if not media_range.covers(DICOM) or (media_range.multipart is False and len(rows) > 1):
                 continue
             try:
-                return media_range, [self._file(row, media_range) for row in rows]
+                # The first object is proved to be decodable before the answer begins; the others are like it.
+                return media_range, [self._file(row, media_range, first=index == 0) for index, row in enumerate(rows)]
             except NotAcceptable as error:
                 problems.append(str(error))
         raise NotAcceptable(
@@ -93,13 +94,13 @@ class RetrieveViews:
             f"for what is stored{'' if len(rows) > 1 else f', or as {DICOM}'}"
         )
 
-    def _file(self, row: InstanceRow, media_range: MediaRange) -> ObjectFile:
+    def _file(self, row: InstanceRow, media_range: MediaRange, *, first: bool) -> ObjectFile:
         if not media_range.transfer_syntax:
-            return self._files.by_default(row)
+            return self._files.by_default(row, prove=first)
         if media_range.takes_as_stored(row.transfer_syntax_uid):
             return self._files.as_stored(row)
         if media_range.transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN:
-            return self._files.explicit(row)
+            return self._files.explicit(row, prove=first)
         raise NotAcceptable(
             f"An instance is stored in {row.transfer_syntax_uid}; it is to be had so, with transfer-syntax=*, "
             f"or in {EXPLICIT_VR_LITTLE_ENDIAN}"

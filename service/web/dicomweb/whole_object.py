@@ -57,8 +57,12 @@ class ObjectFiles:
         """The file as it lies in the store."""
         return ObjectFile(row.transfer_syntax_uid, row.blob.size, lambda: self._stored_chunks(row))
 
-    def explicit(self, row: InstanceRow) -> ObjectFile:
+    def explicit(self, row: InstanceRow, *, prove: bool = False) -> ObjectFile:
         """The object in Explicit VR Little Endian, decompressed where it is compressed.
+
+        Parameters
+        ----------
+        prove : decode a first frame now, so that pixels that no codec reads are refused before an answer begins
 
         Raises
         ------
@@ -66,29 +70,35 @@ class ObjectFiles:
         """
         if row.transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
             return self.as_stored(row)
-        if is_video(row.transfer_syntax_uid) or not self.can_be_explicit(row):
+        if not self.can_be_explicit(row):
             raise NotAcceptable(
                 f"The object is stored in {row.transfer_syntax_uid}, which cannot be decoded here; "
                 "ask for transfer-syntax=* to get it as stored"
             )
+        if prove and row.blob.pixels is not None and row.blob.pixels.encapsulated:
+            with StoredObject(row, self._blobs) as stored:
+                FrameReader(stored, self._layouts).decoded(1)
         return ObjectFile(EXPLICIT_VR_LITTLE_ENDIAN, None, lambda: self._explicit_chunks(row))
 
-    def by_default(self, row: InstanceRow) -> ObjectFile:
+    def by_default(self, row: InstanceRow, *, prove: bool = False) -> ObjectFile:
         """What a caller gets that names no transfer syntax.
 
         Explicit VR Little Endian; an object whose pixels are lossy, or that no codec here reads, goes as stored
         (PS3.18 8.7.3.4 lets a server do so rather than send what is larger and no better).
         """
-        if may_be_lossy(row.transfer_syntax_uid) or not self.can_be_explicit(row):
+        if may_be_lossy(row.transfer_syntax_uid):
             return self.as_stored(row)
-        return self.explicit(row)
+        try:
+            return self.explicit(row, prove=prove)
+        except NotAcceptable:
+            return self.as_stored(row)
 
     def can_be_explicit(self, row: InstanceRow) -> bool:
         """Whether a codec for its pixels is at hand; native pixels need none."""
         pixels = row.blob.pixels
         if pixels is None or not pixels.encapsulated:
             return True
-        return not is_video(row.transfer_syntax_uid) and can_decode(row.transfer_syntax_uid)
+        return not is_video(row.transfer_syntax_uid) and can_decode(row.transfer_syntax_uid, row.bits_allocated)
 
     def _stored_chunks(self, row: InstanceRow) -> Iterator[bytes]:
         with closing(self._blobs.open(row.blob.key)) as stream:

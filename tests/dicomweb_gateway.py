@@ -1,0 +1,111 @@
+"""DICOMweb over a real ingest house: stored through the pipeline, asked over WSGI or loopback HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from service.archive.search import InstanceSearch
+from service.core.records import Outcome
+from service.ingest.part10 import read_file
+from service.web.dicomweb.blueprint import dicomweb_blueprint
+from service.web.dicomweb.services import DicomWebServices
+from service.web.problems import register_problem_handlers
+from tests.ingest_house import IngestHouse
+
+DEFAULT = "clinical"
+
+
+class DicomWebGateway:
+    """The project "clinical" keeps objects as they come and is at ``/dicom-web``; "research" de-identifies."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.house = IngestHouse(folder)
+        self.notes: list[dict[str, Any]] = []
+        services = {
+            "index": self.house.index,
+            "search": InstanceSearch(self.house.database),
+            "blobs": self.house.blobs,
+            "store": self.house.pipeline.process,
+            "projects": ("clinical", "research"),
+            "note": self._note,
+            "clock": self.house.clock,
+        }
+        blueprint = dicomweb_blueprint(DicomWebServices(**(services | changes)))
+        self.app = Flask("dicomweb_test")
+        register_problem_handlers(self.app)
+        self.app.register_blueprint(blueprint, url_prefix="/dicom-web", url_defaults={"project": DEFAULT})
+        self.app.register_blueprint(blueprint, name="project_dicomweb", url_prefix="/projects/<project>/dicom-web")
+
+    def _note(self, target: str, **detail: Any) -> None:
+        self.notes.append({"target": target} | detail)
+
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def store(self, data_set: Dataset, project: str = DEFAULT) -> Outcome:
+        """Store a data set in Explicit VR Little Endian."""
+        return self.house.pipeline.process(self.house.incoming(data_set, project))
+
+    def store_file(self, content: bytes | Path, project: str = DEFAULT) -> Outcome:
+        """Store a DICOM file as it is."""
+        file = read_file(content.read_bytes() if isinstance(content, Path) else content)
+        return self.house.pipeline.process(self.house.incoming(file.data_set, project, file.transfer_syntax_uid))
+
+    def close(self) -> None:
+        self.house.close()
+
+
+def address(outcome: Outcome) -> str:
+    """The path of an instance below the service's root."""
+    return f"/studies/{outcome.study_uid}/series/{outcome.series_uid}/instances/{outcome.sop_instance_uid}"
+
+
+def parts_of(body: bytes, content_type: str) -> list[tuple[dict[str, str], bytes]]:
+    """The parts of a multipart answer, read independently of the code under test."""
+    boundary = content_type.partition('boundary="')[2].partition('"')[0].encode()
+    pieces = body.split(b"\r\n--" + boundary)
+    assert pieces[0] == b""
+    assert pieces[-1] == b"--"
+    found = []
+    for piece in pieces[1:-1]:
+        head, _, content = piece.partition(b"\r\n\r\n")
+        lines = [tuple(line.split(": ", 1)) for line in head.decode().split("\r\n") if line]
+        found.append((dict(lines), content))
+    return found
+
+
+def data_sets_of(body: bytes, content_type: str) -> list[Dataset]:
+    """The data sets of a multipart answer of DICOM files."""
+    return [dcmread(BytesIO(content)) for _, content in parts_of(body, content_type)]
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's own name
+        pass
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """Serve over loopback HTTP; the address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
