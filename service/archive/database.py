@@ -18,6 +18,7 @@ from sqlalchemy import URL, Engine, Table, create_engine, event, make_url
 from sqlalchemy import Connection as Connection  # noqa: PLC0414  # other rooms that join a transaction name it from here
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.archive.migration import upgrade
@@ -160,7 +161,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver's own BEGIN comes too late (at the first write) and is deferred; ours is emitted below.
     connection.isolation_level = None
     try:
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-16384"):
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-8192"):
             connection.execute(f"PRAGMA {pragma}").close()
     except sqlite3.Error:
         connection.close()  # the pool never came to own it
@@ -179,6 +180,8 @@ def _translated() -> Iterator[None]:
         raise  # for the caller: a unique key is an answer, not a failure of the index
     except DBAPIError as error:
         raise _gateway_error(error) from error
+    except PoolTimeout as error:
+        raise StorageExhausted("every connection to the index is in use") from error
 
 
 def _gateway_error(error: DBAPIError) -> GatewayError:
