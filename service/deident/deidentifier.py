@@ -321,7 +321,7 @@ def _required_uids(header: Dataset) -> dict[int, str]:
 def _identity_key(header: Dataset, encoding: Encoding, study_uid: str) -> tuple[bytes, ...]:
     """Return what two headers share when their patient's own values are the same."""
     parts = [study_uid.encode("ascii"), *(codec.encode("ascii") for codec in encoding.text)]
-    for tag in IDENTITY_TAGS:
+    for tag in (ISSUER, *IDENTITY_TAGS):
         element = header.get_item(tag, keep_deferred=True)
         if element is None:
             parts.append(b"")
