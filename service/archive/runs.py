@@ -95,6 +95,16 @@ class RunTable:
         with self._database.write() as transaction:
             return transaction.execute(statement).rowcount == 1
 
+    def give_back(self, run_id: int, owner: str) -> bool:
+        """Queue a run again as if it had not been taken; False when it is not the owner's (any more)."""
+        statement = (
+            update(runs)
+            .where(*_held_by(run_id, owner))
+            .values(state=RunState.QUEUED, attempts=runs.c.attempts - 1, lease_owner="", lease_until=None)
+        )
+        with self._database.write() as transaction:
+            return transaction.execute(statement).rowcount == 1
+
     def finish(
         self,
         run_id: int,

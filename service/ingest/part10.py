@@ -8,11 +8,10 @@ from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
 from dicom_nodes.storage_classes import is_uid
+from service.core.implementation import IMPLEMENTATION_CLASS_UID
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
 _LONG_LENGTH: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT"})
-
-IMPLEMENTATION_CLASS_UID: Final = "2.25.265192584481824652461630774592294414955"
 
 
 @dataclass(frozen=True, slots=True)

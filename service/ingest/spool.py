@@ -64,9 +64,8 @@ class Spool:
         self._used_at = 0.0
         self._closer: threading.Thread | None = None
         self._closed = False
-        if not directory.is_dir():
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_directory(directory.parent)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_directory(directory.parent)  # whoever made it may not have
         self._room = SpoolRoom(directory, reserve_bytes, limit_bytes)
 
     def begin(self, header: ObjectHeader) -> SpoolWriter:

@@ -1,0 +1,8 @@
+"""How this implementation names itself in files and associations (PS3.7 D.3.3.2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+IMPLEMENTATION_CLASS_UID: Final = "2.25.280318406542157203925563347218466134203"
+"""The same in every version; the version stands in the Implementation Version Name."""

@@ -1,0 +1,140 @@
+"""When a study is complete, and what is to be done on it then.
+
+A study is complete when no image came for its project's quiet time and nothing that was received by then is still on
+its way. That is read from the index alone, so it holds across restarts; the moment at which the next study can become
+complete is worked out, not waited for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from service.archive.database import Database
+from service.archive.instances import InstanceIndex
+from service.archive.intake import IntakeTable
+from service.archive.runs import RunTable
+from service.archive.study_states import StudyStates
+from service.core.annotator import Annotator
+from service.core.archived import InstanceRow, StudyRow
+from service.jobs.run_inputs import images_of, inputs_digest, summarize
+
+_log = structlog.get_logger("annogate.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectJobs:
+    """What a project asks for: its quiet time in seconds, and the annotators that run on what they match."""
+
+    name: str
+    quiet_s: float
+    annotators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRun:
+    """One annotator on one series with its present images."""
+
+    annotator: str
+    series_uid: str
+    inputs_digest: str
+
+
+class StudyWatch:
+    """Makes studies complete, once for each set of images, and queues their runs in the same transaction.
+
+    Parameters
+    ----------
+    annotators : by name, every one that a project names
+    clock : seconds since the epoch, UTC
+    """
+
+    def __init__(
+        self,
+        *,
+        projects: Sequence[ProjectJobs],
+        annotators: Mapping[str, Annotator],
+        database: Database,
+        states: StudyStates,
+        intake: IntakeTable,
+        index: InstanceIndex,
+        runs: RunTable,
+        clock: Callable[[], float],
+    ) -> None:
+        self._projects = projects
+        self._annotators = annotators
+        self._database = database
+        self._states = states
+        self._intake = intake
+        self._index = index
+        self._runs = runs
+        self._clock = clock
+
+    def complete_due(self) -> int:
+        """Complete what has gone quiet; how many runs were queued."""
+        return sum(self._complete_due_in(project) for project in self._projects)
+
+    def next_due_at(self) -> float | None:
+        """When the next study goes quiet, if nothing comes; None when none is receiving.
+
+        In the past when a study waits for objects on their way: then it is not time that has to pass.
+        """
+        quiet = [
+            since + project.quiet_s
+            for project in self._projects
+            if (since := self._states.next_quiet_since(project.name)) is not None
+        ]
+        return min(quiet, default=None)
+
+    def _complete_due_in(self, project: ProjectJobs) -> int:
+        quiet_since = self._clock() - project.quiet_s
+        queued = 0
+        for study in self._states.receiving(project.name, quiet_since):
+            # An object's study is not known before it is parsed, so any of the project holds it open.
+            pending = self._intake.oldest_pending_at(project.name)
+            if pending is None or pending > study.last_image_at + project.quiet_s:
+                queued += self._complete(project, study)
+        return queued
+
+    def _complete(self, project: ProjectJobs, study: StudyRow) -> int:
+        wanted = self._wanted(project, study)
+        held = {
+            (run.annotator, run.series_uid, run.inputs_digest)
+            for run in self._runs.of_study(project.name, study.study_uid)
+        }
+        new = [one for one in wanted if (one.annotator, one.series_uid, one.inputs_digest) not in held]
+        with self._database.write() as connection:
+            if study.version and not new:
+                # Nothing that came since concerns an annotator.
+                self._states.restore(study, connection=connection)
+                return 0
+            version = self._states.complete(study, connection=connection)
+            if version is None:
+                return 0
+            for one in new:
+                self._runs.enqueue(
+                    project.name, study.id, one.annotator, one.series_uid, one.inputs_digest, connection=connection
+                )
+        _log.info("study.complete", project=project.name, version=version, runs=len(new))
+        return len(new)
+
+    def _wanted(self, project: ProjectJobs, study: StudyRow) -> list[WantedRun]:
+        by_series: dict[str, list[InstanceRow]] = defaultdict(list)
+        for row in images_of(self._index.instances_of(project.name, study.study_uid)):
+            by_series[row.series_uid].append(row)
+        wanted = []
+        for series in self._index.series_of(project.name, study.study_uid):
+            images = by_series.get(series.series_uid)
+            if not images:
+                continue
+            metadata = self._index.metadata_of(project.name, study.study_uid, series.series_uid)
+            summary = summarize(series, images, metadata)
+            wanted += [
+                WantedRun(name, series.series_uid, inputs_digest(images, self._annotators[name]))
+                for name in project.annotators
+                if self._annotators[name].matches(summary)
+            ]
+        return wanted

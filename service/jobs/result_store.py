@@ -1,0 +1,124 @@
+"""Stores what a run made: all of it with the end of the run, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+from pydicom.dataset import Dataset
+
+from service.archive.database import Connection, Database
+from service.archive.instances import InstanceIndex
+from service.archive.prepared import PreparedInstance
+from service.archive.runs import RunTable
+from service.core.archived import InstanceRow, RunRow, RunState, StudyRow
+from service.core.blob_key import blob_key
+from service.core.ports import BlobStore
+from service.core.records import NewInstance, ObjectKind
+from service.jobs.result_file import TRANSFER_SYNTAX_UID, ResultFile, result_file
+from service.jobs.run_end import LEASE_LOST, SUPERSEDED, RunEnd
+
+
+class ResultStore:
+    """Ends runs, with their results where there are some.
+
+    Parameters
+    ----------
+    clock : seconds since the epoch, UTC
+    version : stands in the file meta of what is stored
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        index: InstanceIndex,
+        runs: RunTable,
+        blobs: BlobStore,
+        clock: Callable[[], float],
+        version: str,
+    ) -> None:
+        self._database = database
+        self._index = index
+        self._runs = runs
+        self._blobs = blobs
+        self._clock = clock
+        self._version = version
+
+    def earlier_results(self, run: RunRow) -> list[InstanceRow]:
+        """What earlier versions of the run's annotator on its series show now."""
+        versions = {other.id for other in self._siblings(run) if other.version < run.version}
+        return [
+            row
+            for row in self._index.instances_of(run.project, run.study_uid)
+            if row.kind is ObjectKind.RESULT and row.run_id in versions
+        ]
+
+    def close(self, run: RunRow, owner: str, end: RunEnd) -> RunEnd:
+        """End a run that stores nothing."""
+        return end if self._runs.finish(run.id, owner, end.state, reason=end.reason) else LEASE_LOST
+
+    def store(self, run: RunRow, owner: str, end: RunEnd, study: StudyRow, results: Sequence[Dataset]) -> RunEnd:
+        """End a run with its results, which take the place of what earlier versions show.
+
+        Raises
+        ------
+        GatewayError : disk or index failed; nothing was stored
+        """
+        files = [result_file(one, blob_key(run.project, str(one.SOPInstanceUID)), self._version) for one in results]
+        prepared = [PreparedInstance.of(self._new_instance(run, study, file)) for file in files]
+        self._blobs.put_many([(file.blob.key, file.parts) for file in files])
+        is_stored = False
+        try:
+            with self._database.write() as connection:
+                settled = self._settle(run, owner, end, connection)
+                if settled is end:
+                    self._index.add_all(prepared, connection)
+                    replaced = [row.sop_instance_uid for row in self.earlier_results(run)]
+                    self._index.hide(run.project, replaced, connection)
+            is_stored = settled is end
+        finally:
+            if not is_stored:
+                for file in files:
+                    self._blobs.delete(file.blob.key)
+        return settled
+
+    def _settle(self, run: RunRow, owner: str, end: RunEnd, connection: Connection) -> RunEnd:
+        """End the run in the transaction at hand; another end than the given one means that nothing is to be stored."""
+        newer = any(other.version > run.version and other.state is RunState.DONE for other in self._siblings(run))
+        wanted = SUPERSEDED if newer else end
+        held = self._runs.finish(
+            run.id,
+            owner,
+            wanted.state,
+            reason=wanted.reason,
+            summary=wanted.summary,
+            findings=wanted.findings,
+            connection=connection,
+        )
+        return wanted if held else LEASE_LOST
+
+    def _siblings(self, run: RunRow) -> list[RunRow]:
+        """Every run of the same annotator on the same series, this one included."""
+        return [
+            other
+            for other in self._runs.of_study(run.project, run.study_uid)
+            if (other.annotator, other.series_uid) == (run.annotator, run.series_uid)
+        ]
+
+    def _new_instance(self, run: RunRow, study: StudyRow, file: ResultFile) -> NewInstance:
+        digest = hashlib.sha256()
+        for part in file.parts[1:]:
+            digest.update(part)
+        return NewInstance(
+            project=run.project,
+            kind=ObjectKind.RESULT,
+            header=file.header,
+            transfer_syntax_uid=TRANSFER_SYNTAX_UID,
+            content_digest=digest.digest(),
+            received_at=self._clock(),
+            blob=file.blob,
+            annotator=run.annotator,
+            run_id=run.id,
+            patient_digest=study.patient_digest,
+        )
