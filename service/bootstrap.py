@@ -57,7 +57,7 @@ from service.runtime.data_directory import DataDirectory
 from service.settings import ProjectSettings, Settings, config_directory
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from wsgiref.types import WSGIApplication
 
     from dicom_nodes.listener import DicomNode
     from dicom_nodes.node_event import NodeEvent
@@ -417,7 +417,7 @@ class Gateway:
         directory = configured or Path(__file__).resolve().parent.parent / "viewer" / "dist"
         return directory if directory.is_dir() else None
 
-    def web_application(self) -> Flask:
+    def web_application(self) -> WSGIApplication:
         """The web edge as a WSGI application."""
         from service.archive.search import InstanceSearch
         from service.web.app import create_app
