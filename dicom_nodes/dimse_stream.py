@@ -11,7 +11,7 @@ from typing import Final
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.pdu_primitives import P_DATA
 
-from dicom_nodes.command_set import CommandSet, decode_command_set
+from dicom_nodes.command_set import CommandSet, CommandSetInvalid, decode_command_set
 from dicom_nodes.upper_layer import NodeAssociation
 from dicom_nodes.wakeable import WakingQueue
 
@@ -57,7 +57,9 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
             for context_id, value in primitive.presentation_data_value_list:
                 self._receive(context_id, value)
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: answered by A-ABORT, invalid PDU
-            _LOGGER.warning("association aborted: %s: %s", type(error).__name__, error)
+            # Our own words only: pynetdicom's may quote the peer's values.
+            words = str(error) if isinstance(error, ProtocolViolated | CommandSetInvalid) else type(error).__name__
+            _LOGGER.warning("association aborted: %s", words)
             self.dul.event_queue.put(_INVALID_PDU)
 
     def send_command(self, context_id: int, command: bytes) -> None:

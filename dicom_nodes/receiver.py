@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -89,7 +90,9 @@ def as_gateway_error(error: Exception) -> GatewayError:
         return error
     if isinstance(error, OSError) and error.errno in _FULL:
         return StorageExhausted("the disk is full")
-    _LOGGER.error("an object could not be taken", exc_info=error)
+    # Where, and not what: the words of a foreign error may carry a patient's values.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    _LOGGER.error("an object could not be taken: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
     return GatewayError("processing failure")
 
 

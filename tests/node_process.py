@@ -15,7 +15,7 @@ from dicom_nodes.callers import KnownCallers
 from dicom_nodes.listener import DicomNode, NodeSettings
 from tests.spooling import spool_at
 
-SEGMENT_BYTES = 4 * 1024 * 1024
+SEGMENT_BYTES = 4 * 1024 * 1024  # small, so that a test sees several
 
 
 def main(directory: Path) -> None:

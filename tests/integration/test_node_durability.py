@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from dicom_nodes.outgoing_object import OutgoingObject
+from dicom_nodes.peer import PeerAddress
+from dicom_nodes.sender import store
 from service.ingest.spool import SpoolReader
 from tests.ct_series import write_ct_series
+from tests.listening_node import CT, EXPLICIT
 from tests.node_process import NodeProcess
 from tests.spooling import KEY, object_header, put, spool_at
 from tests.storescu import command, environment, responses_in, send
@@ -138,6 +142,20 @@ def test_a_killed_writers_segment_can_be_released(tmp_path: Path):
         node.end(signal.SIGKILL)
     (dead,) = SpoolReader(reader_of, KEY).finished_segments()
     assert (alive, SpoolReader(reader_of, KEY).release(dead.name), list(reader_of.iterdir())) == ([], True, [])
+
+
+def peak_memory_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+
+
+def test_an_object_of_100_mb_does_not_fill_the_memory(tmp_path: Path):
+    large = OutgoingObject.from_bytes(CT, "1.2.3.4", EXPLICIT, bytes(100_000_000))
+    with NodeProcess.start(tmp_path) as node:
+        before = peak_memory_kib(node.pid)
+        (result,) = store(PeerAddress("ANNOGATE", node.host, node.port), [large])
+        after = peak_memory_kib(node.pid)
+    assert (result.stored, after - before < 20_000) == (True, True)
 
 
 def test_a_new_writer_never_touches_a_dead_ones_segment(tmp_path: Path):

@@ -147,6 +147,13 @@ def test_after_a_failed_object_the_next_one_is_stored(node: Listening, sink: InM
     assert (first, second, len(sink.stored)) == (0xC001, 0x0000, 1)
 
 
+def test_an_error_of_ours_logs_no_value(node: Listening, sink: InMemoryObjectSink, caplog: pytest.LogCaptureFixture):
+    sink.errors["commit"] = ValueError("Mustermann^Max")
+    with Requestor(node.peer, [(CT, EXPLICIT)]) as association:
+        c_store(association, 1, sop_instance_uid="1.2.3.98765")
+    assert [word for word in ("Mustermann", "98765") if word in caplog.text] == []
+
+
 def test_a_full_spool_still_answers_c_echo(node: Listening, sink: InMemoryObjectSink):
     sink.errors["begin"] = StorageExhausted("the spool is at its limit")
     with Requestor(node.peer, [(CT, EXPLICIT)]) as association:

@@ -341,6 +341,12 @@ def test_a_disk_that_fills_in_the_middle_keeps_what_was_whole(spool: Spool, tmp_
     assert spooled_bytes(tmp_path) == [b"a" * 300_000]
 
 
+def test_a_disk_too_full_for_a_new_segment_refuses_and_leaves_nothing(spool: Spool, tmp_path: Path):
+    with file_size_limit(1000), pytest.raises(StorageExhausted):
+        spool.begin(object_header())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_after_a_full_disk_the_next_object_is_kept(spool: Spool, tmp_path: Path):
     writer = spool.begin(object_header())
     writer.write(b"b" * 200_000)
