@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -194,7 +195,7 @@ class Deidentifier:
             del cleaned[tag]
         for element in study_attributes:
             if is_patient_or_study_attribute(element.tag):
-                cleaned[element.tag] = element
+                cleaned[element.tag] = deepcopy(element)
         return _result(cleaned, (), work, b"")
 
     def _pass(

@@ -1,0 +1,183 @@
+"""De-identifying files: header cleaned, pixels copied, nothing else; a bad file does not stop the others."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
+
+from service.core.pydicom_reading import read_leniently
+from service.deident import dicom_file
+from service.deident.offline import FileStatus, deidentify_files, offline_deidentifier
+from service.errors import KeysMissing, SettingsInvalid
+from tests.datasets import as_file, ct_slice
+
+PROFILES = Path(__file__).parents[2] / "config" / "profiles"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _lenient_reading():
+    read_leniently()
+
+
+@pytest.fixture(scope="module")
+def cleaner():
+    return offline_deidentifier(PROFILES, "default")
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "in" / "Doe Jane 1.dcm"
+    path.parent.mkdir()
+    path.write_bytes(as_file(ct_slice()))
+    return path
+
+
+def test_a_file_is_written_under_its_new_uid(cleaner, source, tmp_path):
+    (result,) = deidentify_files([source], cleaner, tmp_path / "out")
+    assert result.status is FileStatus.WRITTEN
+    written = dcmread(result.written)
+    assert result.written == tmp_path / "out" / f"{written.SOPInstanceUID}.dcm"
+    assert written.file_meta.MediaStorageSOPInstanceUID == written.SOPInstanceUID
+    assert written.PixelData == ct_slice().PixelData
+
+
+def test_nothing_of_the_patient_is_in_the_file(cleaner, source, tmp_path):
+    (result,) = deidentify_files([source], cleaner, tmp_path / "out")
+    content = result.written.read_bytes()
+    for value in (b"Doe", b"4711", b"ACC-99", b"House", b"19610502", b"20240317", b"1.2.826"):
+        assert value not in content
+
+
+def test_file_meta_and_preamble_are_our_own(cleaner, source, tmp_path):
+    content = bytearray(as_file(ct_slice()))
+    content[:9] = b"Doe, Jane"
+    data_set = dcmread(io.BytesIO(bytes(content)))
+    data_set.file_meta.SourceApplicationEntityTitle = "DOE_SCANNER"
+    data_set.file_meta.PrivateInformationCreatorUID = "1.2.3"
+    data_set.file_meta.PrivateInformation = b"Doe "
+    data_set.save_as(source)
+    (result,) = deidentify_files([source], cleaner, tmp_path / "out")
+    written = dcmread(result.written)
+    assert written.preamble == bytes(128)
+    assert "SourceApplicationEntityTitle" not in written.file_meta
+    assert "PrivateInformation" not in written.file_meta
+
+
+def test_what_trails_the_pixels_stays_behind(cleaner, source, tmp_path):
+    data_set = ct_slice()
+    data_set.add_new(0xFFFCFFFC, "OB", b"Doe Jane")
+    source.write_bytes(as_file(data_set) + b"\xfc\xff\xfc\xffOB\0\0\x04\0\0\0Doe ")
+    (result,) = deidentify_files([source], cleaner, tmp_path / "out")
+    assert b"Doe" not in result.written.read_bytes()
+    assert dcmread(result.written).PixelData == data_set.PixelData
+
+
+def test_encapsulated_pixels_are_copied_as_they_are(cleaner, source, tmp_path):
+    data_set = ct_slice()
+    data_set.PixelData = encapsulate([b"frame one.", b"frame two."])
+    data_set["PixelData"].VR = "OB"
+    data_set["PixelData"].is_undefined_length = True
+    source.write_bytes(as_file(data_set, JPEG2000Lossless))
+    (result,) = deidentify_files([source], cleaner, tmp_path / "out")
+    written = dcmread(result.written)
+    assert written.file_meta.TransferSyntaxUID == JPEG2000Lossless
+    assert written.PixelData == data_set.PixelData
+
+
+def test_a_deflated_file_is_inflated_and_cleaned(cleaner, source, tmp_path):
+    source.write_bytes(as_file(ct_slice(), DeflatedExplicitVRLittleEndian))
+    (result,) = deidentify_files([source], cleaner, tmp_path / "out")
+    written = dcmread(result.written)
+    assert written.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert written.PixelData == ct_slice().PixelData
+
+
+def test_a_deflated_bomb_is_refused(cleaner, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(dicom_file, "MAX_INFLATED", 1 << 16)
+    head = as_file(ct_slice(), DeflatedExplicitVRLittleEndian)
+    meta_end = 132 + 12 + int.from_bytes(head[140:144], "little")
+    compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    source.write_bytes(head[:meta_end] + compressor.compress(bytes(1 << 20)) + compressor.flush())
+    (result,) = deidentify_files([source], cleaner, tmp_path / "out")
+    assert result.status is FileStatus.REFUSED
+    assert "larger than" in result.reason
+
+
+def test_what_if_lists_decisions_and_writes_nothing(cleaner, source):
+    before = sorted(source.parent.parent.rglob("*"))
+    (result,) = deidentify_files([source], cleaner, None, explain=True)
+    assert result.status is FileStatus.LISTED
+    assert {decision.keyword for decision in result.decisions} >= {"PatientName", "StudyDate", "SOPInstanceUID"}
+    assert sorted(source.parent.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not a DICOM file"),
+        (b"hello Doe", "not a DICOM file"),
+        (bytes(128) + b"DICM", "SOP Class UID (0008,0016) is missing"),
+        (as_file(ct_slice())[:-100], "cut short in its pixel data"),
+    ],
+)
+def test_a_bad_file_is_refused_and_the_next_goes_on(cleaner, source, tmp_path, content, reason):
+    bad = source.parent / "A bad one.dcm"
+    bad.write_bytes(content)
+    refused, written = deidentify_files([source.parent], cleaner, tmp_path / "out")
+    assert (refused.source, refused.status, refused.reason) == (bad, FileStatus.REFUSED, reason)
+    assert written.status is FileStatus.WRITTEN
+
+
+def test_a_refusal_leaves_no_file_behind(cleaner, source, tmp_path):
+    data_set = ct_slice()
+    data_set.BurnedInAnnotation = "YES"
+    source.write_bytes(as_file(data_set))
+    (result,) = deidentify_files([source], cleaner, tmp_path / "out")
+    assert "Burned In Annotation" in result.reason
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_same_instance_twice_is_written_once(cleaner, source, tmp_path):
+    (source.parent / "copy.dcm").write_bytes(source.read_bytes())
+    results = list(deidentify_files([source.parent], cleaner, tmp_path / "out"))
+    assert [result.status for result in results] == [FileStatus.WRITTEN, FileStatus.REFUSED]
+    assert "same SOP Instance UID" in results[1].reason
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+def test_a_missing_file_is_reported(cleaner, tmp_path):
+    (result,) = deidentify_files([tmp_path / "nothing.dcm"], cleaner, None)
+    assert result.reason == "No such file or directory"
+
+
+def test_a_key_file_makes_runs_repeatable(source, tmp_path):
+    key_file = tmp_path / "keys.json"
+    names = []
+    for run in ("a", "b"):
+        cleaner = offline_deidentifier(PROFILES, "default", key_file)
+        (result,) = deidentify_files([source], cleaner, tmp_path / run)
+        names.append(result.written.name)
+    assert names[0] == names[1]
+
+
+def test_without_a_key_file_runs_cannot_be_joined(source, tmp_path):
+    names = []
+    for run in ("a", "b"):
+        (result,) = deidentify_files([source], offline_deidentifier(PROFILES, "default"), tmp_path / run)
+        names.append(result.written.name)
+    assert names[0] != names[1]
+
+
+def test_an_open_key_file_or_unknown_profile_is_refused(tmp_path):
+    offline_deidentifier(PROFILES, "default", tmp_path / "keys.json")
+    (tmp_path / "keys.json").chmod(0o644)
+    with pytest.raises(KeysMissing):
+        offline_deidentifier(PROFILES, "default", tmp_path / "keys.json")
+    with pytest.raises(SettingsInvalid, match="there is no profile 'nope'"):
+        offline_deidentifier(PROFILES, "nope")
