@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from flask import Flask, Response, g, request
 from pydicom.datadict import tag_for_keyword
 
-from dicom_nodes.errors import CallerNotAllowed
+from dicom_nodes.errors import CallerNotAllowed, GatewayError
 from service.archive.audit import AuditEvent, Outcome
 from service.core.access import Caller
 from service.errors import InstanceNotFound, NotAuthenticated, TooManyAttempts
 from service.web.auth import UNKNOWN_ACTOR, Authenticator
+from service.web.problems import answer_gateway_error
 from service.web.route_table import Record, Row, row_of
 
 _CHALLENGES = ('Basic realm="Annogate", charset="UTF-8"', 'Bearer realm="Annogate"')
@@ -94,7 +95,15 @@ class Guard:
             response.headers["Retry-After"] = str(g.retry_after_s)
         if request.endpoint is None:
             return response
-        row = row_of(request.endpoint, request.method)
+        try:
+            self._record(row_of(request.endpoint, request.method), response)
+        except GatewayError as error:
+            # What cannot be written down is not answered.
+            response.close()
+            return answer_gateway_error(error)
+        return response
+
+    def _record(self, row: Row | None, response: Response) -> None:
         if response.status_code == NotAuthenticated.http_status:
             # A browser's first request brings nothing; credentials that are wrong were recorded where they were tried.
             self.record_access(self._refusal(row, response))
@@ -104,7 +113,6 @@ class Guard:
             self.record_access(self._event(row, response))
         elif row is not None and row.record is Record.DECISION:
             self.record_decision(self._event(row, response))
-        return response
 
     def _refusal(self, row: Row | None, response: Response) -> AuditEvent:
         action = row.action if row else "no-such-row"
