@@ -10,10 +10,12 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ from service.archive.overview import Overview
 from service.archive.projects import ProjectTable
 from service.archive.quarantine_rows import QuarantineTable
 from service.archive.runs import RunTable
+from service.archive.study_states import StudyStates
 from service.archive.vault_store import VaultStore
 from service.core.bell import Bell
 from service.deident.deidentifier import Deidentifier
@@ -54,6 +57,7 @@ from service.ingest.spool import Spool
 from service.ingest.spool_reader import SpoolReader
 from service.ingest.spool_worker import SpoolWorker
 from service.runtime.data_directory import DataDirectory
+from service.runtime.log import configure_logging
 from service.settings import ProjectSettings, Settings, config_directory
 
 if TYPE_CHECKING:
@@ -62,7 +66,13 @@ if TYPE_CHECKING:
     from dicom_nodes.listener import DicomNode
     from dicom_nodes.node_event import NodeEvent
     from service.core.annotator import Annotator
+    from service.core.archived import RunRow
+    from service.jobs.annotation_run import AnnotationRun
+    from service.jobs.completeness import StudyWatch
+    from service.jobs.run_end import RunEnd
+    from service.jobs.worker import WorkerPool
 
+IMPLEMENTATION_VERSION = f"ANNOGATE_{__version__}"[:16]  # (0002,0013), an SH
 NO_DEIDENTIFICATION = "none"
 DEFAULT_PROJECT = "default"
 GIBIBYTE = 1 << 30
@@ -352,7 +362,7 @@ class Gateway:
             counters=self.counters,
             blobs=self.blobs,
             quarantine=self.quarantine,
-            router=Router(self.instances, f"ANNOGATE_{__version__}"),
+            router=Router(self.instances, IMPLEMENTATION_VERSION),
             number=secrets.randbelow,
             on_stored=self._ring(STUDIES_BELL),
         )
@@ -409,6 +419,68 @@ class Gateway:
 
         names = sorted({name for project in self.settings.projects.values() for name in project.annotators})
         return load_annotators(self.config / "annotators", names)
+
+    @cached_property
+    def study_watch(self) -> StudyWatch:
+        """What finds complete studies and queues runs."""
+        from service.jobs.completeness import ProjectJobs, StudyWatch
+
+        return StudyWatch(
+            projects=[
+                ProjectJobs(name, project.study_quiet_s, project.annotators)
+                for name, project in self.settings.projects.items()
+            ],
+            annotators=self.annotators,
+            database=self.database,
+            states=StudyStates(self.database, self.clock),
+            intake=self.intake,
+            index=self.instances,
+            runs=self.runs,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def annotation_run(self) -> AnnotationRun:
+        """What carries a run out."""
+        from service.jobs.annotation_run import AnnotationRun
+        from service.jobs.result_store import ResultStore
+
+        return AnnotationRun(
+            annotators=self.annotators,
+            index=self.instances,
+            blobs=self.blobs,
+            store=ResultStore(
+                database=self.database,
+                index=self.instances,
+                runs=self.runs,
+                blobs=self.blobs,
+                clock=self.clock,
+                version=IMPLEMENTATION_VERSION,
+            ),
+            shift_days={
+                name: deidentifier.shift_days_of_pseudonym
+                for name, deidentifier in self.deidentifiers.items()
+                if deidentifier is not None
+            },
+            clock=self.clock,
+            new_uid=random_uid,
+            version=__version__,
+        )
+
+    def worker_pool(self) -> WorkerPool:
+        """What leases runs and hands them to processes."""
+        from service.jobs.worker import PoolLimits, WorkerPool
+
+        jobs = self.settings.jobs
+        return WorkerPool(
+            watch=self.study_watch,
+            runs=self.runs,
+            make_executor=partial(make_executor, self.settings),
+            owner=f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}",
+            clock=self.clock,
+            limits=PoolLimits(workers=jobs.workers, attempts=jobs.attempts, lease_s=jobs.lease_s, sweep_s=jobs.sweep_s),
+            on_ended=self._audit_run,
+        )
 
     @cached_property
     def viewer_directory(self) -> Path | None:
@@ -496,6 +568,18 @@ class Gateway:
             )
         )
 
+    def _audit_run(self, run: RunRow, end: RunEnd) -> None:
+        self.audit.record(
+            AuditEvent(
+                "annogate",
+                f"run.{end.state}",
+                AuditOutcome.MINOR_FAILURE if end.state == "failed" else AuditOutcome.SUCCESS,
+                project=run.project,
+                target=f"{run.study_uid}/{run.series_uid}",
+                detail={"annotator": run.annotator, "version": run.version},
+            )
+        )
+
     def _audit_node_event(self, event: NodeEvent) -> None:
         # One row for each association; its objects are rows of the index, and refusals are rows of their own.
         if event.kind in ("object.stored",):
@@ -511,3 +595,14 @@ class Gateway:
                 detail={"reason": event.reason, "status": f"{event.status:04X}"} if failed else {},
             )
         )
+
+
+def random_uid() -> str:
+    """A UID that nobody had before (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid4().int}"
+
+
+def make_executor(settings: Settings) -> AnnotationRun:
+    """What a worker process of the pool starts with: a gateway of its own, for as long as the process lives."""
+    configure_logging(settings.log.level, settings.log.format, "worker")
+    return Gateway(settings).annotation_run

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from service.bootstrap import DAY_S, SPOOL_BELL, Gateway
+from service.bootstrap import DAY_S, SPOOL_BELL, STUDIES_BELL, Gateway
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
@@ -83,9 +83,16 @@ def run_ingest(context: RoleContext) -> None:
 def run_jobs(context: RoleContext) -> None:
     """Find complete studies and run annotators on them."""
     with Gateway(context.settings) as gateway:
-        stop = stop_on_sigterm()
-        context.say_ready()
-        stop.wait()
+        pool = gateway.worker_pool()
+
+        def end() -> None:
+            pool.stop()
+            gateway.bell.ring(STUDIES_BELL)
+
+        stop_on_sigterm(end)
+        with gateway.bell.listen(STUDIES_BELL) as wake:
+            context.say_ready()
+            pool.run(wake)
 
 
 def run_web(context: RoleContext) -> None:
