@@ -150,7 +150,8 @@ def scoord(
     """An SCOORD of points (mm, LPS) on a plane, SELECTED FROM its image (C.18.6; TID 320 row 4)."""
     item = _item("SCOORD", relationship, name)
     item.GraphicType = graphic_type
-    item.GraphicData = [float(value) for value in plane.to_pixels(points).ravel()]
+    # A ten-thousandth of a pixel: what is left of computing with millimetres would put edges outside the image.
+    item.GraphicData = [round(float(value), 4) + 0.0 for value in plane.to_pixels(points).ravel()]
     return with_children(item, [image(image_on(plane), relationship=SELECTED_FROM)])
 
 

@@ -33,18 +33,34 @@ def largest_axial_extent(mask: Mask, volume: Volume) -> Line:
 
 
 def _outermost_corners(plane: npt.NDArray[np.bool_]) -> Corners:
-    """Corners (row, column) of the first and the last pixel of each row that is hit; shape (n, 2)."""
+    """The corners (row, column) of the pixels' convex hull; shape (n, 2)."""
     rows = np.flatnonzero(plane.any(axis=1))
     left = plane[rows].argmax(axis=1) - 0.5
     right = plane.shape[1] - plane[rows, ::-1].argmax(axis=1) - 0.5
-    edges = [np.stack([rows + half, side], axis=1) for half in (-0.5, 0.5) for side in (left, right)]
-    return np.concatenate(edges)
+    ends = [
+        sorted([*zip(rows - 0.5, side, strict=True), *zip(rows + 0.5, side, strict=True)]) for side in (left, right)
+    ]
+    return np.array([*_outer_side(ends[0], -1.0), *_outer_side(ends[1], 1.0)])
+
+
+def _outer_side(points: list[tuple[float, float]], outwards: float) -> list[tuple[float, float]]:
+    """What a band on one side would touch (Andrew's monotone chain), of points sorted by row."""
+    chain: list[tuple[float, float]] = []
+    for point in points:
+        while len(chain) > 1 and outwards * _turn(chain[-2], chain[-1], point) >= 0:
+            chain.pop()
+        chain.append(point)
+    return chain
+
+
+def _turn(first: tuple[float, float], second: tuple[float, float], third: tuple[float, float]) -> float:
+    """Twice the area that three points span; its sign says to which side they turn."""
+    ahead, aside = second[0] - first[0], second[1] - first[1]
+    return float(ahead * (third[1] - first[1]) - aside * (third[0] - first[0]))
 
 
 def _farthest_pair(points: Corners) -> tuple[float, tuple[int, int]]:
     """Largest distance between two points of a plane, and which two."""
-    centred = points - points.mean(axis=0)
-    squares = (centred**2).sum(axis=1)
-    distances = squares[:, None] + squares[None, :] - 2 * centred @ centred.T
+    distances = np.linalg.norm(points[:, None, :] - points[None, :, :], axis=-1)
     first, second = divmod(int(distances.argmax()), len(points))
-    return float(np.linalg.norm(points[first] - points[second])), (first, second)
+    return float(distances[first, second]), (first, second)

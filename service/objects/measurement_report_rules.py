@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -32,6 +33,8 @@ _REGIONS: Final = {
     "1410": (("111030",), ("121214",), ("130488",)),
     "1411": (("111030",), ("121191",), ("121231",), ("130488",)),
 }
+_ROUNDING: Final = 0.001
+"""Pixels by which rounding may put a coordinate outside."""
 _SHAPES: Final = ("SCOORD", "SCOORD3D")
 
 
@@ -150,7 +153,8 @@ def _coordinate_breaches(data_set: Dataset, known: KnownInstances) -> Iterator[B
 def _lies_on(shape: Dataset, source: Dataset) -> bool:
     numbers = [float(value) for value in shape.get("GraphicData") or ()]
     columns, rows = float(source.get("Columns") or 0), float(source.get("Rows") or 0)
-    return all(0 <= x <= columns for x in numbers[::2]) and all(0 <= y <= rows for y in numbers[1::2])
+    inside = (-_ROUNDING <= x <= limit + _ROUNDING for x, limit in zip(numbers, cycle((columns, rows)), strict=False))
+    return all(inside)
 
 
 def _segment_breaches(groups: list[Dataset], known: KnownInstances) -> Iterator[Breach]:

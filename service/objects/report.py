@@ -90,8 +90,8 @@ def _content(result: AnnotatorResult, volume: Volume, segmentation: Dataset | No
     for procedure in _procedures(volume):
         yield code(concepts.PROCEDURE_REPORTED, procedure, relationship=HAS_CONCEPT_MOD)
     yield _image_library(volume)
-    if result.findings:
-        yield _measurements(result, volume, segmentation)
+    # Also where nothing was found: OHIF looks into this container when it is told to hydrate a report.
+    yield _measurements(result, volume, segmentation)
     yield _evaluations(result)
 
 

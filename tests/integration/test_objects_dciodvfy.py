@@ -12,8 +12,8 @@ from pydicom.dataset import Dataset
 from service.core.findings import Contour
 from service.core.volume import Volume
 from service.objects.writer import write_results
-from tests.unit.test_objects_writer import VOLUMES, axial, context, write
 from tests.volumes import ball, nodule, organ, result_of
+from tests.written_results import VOLUMES, axial, context, write
 
 pytestmark = pytest.mark.peer("dicom3tools")
 

@@ -15,8 +15,8 @@ from service.core.volume import Volume
 from service.errors import ObjectInvalid
 from service.objects.display_colour import cielab_of, rgb_of
 from service.objects.findings_reader import findings_of
-from tests.unit.test_objects_writer import VOLUMES, axial, write
 from tests.volumes import nodule, organ
+from tests.written_results import VOLUMES, axial, write
 
 
 def through_a_file(data_set: Dataset) -> Dataset:

@@ -25,8 +25,8 @@ from service.objects.content_tree import child, children, template_of
 from service.objects.rule_catalogue import RuleCatalogue, Severity, shipped_catalogue
 from service.objects.validation import refuse_errors, validate, validate_file
 from service.objects.writer import WrittenResult
-from tests.unit.test_objects_writer import VOLUMES, axial, groups, write
 from tests.volumes import nodule, organ
+from tests.written_results import VOLUMES, axial, groups, write
 
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 
@@ -476,6 +476,15 @@ def test_every_rule_of_the_catalogue_has_a_test_and_every_breach_a_rule(reposito
     }
     assert yielded <= rules
     assert {rule for rule in rules if rule not in tested and f'"{rule}"' not in text_here} == set()
+
+
+def test_docs_say_what_each_rule_says(repository: Path) -> None:
+    page = (repository / "docs" / "objects.md").read_text(encoding="utf-8")
+    rows = [
+        f"| {name} | {rule.severity.lower()} | {rule.says} | {rule.clause} |"
+        for name, rule in shipped_catalogue().rules.items()
+    ]
+    assert [row for row in rows if row not in page] == []
 
 
 def test_problem_names_rule_clause_and_severity(written: WrittenResult) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
-from itertools import count
 
 import numpy as np
 import pytest
 from highdicom.seg import Segmentation
 from highdicom.sr import Comprehensive3DSR
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
@@ -20,53 +20,22 @@ from service.core.volume import Volume
 from service.errors import ObjectInvalid
 from service.objects import concepts
 from service.objects.content_tree import children, coded_child, descendants, name_of, template_of, text_child
-from service.objects.writer import ResultContext, WrittenResult, write_results
+from service.objects.writer import WrittenResult, write_results
 from tests.volumes import (
     ALGORITHM,
     ATTENUATION,
     HOUNSFIELD,
     LONG_AXIS,
     MM,
-    OBLIQUE,
     SHORT_AXIS,
     ball,
-    ct_sources,
     enhanced_volume,
     line_on,
     nodule,
     organ,
-    pet_volume,
     result_of,
-    volume_of,
 )
-
-OWN_UIDS = "2.25.5000"
-
-
-def context(predecessor: Dataset | None = None) -> ResultContext:
-    numbers = count(1)
-    return ResultContext(
-        created_at=datetime(2019, 3, 4, 5, 6, 7),
-        series_number_base=9000,
-        uid=lambda: f"{OWN_UIDS}{next(numbers)}",
-        version="0.1.0",
-        predecessor=predecessor,
-    )
-
-
-def axial() -> Volume:
-    return volume_of(ct_sources(8))
-
-
-def oblique() -> Volume:
-    return volume_of(ct_sources(8, orientation=OBLIQUE, step_mm=(0.96, -1.28, 1.2)))
-
-
-def tilted() -> Volume:
-    return volume_of(ct_sources(8, spacing_mm=(0.7, 0.9), step_mm=(0.0, 0.8, 2.4)))
-
-
-VOLUMES = {"axial": axial, "oblique": oblique, "tilted": tilted, "enhanced": enhanced_volume, "pet": pet_volume}
+from tests.written_results import OWN_UIDS, VOLUMES, axial, context, groups, write
 
 
 @pytest.fixture(params=VOLUMES)
@@ -74,21 +43,9 @@ def volume(request: pytest.FixtureRequest) -> Volume:
     return VOLUMES[request.param]()
 
 
-def write(volume: Volume, *findings: object) -> WrittenResult:
-    return write_results(result_of(*findings), "Lung nodules", volume, context())
-
-
 def segmentation_of(written: WrittenResult) -> Dataset:
     assert written.segmentation is not None
     return written.segmentation
-
-
-def groups(report: Dataset) -> list[Dataset]:
-    return [
-        group
-        for measurements in children(report, concepts.IMAGING_MEASUREMENTS)
-        for group in children(measurements, concepts.MEASUREMENT_GROUP)
-    ]
 
 
 def uids_in(data_set: Dataset) -> Iterator[str]:
@@ -229,6 +186,20 @@ def test_missing_type_2_attributes_of_the_source_are_there_empty() -> None:
     assert "ReferringPhysicianName" in report
 
 
+def test_values_that_break_their_vr_are_cut_but_identifiers_kept() -> None:
+    volume = axial()
+    for source in volume.sources:
+        for tag, vr, value in (
+            (0x00200010, "SH", "A study ID of twenty"),
+            (0x00080050, "SH", "An accession number too long"),
+            (0x00101010, "AS", "42"),
+        ):
+            source.add(DataElement(tag, vr, value, validation_mode=IGNORE))
+    report = write(volume).report
+    assert (report.StudyID, report.AccessionNumber) == ("A study ID of tw", "An accession number too long")
+    assert not report.PatientAge
+
+
 def test_dates_are_the_contexts() -> None:
     volume = axial()
     written = write(volume, nodule(volume))
@@ -280,7 +251,7 @@ def test_nothing_found_is_a_report_without_measurements() -> None:
     written = write(axial())
     (evaluations,) = children(written.report, concepts.QUALITATIVE_EVALUATIONS)
     assert written.segmentation is None
-    assert children(written.report, concepts.IMAGING_MEASUREMENTS) == []
+    assert groups(written.report) == []
     assert coded_child(evaluations, concepts.FINDINGS_SUMMARY) == concepts.WITHOUT_FINDINGS
 
 
