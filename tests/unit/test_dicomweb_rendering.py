@@ -1,0 +1,352 @@
+"""Pixels as a display shows them, in the size and form that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from service.errors import BadRequest, NotAcceptable
+from service.web.dicomweb.display import displayed, windowed
+from service.web.dicomweb.media_types import parse_accept
+from service.web.dicomweb.pixel_decoding import DecodedFrame
+from service.web.dicomweb.pixel_format import PixelFormat
+from service.web.dicomweb.render_parameters import RenderRequest, Viewport, Window, parse_rendering
+from service.web.dicomweb.rendering import choose_image_type, encode_image
+from service.web.dicomweb.report_text import as_html, as_plain_text
+
+GREY = PixelFormat(0x7FE00010, 1, 4, 1, 1, 16, 16, True, "MONOCHROME2", 0, False)
+
+
+def frame(values: list[int] | np.ndarray, dtype: str = "i2", **changes: object) -> DecodedFrame:
+    pixels = np.array(values, dtype).reshape(1, -1) if isinstance(values, list) else values
+    layout = replace(GREY, rows=pixels.shape[0], columns=pixels.shape[1], bits_allocated=pixels.dtype.itemsize * 8)
+    return DecodedFrame(pixels, replace(layout, **({"bits_stored": layout.bits_allocated} | changes)))
+
+
+def header(**values: object) -> Dataset:
+    data_set = Dataset()
+    for keyword, value in values.items():
+        setattr(data_set, keyword, value)
+    return data_set
+
+
+def drawn(values: list[int], window: Window | None = None, number: int = 1, **attributes: object) -> list[int]:
+    return displayed(frame(values), header(**attributes), number, window)[0].tolist()
+
+
+# Windows
+
+
+@pytest.mark.parametrize(
+    ("window", "values", "shown"),
+    [
+        # PS3.3 C.11.2.1.2.1, note 4: the width of 2 has one value between black and white
+        (Window(2, 2), [0, 1, 2, 3], [0, 0, 255, 255]),
+        (Window(128, 256), [0, 128, 255, 300], [0, 128, 255, 255]),
+        (Window(100, 1), [99, 100], [0, 255]),
+        (Window(50, 100, "linear-exact"), [0, 50, 100], [0, 128, 255]),
+        (Window(0, 10, "sigmoid"), [-1000, 0, 1000], [0, 128, 255]),
+    ],
+)
+def test_window_functions_are_those_of_the_standard(window: Window, values: list[int], shown: list[int]) -> None:
+    assert windowed(np.array(values, float), window).tolist() == shown
+
+
+@given(st.floats(-3000, 3000), st.floats(1, 5000), st.sampled_from(["linear", "linear-exact", "sigmoid"]))
+def test_brighter_is_never_shown_darker(center: float, width: float, function: str) -> None:
+    shown = windowed(np.linspace(-5000, 5000, 300), Window(center, width, function)).astype(int)
+    assert (np.diff(shown) >= 0).all()
+
+
+def test_values_are_rescaled_before_the_window() -> None:
+    attributes = {"RescaleSlope": 2, "RescaleIntercept": -100, "WindowCenter": 0, "WindowWidth": 200}
+    assert drawn([0, 50, 100], **attributes) == [0, 128, 255]
+
+
+def test_first_of_several_windows_is_used() -> None:
+    assert drawn([0, 100], WindowCenter=[50, 5000], WindowWidth=[100, 10]) == [0, 255]
+
+
+def test_asked_window_takes_the_place_of_the_image_s_own() -> None:
+    assert drawn([0, 100], Window(5000, 10), WindowCenter=50, WindowWidth=100) == [0, 0]
+
+
+def test_window_function_of_the_image_is_used() -> None:
+    attributes = {"WindowCenter": 50, "WindowWidth": 100, "VOILUTFunction": "LINEAR_EXACT"}
+    assert drawn([0, 50, 100], **attributes) == [0, 128, 255]
+
+
+def test_without_a_window_the_whole_range_is_shown() -> None:
+    assert drawn([-10, 0, 10]) == [0, 128, 255]
+
+
+def test_padding_does_not_stretch_the_range() -> None:
+    assert drawn([-2000, 0, 10], PixelPaddingValue=-2000) == [0, 0, 255]
+
+
+def test_image_of_one_value_can_be_drawn() -> None:
+    assert len(set(drawn([7, 7, 7]))) == 1
+
+
+def test_monochrome1_is_inverted() -> None:
+    shown = displayed(frame([0, 100], photometric="MONOCHROME1"), header(WindowCenter=50, WindowWidth=100), 1)
+    assert shown.tolist() == [[255, 0]]
+
+
+def test_bits_above_bits_stored_are_not_shown() -> None:
+    shown = displayed(frame([0, 0x1064], "u2", bits_stored=12, signed=False), header(), 1)
+    assert shown.tolist() == displayed(frame([0, 0x64], "u2", bits_stored=12, signed=False), header(), 1).tolist()
+
+
+def test_frame_s_own_functional_groups_are_used() -> None:
+    def group(center: int) -> Dataset:
+        return header(FrameVOILUTSequence=Sequence([header(WindowCenter=center, WindowWidth=10)]))
+
+    rescale = Sequence([header(RescaleSlope=10, RescaleIntercept=0)])
+    groups = {
+        "PerFrameFunctionalGroupsSequence": Sequence([group(0), group(50)]),
+        "SharedFunctionalGroupsSequence": Sequence([header(PixelValueTransformationSequence=rescale)]),
+    }
+    assert drawn([0, 5, 10], number=2, **groups) == [0, 142, 255]
+
+
+def test_voi_table_is_used_where_there_is_no_window() -> None:
+    table = header(LUTDescriptor=[3, 0, 8], LUTData=[255, 0, 128])
+    table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
+    assert drawn([0, 1, 2], VOILUTSequence=Sequence([table])) == [255, 0, 128]
+
+
+def test_floating_point_pixels_are_shown() -> None:
+    pixels = np.array([[0.0, 0.5, np.nan, 1.0]], "f4")
+    shown = displayed(
+        DecodedFrame(pixels, replace(GREY, tag=0x7FE00008, bits_allocated=32, bits_stored=32)), header(), 1
+    )
+    assert shown.tolist() == [[0, 128, 0, 255]]
+
+
+# Colour and segmentations
+
+
+def colour(values: list[int], photometric: str) -> list[list[int]]:
+    pixels = np.array(values, "u1").reshape(1, -1, 3)
+    return displayed(frame(pixels, samples=3, photometric=photometric), header(), 1)[0].tolist()
+
+
+def test_colours_are_passed_on() -> None:
+    assert colour([1, 2, 3], "RGB") == [[1, 2, 3]]
+
+
+def test_luminance_and_chroma_become_colours() -> None:
+    assert colour([76, 85, 255], "YBR_FULL") == [[254, 0, 0]]
+
+
+def test_deep_colours_are_brought_to_eight_bits() -> None:
+    pixels = np.array([0, 2048, 4095], "u2").reshape(1, 1, 3)
+    shown = displayed(frame(pixels, samples=3, photometric="RGB", bits_stored=12, signed=False), header(), 1)
+    assert shown.tolist() == [[[0, 128, 255]]]
+
+
+def test_palette_gives_its_colours() -> None:
+    tables: dict[str, object] = {}
+    for name, data in (("Red", b"\0\xff"), ("Green", b"\0\x80"), ("Blue", b"\xff\0")):
+        tables[f"{name}PaletteColorLookupTableDescriptor"] = [2, 0, 8]
+        tables[f"{name}PaletteColorLookupTableData"] = data
+    palette = header(PhotometricInterpretation="PALETTE COLOR", **tables)
+    for name in ("Red", "Green", "Blue"):
+        palette[f"{name}PaletteColorLookupTableDescriptor"].VR = "US"
+    shown = displayed(frame([0, 1], "u1", photometric="PALETTE COLOR"), palette, 1)
+    assert shown.tolist() == [[[0, 0, 255], [255, 128, 0]]]
+
+
+def test_palette_without_tables_is_refused() -> None:
+    with pytest.raises(NotAcceptable, match="palette"):
+        displayed(frame([0], "u1", photometric="PALETTE COLOR"), header(), 1)
+
+
+def test_unknown_photometric_interpretation_is_refused() -> None:
+    with pytest.raises(NotAcceptable):
+        displayed(frame(np.zeros((1, 1, 4), "u1"), samples=4, photometric="CMYK"), header(), 1)
+
+
+def test_binary_segment_is_white_on_black() -> None:
+    segment = header(SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
+    assert displayed(frame([0, 1], "u1", bits_allocated=1), segment, 1).tolist() == [[0, 255]]
+
+
+def test_fractional_segment_is_white_where_it_is_whole() -> None:
+    segment = header(SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4", MaximumFractionalValue=100)
+    assert displayed(frame([0, 50, 100], "u1"), segment, 1).tolist() == [[0, 128, 255]]
+
+
+def test_each_label_has_a_colour_of_its_own_and_the_background_none() -> None:
+    shown = displayed(frame([0, 1, 2, 9], "u1"), header(SOPClassUID="1.2.840.10008.5.1.4.1.1.66.7"), 1)
+    colours = {tuple(pixel) for pixel in shown[0].tolist()}
+    assert (len(colours), shown[0, 0].tolist()) == (4, [0, 0, 0])
+
+
+# Size and form
+
+SQUARES = np.kron(np.array([[0, 80], [160, 240]], "u1"), np.ones((8, 8), "u1"))
+
+
+def image(wanted: RenderRequest, pixels: np.ndarray = SQUARES) -> Image.Image:
+    return Image.open(BytesIO(encode_image(pixels, "image/png", wanted)))
+
+
+@pytest.mark.parametrize(
+    ("viewport", "size"),
+    [
+        (Viewport(32, 32), (32, 32)),
+        (Viewport(32, 8), (8, 8)),
+        (Viewport(4, 100), (4, 4)),
+        (Viewport(10, 10, 0, 0, 16, 4), (10, 2)),
+    ],
+)
+def test_image_fills_the_viewport_and_keeps_its_shape(viewport: Viewport, size: tuple[int, int]) -> None:
+    assert image(RenderRequest(viewport=viewport)).size == size
+
+
+@pytest.mark.parametrize(
+    ("viewport", "corner"),
+    [
+        (Viewport(8, 8, 0, 0, 8, 8), 0),
+        (Viewport(8, 8, 8, 0, 8, 8), 80),
+        (Viewport(16, 16, 0, 0, -16, 16), 80),
+        (Viewport(16, 16, 0, 0, 16, -16), 160),
+        (Viewport(8, 8, 8, 8), 240),
+    ],
+)
+def test_region_is_cut_out_and_flipped(viewport: Viewport, corner: int) -> None:
+    assert image(RenderRequest(viewport=viewport)).getpixel((0, 0)) == corner
+
+
+def test_region_outside_the_image_is_refused() -> None:
+    with pytest.raises(BadRequest, match="outside"):
+        image(RenderRequest(viewport=Viewport(8, 8, 99, 0, 8, 8)))
+
+
+def test_quality_decides_the_size_of_a_jpeg() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (64, 64), "u1")
+    small, large = (encode_image(noise, "image/jpeg", RenderRequest(quality=quality)) for quality in (5, 95))
+    assert len(small) < len(large) / 3
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/gif"])
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3)])
+def test_grey_and_colour_are_written_in_each_form(media_type: str, shape: tuple[int, ...]) -> None:
+    written = Image.open(BytesIO(encode_image(np.full(shape, 90, "u1"), media_type, RenderRequest())))
+    assert (written.format, written.size) == (media_type.removeprefix("image/").upper(), (5, 4))
+
+
+@pytest.mark.parametrize(
+    ("accept", "single", "chosen"),
+    [
+        (None, True, ("image/jpeg", False)),
+        (None, False, ("image/jpeg", True)),
+        ("image/png", True, ("image/png", False)),
+        ("image/*;q=0.5, image/gif", True, ("image/gif", False)),
+        ('multipart/related; type="image/png"', True, ("image/png", True)),
+    ],
+)
+def test_form_is_chosen_by_what_is_accepted(accept: str | None, single: bool, chosen: tuple[str, bool]) -> None:
+    assert choose_image_type(parse_accept(accept), single=single) == chosen
+
+
+@pytest.mark.parametrize(("accept", "single"), [("image/jp2", True), ("image/jpeg", False), ("video/mp4", True)])
+def test_form_that_is_not_made_is_refused_with_those_that_are(accept: str, single: bool) -> None:
+    with pytest.raises(NotAcceptable, match="image/jpeg, image/png, image/gif"):
+        choose_image_type(parse_accept(accept), single=single)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("window", "40,400"),
+        ("window", "40,400,cubic"),
+        ("window", "40,0,linear"),
+        ("window", "a,b,linear"),
+        ("window", "nan,1,linear"),
+        ("viewport", "100"),
+        ("viewport", ",100"),
+        ("viewport", "0,100"),
+        ("viewport", "1e9,100"),
+        ("viewport", "10,10,1,1"),
+        ("viewport", "10,10,0,0,0,5"),
+        ("quality", "0"),
+        ("quality", "101"),
+        ("quality", "best"),
+        ("iccprofile", "mine"),
+        ("iccprofile", "srgb"),
+        ("annotation", "name"),
+    ],
+)
+def test_bad_parameter_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(BadRequest, match=name):
+        parse_rendering({name: value})
+
+
+def test_source_region_of_a_thumbnail_is_refused() -> None:
+    with pytest.raises(BadRequest):
+        parse_rendering({"viewport": "10,10,0,0,5,5"}, thumbnail=True)
+
+
+def test_parts_of_a_viewport_may_be_left_out() -> None:
+    assert parse_rendering({"viewport": "10,20,,,-5,"}).viewport == Viewport(10, 20, 0.0, 0.0, -5.0, None)
+
+
+def test_annotation_is_answered_with_the_standard_s_warning() -> None:
+    (warning,) = parse_rendering({"annotation": "patient,technique"}).warnings
+    assert warning == "The following annotation values are not supported: patient,technique"
+
+
+# Reports
+
+
+def concept(meaning: str) -> Sequence:
+    return Sequence([header(CodeValue="1", CodingSchemeDesignator="99T", CodeMeaning=meaning)])
+
+
+def report() -> Dataset:
+    unit = Sequence([header(CodeValue="mm", CodingSchemeDesignator="UCUM", CodeMeaning="millimeter")])
+    measured = Sequence([header(NumericValue="8.5", MeasurementUnitsCodeSequence=unit)])
+    length = header(ValueType="NUM", ConceptNameCodeSequence=concept("Length"), MeasuredValueSequence=measured)
+    text = header(ValueType="TEXT", ConceptNameCodeSequence=concept("Note"), TextValue="<b>5 < 6</b>")
+    group = header(
+        ValueType="CONTAINER", ConceptNameCodeSequence=concept("Group"), ContentSequence=Sequence([length, text])
+    )
+    code = header(ValueType="CODE", ConceptNameCodeSequence=concept("Finding"), ConceptCodeSequence=concept("Nodule"))
+    return header(
+        ConceptNameCodeSequence=concept("Imaging Report"),
+        VerificationFlag="UNVERIFIED",
+        CompletionFlag="COMPLETE",
+        ContentSequence=Sequence([group, code]),
+    )
+
+
+def test_report_is_written_as_indented_lines() -> None:
+    assert as_plain_text(report()).splitlines() == [
+        "Imaging Report: Complete, Unverified",
+        "  Group",
+        "    Length: 8.5 mm",
+        "    Note: <b>5 < 6</b>",
+        "  Finding: Nodule",
+    ]
+
+
+def test_values_cannot_become_markup() -> None:
+    page = as_html(report())
+    assert "&lt;b&gt;5 &lt; 6&lt;/b&gt;" in page
+    assert "<b>5" not in page
+
+
+def test_lists_of_a_page_are_closed() -> None:
+    page = as_html(report())
+    assert page.count("<ul>") == page.count("</ul>") == 2
