@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, insert, literal, select, update
+from sqlalchemy import Row, bindparam, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.archive.database import Database
@@ -24,6 +24,10 @@ from service.core.access import Role
 from service.errors import BadRequest, ContentConflict, InstanceNotFound
 
 TOKEN_PREFIX = "annogate_"  # noqa: S105 - what secret scanners can look for
+# Asked with every request: built once.
+_ANY = select(literal(1)).where(select(users.c.name).exists() | select(tokens.c.id).exists())
+_USER = select(users).where(users.c.name == bindparam("wanted"))
+_TOKEN = select(tokens).where(tokens.c.hash == bindparam("wanted"))
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,62}[A-Za-z0-9])?")
 
 
@@ -112,15 +116,18 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._random_bytes = random_bytes
+        self._any_seen = False
 
     def any_configured(self) -> bool:
         """Whether there is a user or token at all, disabled, expired and revoked ones included.
 
-        Disabling the last account must not open the door that the first one closed.
+        Disabling the last account must not open the door that the first one closed. Rows are never removed, so what
+        was seen once holds.
         """
-        known = select(literal(1)).where(select(users.c.name).exists() | select(tokens.c.id).exists())
-        with self._database.read() as connection:
-            return connection.execute(known).first() is not None
+        if not self._any_seen:
+            with self._database.read() as connection:
+                self._any_seen = connection.execute(_ANY).first() is not None
+        return self._any_seen
 
     def add_user(self, name: str, password_hash: str, role: Role, projects: Iterable[str]) -> User:
         """Add a user.
@@ -147,7 +154,7 @@ class Accounts:
     def user(self, name: str) -> User | None:
         """The user of this name."""
         with self._database.read() as connection:
-            row = connection.execute(select(users).where(users.c.name == name)).first()
+            row = connection.execute(_USER, {"wanted": name}).first()
         return _user(row) if row else None
 
     def users(self) -> list[User]:
@@ -210,7 +217,7 @@ class Accounts:
         if not secret.startswith(TOKEN_PREFIX):
             return None
         with self._database.read() as connection:
-            row = connection.execute(select(tokens).where(tokens.c.hash == _digest(secret))).first()
+            row = connection.execute(_TOKEN, {"wanted": _digest(secret)}).first()
         token = _token(row) if row else None
         return token if token is not None and token.holds_at(self._clock()) else None
 
