@@ -60,7 +60,7 @@ class PlantedIdentity:
         header.PatientMotherBirthName = self._person()
         header.PatientAddress = f"{self._name()} Street 7"
         header.PatientTelephoneNumbers = self._name()
-        header.EthnicGroup = self._name()
+        header.EthnicGroup = "Phantom"  # a patient characteristic: kept by a profile that keeps those
         header.Occupation = self._name()
         header.PatientComments = f"Known to {self._name()} as {self.given_name} {self.family_name}"
         header.AdditionalPatientHistory = f"Referred after a fall, see letter of Dr {self._name()}"
