@@ -9,6 +9,7 @@ import logging
 from typing import Final
 
 from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_nodes.command_set import CommandSet, CommandSetInvalid, decode_command_set
@@ -63,10 +64,13 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
             self.dul.event_queue.put(_INVALID_PDU)
 
     def send_command(self, context_id: int, command: bytes) -> None:
-        """Send a message without a data set, in one PDU."""
+        """Send a message without a data set, in one PDU, now; only from the thread of the upper layer.
+
+        Through the queue it would wait until we return, and so for whoever is told of the object.
+        """
         primitive = P_DATA()
         primitive.presentation_data_value_list = [[context_id, bytes((COMMAND | LAST,)) + command]]
-        self.dul.send_pdu(primitive)
+        self.dul._send(P_DATA_TF(primitive))
 
     def _receive(self, context_id: int, value: bytes) -> None:
         if not value:

@@ -6,6 +6,7 @@ the node; ``SpoolReader`` the reading side. An object lies in one segment, its f
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -21,6 +22,8 @@ from service.ingest.spool_room import SpoolRoom
 from service.ingest.spool_segment import Segment, sync_directory
 
 __all__ = ["Spool", "SpoolReader", "SpooledObject"]
+
+_LOGGER = logging.getLogger(__name__)
 
 MEBIBYTE: Final = 1024 * 1024
 _PIECE_BYTES: Final = 256 * 1024
@@ -57,7 +60,7 @@ class Spool:
         self._segment_bytes = segment_bytes
         self._clock = clock
         self._linger_s = linger_s
-        self._on_commit = on_commit
+        self._on_commit = _harmless(on_commit)
         self._random_bytes = random_bytes
         self._state = threading.Condition()
         self._segment: Segment | None = None
@@ -144,6 +147,18 @@ class Spool:
                 if segment is not None and not segment.open_objects and rest <= 0:
                     self._retire()
                 self._state.wait(max(rest, self._linger_s / 4) if self._segment is not None else None)
+
+
+def _harmless(wake: Callable[[], None]) -> Callable[[], None]:
+    """A call that may fail: the object is durable already, and a sweep finds what nobody was woken for."""
+
+    def call() -> None:
+        try:
+            wake()
+        except Exception as error:  # noqa: BLE001 -- the edge to who is woken; a failure is no failure of the object
+            _LOGGER.warning("nobody could be woken: %s", type(error).__name__)
+
+    return call
 
 
 class SpoolWriter:

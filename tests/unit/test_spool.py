@@ -289,6 +289,15 @@ def test_a_closed_spool_takes_nothing(tmp_path: Path):
     assert spooled_bytes(tmp_path) == []
 
 
+def test_an_object_is_kept_although_nobody_could_be_woken(tmp_path: Path):
+    def broken() -> None:
+        raise OSError("no run directory")
+
+    with contextlib.closing(spool_at(tmp_path, on_commit=broken)) as spool:
+        put(spool, b"a")
+        assert spooled_bytes(tmp_path) == [b"a"]
+
+
 # --- room ----------------------------------------------------------------------------------------------------------
 
 
