@@ -91,7 +91,7 @@ class AnnotationRun:
         GatewayError : the house's own trouble; nothing was stored, and the run is to be tried again
         """
         try:
-            study, made = self._work(run)
+            return self._carry_out(run, owner)
         except (VolumeRefused, TransferSyntaxNotSupported) as error:
             return self._store.close(run, owner, RunEnd.refused(str(error)))
         except ObjectInvalid as error:
@@ -105,6 +105,9 @@ class AnnotationRun:
         except Exception as error:  # noqa: BLE001  # an annotator's fault ends its run, not the worker
             _log.error("run.failed", run=run.id, annotator=run.annotator, error=_place(error))
             return self._store.close(run, owner, RunEnd.failed(f"the annotator failed ({type(error).__name__})"))
+
+    def _carry_out(self, run: RunRow, owner: str) -> RunEnd:
+        study, made = self._work(run)
         end = RunEnd(RunState.DONE, "; ".join(made.refused), "; ".join(made.summaries), findings_json(made.findings))
         return self._store.store(run, owner, end, study, made.objects)
 

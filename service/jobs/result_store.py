@@ -11,10 +11,11 @@ from service.archive.database import Connection, Database
 from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
 from service.archive.runs import RunTable
-from service.core.archived import InstanceRow, RunRow, RunState, StudyRow
+from service.core.archived import AddKind, InstanceRow, RunRow, RunState, StudyRow
 from service.core.blob_key import blob_key
 from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
+from service.errors import ObjectInvalid
 from service.jobs.result_file import TRANSFER_SYNTAX_UID, ResultFile, result_file
 from service.jobs.run_end import LEASE_LOST, SUPERSEDED, RunEnd
 
@@ -63,6 +64,7 @@ class ResultStore:
 
         Raises
         ------
+        ObjectInvalid : a UID of theirs is taken; nothing was stored
         GatewayError : disk or index failed; nothing was stored
         """
         files = [result_file(one, blob_key(run.project, str(one.SOPInstanceUID)), self._version) for one in results]
@@ -73,7 +75,9 @@ class ResultStore:
             with self._database.write() as connection:
                 settled = self._settle(run, owner, end, connection)
                 if settled is end:
-                    self._index.add_all(prepared, connection)
+                    added = self._index.add_all(prepared, connection)
+                    if any(outcome.kind is not AddKind.ADDED for outcome in added):
+                        raise ObjectInvalid("a result's SOP Instance UID is taken")
                     replaced = [row.sop_instance_uid for row in self.earlier_results(run)]
                     self._index.hide(run.project, replaced, connection)
             is_stored = settled is end
