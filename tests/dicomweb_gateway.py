@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import TestResponse
 
 from service.archive.search import InstanceSearch
 from service.core.records import Outcome
@@ -24,6 +25,13 @@ from service.web.problems import register_problem_handlers
 from tests.ingest_house import IngestHouse
 
 DEFAULT = "clinical"
+
+
+class _ReadingClient(FlaskClient):
+    """Reads each answer to its end and closes it, as a server does."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        return super().open(*args, **{"buffered": True} | kwargs)
 
 
 class DicomWebGateway:
@@ -43,6 +51,7 @@ class DicomWebGateway:
         }
         blueprint = dicomweb_blueprint(DicomWebServices(**(services | changes)))
         self.app = Flask("dicomweb_test")
+        self.app.test_client_class = _ReadingClient
         register_problem_handlers(self.app)
         self.app.register_blueprint(blueprint, url_prefix="/dicom-web", url_defaults={"project": DEFAULT})
         self.app.register_blueprint(blueprint, name="project_dicomweb", url_prefix="/projects/<project>/dicom-web")
