@@ -179,7 +179,7 @@ class WorkerPool:
                 _log.warning("run.lease_lost", run=process.run.id)
 
     def _dispatch(self) -> None:
-        """Give waiting runs to idle processes; one is started when work is in sight."""
+        """Give waiting runs to idle processes."""
         while (process := self._idle_process()) is not None:
             run = self._runs.lease(self._owner, self._limits.lease_s)
             if run is None:
@@ -188,20 +188,24 @@ class WorkerPool:
         self._send_home()
 
     def _idle_process(self) -> WorkerProcess | None:
+        """One that takes a run now; where there is none but work is in sight one is started, and says when it can."""
         for process in self._processes:
-            if process.run is None and not process.has_ended:
+            if process.is_ready and process.run is None and not process.has_ended:
                 return process
+        # One after the other: a process that cannot begin shows before the next one is started.
+        if any(not process.is_ready for process in self._processes):
+            return None
         if len(self._processes) >= self._limits.workers or self._monotonic() < self._no_start_before:
             return None
         # As soon as a study comes in: what annotators need is loaded by the time that it is complete.
-        in_sight = self._watch.next_due_at() is not None or self._runs.counts()[RunState.QUEUED]
-        return self._start_process() if in_sight else None
+        if self._watch.next_due_at() is not None or self._runs.counts()[RunState.QUEUED]:
+            self._start_process()
+        return None
 
-    def _start_process(self) -> WorkerProcess:
+    def _start_process(self) -> None:
         process = WorkerProcess(self._context, self._make_executor)
         process.since = self._monotonic()
         self._processes.append(process)
-        return process
 
     def _send_home(self) -> None:
         for process in list(self._processes):
@@ -236,7 +240,7 @@ class WorkerPool:
             busy = [process for process in self._processes if process.run is not None]
         for process in self._processes:
             run = process.run
-            process.stop(at_once=run is not None)
+            process.stop(at_once=run is not None or not process.is_ready)
             if run is not None:
                 self._runs.give_back(run.id, self._owner)
         self._processes.clear()

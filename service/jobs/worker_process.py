@@ -16,6 +16,7 @@ from service.core.archived import RunRow
 from service.jobs.run_end import RunEnd
 
 _PR_SET_PDEATHSIG: Final = 1
+_FAREWELL_S: Final = 10.0
 
 
 class Executor(Protocol):
@@ -57,6 +58,7 @@ class WorkerProcess:
         )
         self._process.start()
         theirs.close()
+        self.is_ready = False
         self.run: RunRow | None = None
         self.since = self.renewed_at = 0.0
 
@@ -82,13 +84,14 @@ class WorkerProcess:
             self._connection.send((run, owner))
 
     def answer(self) -> Answer | None:
-        """What it says of its run, if it has said something; it is idle then."""
+        """What it says of its run, if it has said something; it is idle then. Its first word is that it is ready."""
         try:
             if not self._connection.poll():
                 return None
-            answer: Answer = self._connection.recv()
+            answer: Answer | None = self._connection.recv()
         except (EOFError, OSError):
             return None
+        self.is_ready = True
         self.run = None
         return answer
 
@@ -99,7 +102,10 @@ class WorkerProcess:
         else:
             with contextlib.suppress(OSError):
                 self._connection.send(None)
-        self._process.join()
+        self._process.join(_FAREWELL_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
         self._connection.close()
 
 
@@ -110,6 +116,7 @@ def work(connection: Connection, make_executor: Callable[[], Executor]) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     executor = make_executor()
     executor.warm_up()
+    connection.send(None)
     while True:
         try:
             task = connection.recv()
