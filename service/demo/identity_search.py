@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,13 +20,16 @@ UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfRefer
 
 def tokens_left(tokens: Sequence[str], served: Iterable[bytes], directory: Path) -> list[str]:
     """Those of the tokens that stand in an answer or in a file below a directory, in any usual encoding of text."""
-    wanted = {token: encodings_of(token) for token in tokens}
+    token_of = {form: token for token in tokens for form in encodings_of(token)}
+    if not token_of:
+        return []
+    # One pass over the bytes for all of them; a token that stands within another is told by the longer one too.
+    anywhere = re.compile(b"|".join(re.escape(form) for form in sorted(token_of, key=len, reverse=True)))
     left: set[str] = set()
 
     def look(content: bytes | mmap.mmap) -> None:
-        for token, forms in wanted.items():
-            if token not in left and any(content.find(form) >= 0 for form in forms):
-                left.add(token)
+        for match in anywhere.finditer(content):
+            left.update(token for form, token in token_of.items() if form in match[0])
 
     for body in served:
         look(body)
