@@ -26,6 +26,8 @@ _STUDY_INSTANCE_UID: Final = 0x0020000D
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _INFLATED_START: Final = 1 << 20
 _CHUNK: Final = 1 << 20
+_PREAMBLE: Final = bytes(128) + b"DICM"
+_FILE_META: Final = b"\x02\x00"
 _ONE_OBJECT: Final = frozenset({DICOM, "application/octet-stream", ""})
 
 _log = logging.getLogger(__name__)
@@ -144,6 +146,9 @@ def _read_part(part: ReceivedPart) -> DicomFile:
     media_type = part.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     if media_type not in _ONE_OBJECT:
         raise InstanceUnreadable(f"A part that is not {DICOM}")
+    if part.body.startswith(_FILE_META):
+        # dicomweb-client sends data sets that were made in memory without the preamble of PS3.10 7.1.
+        return read_file(_PREAMBLE + part.body)
     return read_file(part.body)
 
 
