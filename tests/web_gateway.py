@@ -42,7 +42,29 @@ from tests.fakes.in_memory_quarantine_desk import InMemoryQuarantineDesk, held_r
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 PASSWORD = "correct horse battery"
-LOCAL = "http://localhost"
+
+# A finding as a run's row holds it.
+NODULE: dict[str, Any] = {
+    "label": "Nodule 1",
+    "tracking_uid": "2.25.1",
+    "type": {"code": "27925004", "scheme": "SCT", "meaning": "Nodule"},
+    "site": {"code": "39607008", "scheme": "SCT", "meaning": "Lung"},
+    "laterality": {"code": "24028007", "scheme": "SCT", "meaning": "Right"},
+    "confidence": 0.875,
+    "centre_mm": [1.0, 2.0, 3.0],
+    "measurements": [
+        {
+            "code": "103339001",
+            "scheme": "SCT",
+            "meaning": "Long axis",
+            "value": 8.25,
+            "unit": "mm",
+            "derivation": None,
+            "method": None,
+        }
+    ],
+    "long_axis_mm": 8.25,
+}
 
 
 class WebGateway:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from service.core.access import Role
 from service.core.archived import RunState
 from service.web.api.operations import OPERATIONS, Operation
-from tests.web_gateway import PASSWORD, WebGateway, basic, text
+from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
 
 USER = {"name": "grace", "password": PASSWORD, "role": "reader", "projects": ["default"]}
 TOKEN = {"name": "ci", "role": "integrator", "projects": ["*"]}
@@ -26,7 +26,7 @@ def gateway(tmp_path: Path) -> Iterator[WebGateway]:
     """Open to the local administrator."""
     gateway = WebGateway(tmp_path)
     key = gateway.add_study("1.2.3")
-    gateway.add_run(key, "nodules", RunState.DONE, summary="1 nodule", findings=[{"label": "Nodule 1"}])
+    gateway.add_run(key, "nodules", RunState.DONE, summary="1 nodule", findings=[NODULE])
     gateway.add_run(key, "bones", RunState.REFUSED, reason="a slice is missing")
     gateway.conflicts.add("default", "2.25.17", "kept-first", "CT1")
     yield gateway
@@ -64,7 +64,8 @@ def fits(document: dict[str, Any], schema: dict[str, Any], value: Any, place: st
     if isinstance(value, dict) and "properties" in schema:
         known = schema["properties"]
         wrong += [f"{place}.{name}: absent" for name in schema.get("required", ()) if name not in value]
-        wrong += [f"{place}.{name}: unknown" for name in value if name not in known]
+        if schema.get("additionalProperties") is not True:
+            wrong += [f"{place}.{name}: unknown" for name in value if name not in known]
         for name in set(value) & set(known):
             wrong += fits(document, known[name], value[name], f"{place}.{name}")
     return wrong
@@ -176,7 +177,7 @@ def test_limit_and_offset_cut_the_list(gateway: WebGateway) -> None:
 def test_study_tells_runs_findings_and_reasons(gateway: WebGateway) -> None:
     runs = gateway.client().get("/api/v1/projects/default/studies/1.2.3").get_json()["runs"]
     assert {run["annotator"]: (run["state"], run["reason"], run["findings"]) for run in runs} == {
-        "nodules": ("done", "", [{"label": "Nodule 1"}]),
+        "nodules": ("done", "", [NODULE]),
         "bones": ("refused", "a slice is missing", []),
     }
 

@@ -12,7 +12,7 @@ import pytest
 from service.core.access import Role
 from service.core.archived import RunState
 from tests.fakes.in_memory_quarantine_desk import held_row
-from tests.web_gateway import WebGateway, text
+from tests.web_gateway import NODULE, WebGateway, text
 
 PAGES = ["/", "/quarantine", "/status", "/studies/default/1.2.3", "/api/docs", "/viewer/"]
 
@@ -132,6 +132,15 @@ def test_empty_quarantine_is_told_in_words(gateway: WebGateway) -> None:
 )
 def test_study_is_listed_with_state_and_runs(filled: WebGateway, words: str) -> None:
     assert words in text(filled.client().get("/"))
+
+
+def test_study_shows_its_findings_with_measurements(filled: WebGateway) -> None:
+    study = filled.index.study("default", "1.2.3")
+    assert study is not None
+    filled.add_run(study.id, "measured", RunState.DONE, findings=[NODULE])
+    page = text(filled.client().get("/studies/default/1.2.3"))
+    for words in ("Nodule 1", "Nodule · Right Lung · 88%", "Long axis 8.25 mm"):
+        assert words in page
 
 
 @pytest.mark.parametrize(("label", "count"), [("Images", "3"), ("Series", "2"), ("Results", "1")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -179,6 +180,41 @@ class SeriesShape(Shape):
         )
 
 
+class CodeShape(Shape):
+    """A coded concept (PS3.3 8.8)."""
+
+    code: str = Field(description="Code Value")
+    scheme: str = Field(description="Coding Scheme Designator")
+    meaning: str = Field(description="Code Meaning")
+
+
+class MeasurementShape(Shape):
+    """One number with its name and UCUM unit."""
+
+    code: str = Field(description="Code Value of what was measured")
+    scheme: str = Field(description="Its Coding Scheme Designator")
+    meaning: str = Field(description="Its Code Meaning")
+    value: float = Field(description="The number")
+    unit: str = Field(description="Its unit, in UCUM")
+    derivation: CodeShape | None = Field(None, description="How it was derived: mean, maximum …")
+    method: CodeShape | None = Field(None, description="The method of measurement")
+
+
+class FindingShape(BaseModel):
+    """What an annotator marked; the measurements asked for most stand under names of their own as well."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    label: str = Field(description="What it is called in the viewer")
+    tracking_uid: str = Field("", description="Joins the same thing across objects")
+    type: CodeShape | None = Field(None, description="What it is")
+    site: CodeShape | None = Field(None, description="Where it is")
+    laterality: CodeShape | None = Field(None, description="On which side")
+    confidence: float | None = Field(None, description="0 to 1")
+    centre_mm: list[float] | None = Field(None, description="Its middle in patient coordinates (LPS), mm")
+    measurements: list[MeasurementShape] = Field([], description="What was measured")
+
+
 class RunShape(Shape):
     """The newest run of an annotator on a series."""
 
@@ -188,12 +224,12 @@ class RunShape(Shape):
     reason: str = Field(description="Why it was refused or failed")
     summary: str = Field(description="What it found, in one line")
     version: int = Field(description="How many times it ran on this series with other images, this one included")
-    findings: list[dict[str, Any]] = Field(description="What it found, each with label and measurements")
+    findings: list[FindingShape] = Field(description="What it found, each with label and measurements")
     finished_at: Moment | None = Field(description="When it ended")
 
     @classmethod
-    def of(cls, run: RunRow, findings: list[dict[str, Any]]) -> Self:
-        """From a run and its findings."""
+    def of(cls, run: RunRow) -> Self:
+        """From a row of the index."""
         return cls(
             annotator=run.annotator,
             series_uid=run.series_uid,
@@ -201,7 +237,7 @@ class RunShape(Shape):
             reason=run.reason,
             summary=run.summary,
             version=run.version,
-            findings=findings,
+            findings=[FindingShape.model_validate(finding) for finding in json.loads(run.findings)],
             finished_at=_moment_or_none(run.finished_at),
         )
 
@@ -245,7 +281,7 @@ class StudyDetail(Shape):
     results: list[ResultShape] = Field(description="The objects that were made of it")
 
     @classmethod
-    def of(cls, report: StudyReport, runs: list[RunShape], viewer: str) -> Self:
+    def of(cls, report: StudyReport, viewer: str) -> Self:
         """From a study's report."""
         study = report.study
         return cls(
@@ -259,7 +295,7 @@ class StudyDetail(Shape):
             completed_at=_moment_or_none(study.completed_at),
             viewer=viewer,
             series=[SeriesShape.of(entry) for entry in report.series],
-            runs=runs,
+            runs=[RunShape.of(run) for run in report.runs],
             results=[ResultShape.of(entry) for entry in report.results],
         )
 

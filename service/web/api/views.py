@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from dicom_nodes.errors import CallerNotAllowed
 from service.archive.audit import AuditQuery
-from service.core.archived import QuarantineRow, RunRow
+from service.core.archived import QuarantineRow
 from service.errors import BadRequest, InstanceNotFound, UnsupportedMediaType
 from service.web.api import models
 from service.web.api.openapi import PREFIX, openapi_document, type_words
@@ -120,8 +120,7 @@ class ApiViews:
     def study(self, project: str, study_uid: str) -> models.StudyDetail:
         """One study."""
         report = study_report(self._services.instances, self._services.overview, project, study_uid)
-        runs = [models.RunShape.of(run, _findings(run)) for run in report.runs]
-        return models.StudyDetail.of(report, runs, study_path(project, study_uid))
+        return models.StudyDetail.of(report, study_path(project, study_uid))
 
     def conflicts(self, query: models.ProjectPage) -> models.ConflictList:
         """Conflicts of a project."""
@@ -234,7 +233,3 @@ class ApiViews:
         unknown = [name for name in names if name != "*" and name not in self._services.projects]
         if unknown:
             raise BadRequest(f"{len(unknown)} of the projects named are not configured")
-
-
-def _findings(run: RunRow) -> list[dict[str, Any]]:
-    return list(json.loads(run.findings or "[]"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from service.core.archived import RunRow, RunState
 
@@ -81,3 +82,44 @@ def run_line(run: RunRow) -> RunLine:
     else:
         result = ""
     return RunLine(run.annotator, run.state.value, result, run.version)
+
+
+# UCUM units as people write them.
+_UNITS = {"mm3": "mm³", "cm3": "cm³", "mm2": "mm²", "[hnsf'U]": "HU", "{SUVbw}g/ml": "g/ml SUVbw", "1": "", "mL": "ml"}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingLine:
+    """One finding as a list shows it."""
+
+    label: str
+    kind: str
+    place: str
+    confidence: str
+    measurements: tuple[str, ...]
+
+
+def finding_lines(run: RunRow) -> list[FindingLine]:
+    """What a run found, in words (``service.jobs.findings_json``)."""
+    return [
+        FindingLine(
+            finding.get("label", ""),
+            _meaning(finding, "type"),
+            " ".join(word for word in (_meaning(finding, "laterality"), _meaning(finding, "site")) if word),
+            "" if finding.get("confidence") is None else f"{finding['confidence']:.0%}",
+            tuple(_measured(measurement) for measurement in finding.get("measurements", ())),
+        )
+        for finding in json.loads(run.findings or "[]")
+    ]
+
+
+def _meaning(finding: dict[str, Any], name: str) -> str:
+    return str((finding.get(name) or {}).get("meaning", ""))
+
+
+def _measured(measurement: dict[str, Any]) -> str:
+    derived = _meaning(measurement, "derivation")
+    name = f"{measurement['meaning']}{f' ({derived.lower()})' if derived else ''}"
+    value = measurement["value"]
+    number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{name} {number} {_UNITS.get(measurement['unit'], measurement['unit'])}".rstrip()

@@ -113,7 +113,13 @@ def _register_studies(pages: Blueprint, services: WebServices) -> None:
     @pages.get("/studies/<project>/<study_uid>")
     def study(project: str, study_uid: str) -> str:
         report = study_report(services.instances, services.overview, project, study_uid)
-        return render_template("study.html", project=project, report=report, run_line=presentation.run_line)
+        return render_template(
+            "study.html",
+            project=project,
+            report=report,
+            run_line=presentation.run_line,
+            finding_lines=presentation.finding_lines,
+        )
 
 
 def _register_quarantine(pages: Blueprint, services: WebServices, signs: FormSigns) -> None:
