@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -12,7 +14,7 @@ from service.web.auth import Authenticator
 from service.web.dashboard.views import dashboard_blueprint, error_page
 from service.web.dicomweb.blueprint import dicomweb_blueprint
 from service.web.forms import FormSigns
-from service.web.guard import Guard, present_caller
+from service.web.guard import Guard, audit_target, present_caller
 from service.web.headers import register_headers
 from service.web.health import health_blueprint
 from service.web.metrics import GatewayCollector, metrics_blueprint
@@ -79,7 +81,7 @@ def _guard(services: WebServices) -> Guard:
 
 
 def _register_parts(app: Flask, services: WebServices, *, viewer_installed: bool) -> None:
-    dicomweb = dicomweb_blueprint(services.dicomweb)
+    dicomweb = dicomweb_blueprint(replace(services.dicomweb, note=audit_target))
     app.register_blueprint(
         dicomweb,
         name=_DEFAULT_DICOMWEB,

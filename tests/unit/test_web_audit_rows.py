@@ -11,6 +11,7 @@ from service.archive.audit import AuditEvent, Outcome
 from service.archive.audit_buffer import AuditBuffer
 from service.core.access import Role
 from service.errors import StorageExhausted
+from tests.datasets import as_file, ct_slice
 from tests.web_gateway import PASSWORD, WebGateway, basic
 
 ORIGINAL_UID = "1.3.6.1.4.1.99999.4711"
@@ -86,6 +87,15 @@ def test_original_uid_of_a_store_address_is_not_written_down(gateway: WebGateway
     gateway.client().post(f"/dicom-web/studies/{ORIGINAL_UID}", headers=ada, data=b"")
     (row,) = gateway.trail()
     assert row.action == "dicomweb.store"
+    assert ORIGINAL_UID not in repr(row)
+
+
+def test_stored_object_is_named_as_it_is_served(gateway: WebGateway, ada: dict) -> None:
+    body = as_file(ct_slice(study_uid=ORIGINAL_UID))
+    answer = gateway.client().post("/dicom-web/studies", headers=ada | {"Content-Type": "application/dicom"}, data=body)
+    assert answer.status_code == 200
+    (row,) = gateway.trail()
+    assert row.target.startswith("2.25.3")
     assert ORIGINAL_UID not in repr(row)
 
 
