@@ -8,13 +8,14 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.core.records import SealedEntry
 from service.deident.date_rule import DateRule
 from service.deident.date_shift import shifted_date
-from service.deident.element_values import Encoding, ascii_text, element_forms, raw_bytes, raw_element
+from service.deident.element_values import Encoding, ascii_text, converted_text, decoded_text, raw_bytes, raw_element
 from service.deident.header_pass import HeaderPass, Replacements, encoding_of
 from service.deident.keys import ProjectKeys
 from service.deident.originals import CHARACTER_SET, elements_json
@@ -194,7 +195,7 @@ class Deidentifier:
         for tag in [tag for tag in cleaned.keys() if is_patient_or_study_attribute(tag)]:  # noqa: SIM118
             del cleaned[tag]
         for element in study_attributes:
-            if is_patient_or_study_attribute(element.tag):
+            if is_patient_or_study_attribute(element.tag) and _fits(element, encoding):
                 cleaned[element.tag] = deepcopy(element)
         return _result(cleaned, (), work, b"")
 
@@ -252,7 +253,10 @@ class Deidentifier:
         for tag, level in LEVELS.items():
             if tag in old:
                 new = self._uids.new_uid(old[tag])
-                entries.append(self._seal("uid", new, {"uid": old[tag], "level": level}))
+                value = {"uid": old[tag], "level": level}
+                # An instance comes once; remembering it would push out what comes again with each.
+                once = level == "instance"
+                entries.append(self._sealed_anew("uid", new, value) if once else self._seal("uid", new, value))
         return tuple(entries)
 
     def _seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
@@ -260,10 +264,13 @@ class Deidentifier:
         known = self._sealed.get((kind, key))
         if known is not None and known[0] == value:
             return known[1]
+        entry = self._sealed_anew(kind, key, value)
+        return _remember(self._sealed, (kind, key), (value, entry), REMEMBERED_ENTRIES)[1]
+
+    def _sealed_anew(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
         if self._sealer is None:
             raise TypeError("no sealer")
-        entry = self._sealer.seal(kind, key, value)
-        return _remember(self._sealed, (kind, key), (value, entry), REMEMBERED_ENTRIES)[1]
+        return self._sealer.seal(kind, key, value)
 
 
 def _remember(memory: dict[Key, Value], key: Key, value: Value, limit: int) -> Value:
@@ -300,10 +307,19 @@ def _ascii_at(header: Dataset, tag: int) -> str:
 
 
 def _text_at(header: Dataset, tag: int, encoding: Encoding) -> str:
-    """Return a text without padding, in its first reading."""
     element = header.get_item(tag, keep_deferred=True)
-    forms = [] if element is None else element_forms(element, encoding)
-    return forms[0].strip(" \0") if forms else ""
+    return "" if element is None else decoded_text(element, encoding).strip()
+
+
+def _fits(element: DataElement, encoding: Encoding) -> bool:
+    """Whether an element's text can be written in the character set in force."""
+    if element.VR == "SQ":
+        return True
+    try:
+        converted_text(element.value).encode(encoding.text[0])
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _required_uids(header: Dataset) -> dict[int, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pydicom.charset import python_encoding
+from pydicom.charset import decode_bytes, python_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -18,6 +18,8 @@ Element: TypeAlias = DataElement | RawDataElement
 BACKSLASH = "\\"
 BINARY_PAD = frozenset({"UI", "OB", "UN", "OW"})
 DEFAULT_ENCODING = "iso8859"
+TEXT_DELIMITERS = {0x5C, 0x5E, 0x3D}
+"""Backslash, caret and equals sign: the character set starts anew after each (PS3.5 6.1.2.5.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,20 @@ def decoded_forms(value: bytes, encoding: Encoding) -> list[str]:
         except LookupError:
             forms.append(value.decode("latin-1"))
     return forms
+
+
+def decoded_text(element: Element, encoding: Encoding) -> str:
+    """Return the text as it is meant, escape sequences (PS3.5 6.1.2.5) followed, without padding."""
+    if not isinstance(element, RawDataElement):
+        return "" if element.value is None else converted_text(element.value).rstrip(" \0")
+    value = element.value or b""
+    if value.isascii() and b"\x1b" not in value:
+        text = value.decode("ascii")
+    elif len(encoding.text) == 1:
+        text = value.decode(encoding.text[0], "replace")
+    else:
+        text = decode_bytes(value, list(encoding.text), TEXT_DELIMITERS)
+    return text.rstrip(" \0")
 
 
 def element_forms(element: Element, encoding: Encoding) -> list[str]:

@@ -254,12 +254,14 @@ class HeaderPass:
     def _dummy_code(self, element: Element, _rule: Rule, _source: Dataset) -> Element:
         return self._encoded(element, dummy_code(self._encoding), "SQ")
 
-    def _has_own_value(self, element: Element) -> bool:
+    def _has_own_value(self, element: Element, *, coded: bool = False) -> bool:
         forms = element_forms(element, self._encoding)
-        return self._to.own_values.found_in_value(raw_bytes(element, self._encoding), self._encoding, forms)
+        value = raw_bytes(element, self._encoding)
+        return self._to.own_values.found_in_value(value, self._encoding, forms, coded=coded)
 
     def _search(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
-        return self._otherwise(element, rule, OWN_VALUE) if self._has_own_value(element) else element
+        found = self._has_own_value(element, coded=rule.vr == "CS")
+        return self._otherwise(element, rule, OWN_VALUE) if found else element
 
     def _search_bytes(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         value = raw_bytes(element, self._encoding)
@@ -275,12 +277,14 @@ class HeaderPass:
         return self._otherwise(element, rule, OWN_VALUE)
 
     def _term(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
-        if not self._has_own_value(element):
+        if not self._has_own_value(element, coded=True):
             return element
         self._why = OWN_VALUE
         values = [value.strip() for value in ascii_text(element).split(BACKSLASH)]
         clean = [
-            TEXT if self._to.own_values.found_in([value]) and not self._profile.words.is_term(value) else value
+            TEXT
+            if self._to.own_values.found_in([value], coded=True) and not self._profile.words.is_term(value)
+            else value
             for value in values
         ]
         if clean == values:

@@ -6,12 +6,10 @@ import base64
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from pydicom.charset import decode_bytes
 from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from service.deident.element_values import BACKSLASH, Element, Encoding, converted_text, text_codecs
+from service.deident.element_values import BACKSLASH, Element, Encoding, converted_text, decoded_text, text_codecs
 
 Json: TypeAlias = dict[str, Any]
 SINGLE_TEXT = frozenset({"ST", "LT", "UT", "UR"})
@@ -47,7 +45,7 @@ def _element_json(header: Dataset, element: Element, encoding: Encoding, depth: 
         if isinstance(element.value, bytes):
             return {"vr": vr, "InlineBinary": base64.b64encode(element.value).decode("ascii")}
         return {"vr": vr, "Value": [converted_text(element.value)]}
-    text = _text(element, encoding)
+    text = decoded_text(element, encoding)
     values = [text] if vr in SINGLE_TEXT else text.split(BACKSLASH)
     if vr == "PN":
         return {"vr": vr, "Value": [_name(value) for value in values]}
@@ -73,21 +71,8 @@ def encoding_of_item(item: Dataset, outer: Encoding) -> Encoding:
     element = item.get_item(CHARACTER_SET, keep_deferred=True)
     if element is None:
         return outer
-    codecs = text_codecs(_text(element, outer).split(BACKSLASH))
+    codecs = text_codecs(decoded_text(element, outer).split(BACKSLASH))
     return outer if codecs is None else Encoding(outer.implicit_vr, outer.little_endian, codecs)
-
-
-def _text(element: Element, encoding: Encoding) -> str:
-    if not isinstance(element, RawDataElement):
-        return converted_text(element.value)
-    value = element.value or b""
-    if value.isascii() and b"\x1b" not in value:
-        text = value.decode("ascii")
-    elif len(encoding.text) == 1:
-        text = value.decode(encoding.text[0], "replace")
-    else:
-        text = decode_bytes(value, list(encoding.text), {0x5C, 0x5E, 0x3D})
-    return text.rstrip(" \0")
 
 
 def _name(value: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The patient's own values, and finding them in text that is otherwise kept.
 
 They are found without regard to case, accents, separators and the order of a name's parts. When one is found, the whole
-text goes: what repeats a name once may say more.
+text goes: what repeats a name once may say more. The real dates of the study count, since one beside a shifted date
+would give the shift away, and so does anything that looks like a UID.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ IDENTIFIER_TAGS = (0x00100020, 0x00101000, 0x00101090, 0x00080050, 0x00380010, 0
 OTHER_IDS_SEQUENCE = 0x00101002
 PATIENT_ID = 0x00100020
 BIRTH_DATE = 0x00100030
-IDENTITY_TAGS = (*NAME_TAGS, *STAFF_TAGS, *IDENTIFIER_TAGS, OTHER_IDS_SEQUENCE, BIRTH_DATE)
+DATE_TAGS = (BIRTH_DATE, 0x00080012, 0x00080020, 0x00080021, 0x00080022, 0x00080023)
+"""Birth, instance creation, study, series, acquisition and content date."""
+IDENTITY_TAGS = (*NAME_TAGS, *STAFF_TAGS, *IDENTIFIER_TAGS, OTHER_IDS_SEQUENCE, *DATE_TAGS)
 
+UID_LIKE = re.compile(r"[0-9]+(?:\.[0-9]+){6,}")
 NOT_WORD = re.compile(r"[\W_]+")
 SHORTEST_WORD = 3
 """A two-letter name part is found only beside another part of the name."""
@@ -48,13 +52,17 @@ class OwnValues:
     words : found where they stand as a word of their own
     inside : found anywhere once separators are taken out
     raw : found in bytes, without case
+    staff : words of physicians' and operators' names, found in free text but not in coded strings
     """
 
-    def __init__(self, words: Iterable[str], inside: Iterable[str], raw: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, words: Iterable[str], inside: Iterable[str], raw: Iterable[bytes] = (), staff: Iterable[str] = ()
+    ) -> None:
         self._words = frozenset(words)
         self._inside = tuple(sorted(set(inside)))
         self._raw = tuple(sorted(set(raw)))
-        self._memory: dict[bytes, bool] = {}
+        self._staff = frozenset(staff)
+        self._memory: dict[tuple[bytes, tuple[str, ...], bool], bool] = {}
 
     @classmethod
     def of_vault_entry(cls, patient: dict[str, Any]) -> OwnValues:
@@ -67,38 +75,47 @@ class OwnValues:
         words: set[str] = set()
         inside: set[str] = set()
         raw: set[bytes] = set()
-        for tag in NAME_TAGS + STAFF_TAGS:
-            shortest = SHORTEST_STAFF_WORD if tag in STAFF_TAGS else SHORTEST_WORD
+        staff: set[str] = set()
+        for tag in NAME_TAGS:
             for form in _forms(header, tag, encoding):
                 for name in form.split("\\"):
-                    _add_name(name, shortest, words, inside)
+                    _add_name(name, words, inside)
+        for tag in STAFF_TAGS:
+            for form in _forms(header, tag, encoding):
+                staff.update(part for part in _parts(form) if len(part) >= SHORTEST_STAFF_WORD or _ideographic(part))
         identifiers = [form for tag in IDENTIFIER_TAGS for form in _forms(header, tag, encoding)]
         for element in other_ids(header):
             identifiers += element_forms(element, encoding)
         for form in identifiers:
             for value in form.split("\\"):
                 _add_identifier(value, words, inside)
-        for form in _forms(header, BIRTH_DATE, encoding):
-            _add_birth_date(form.strip(), inside)
+        for tag in DATE_TAGS:
+            for form in _forms(header, tag, encoding):
+                _add_date(form.strip(), inside)
         for tag in (*NAME_TAGS, *IDENTIFIER_TAGS):
             element = header.get_item(tag, keep_deferred=True)
             if element is not None:
                 raw |= {part.strip() for part in re.split(rb"[\\^=]", raw_bytes(element, encoding).lower())}
         raw |= {term.encode("ascii") for term in inside if term.isascii()}
-        return cls(words, inside, [term for term in raw if len(term) >= SHORTEST_INSIDE])
+        return cls(words, inside, [term for term in raw if len(term) >= SHORTEST_INSIDE], staff)
 
-    def found_in(self, forms: Iterable[str]) -> bool:
-        """Whether one of the patient's own values stands in a text, in any of its readings."""
-        return any(self._found(form) for form in forms)
+    def found_in(self, forms: Iterable[str], *, coded: bool = False) -> bool:
+        """Whether one of the patient's own values stands in a text, in any of its readings.
 
-    def found_in_value(self, value: bytes, encoding: Encoding, forms: Iterable[str]) -> bool:
+        Parameters
+        ----------
+        coded : the text is a coded string, which may share a word with a physician's or a department's name
+        """
+        return any(self._found(form, coded=coded) for form in forms)
+
+    def found_in_value(self, value: bytes, encoding: Encoding, forms: Iterable[str], *, coded: bool = False) -> bool:
         """As ``found_in``; remembers what was asked, since a series repeats its texts in every instance."""
-        key = value if encoding.text == ("iso8859",) else value + "\0".join(encoding.text).encode()
+        key = (value, encoding.text, coded)
         known = self._memory.get(key)
         if known is None:
             if len(self._memory) >= REMEMBERED:
                 self._memory.clear()
-            known = self._memory[key] = self.found_in(forms)
+            known = self._memory[key] = self.found_in(forms, coded=coded)
         return known
 
     def found_in_bytes(self, value: bytes) -> bool:
@@ -110,11 +127,12 @@ class OwnValues:
         """Whether the whole of an encoded value is one of the patient's identifiers of five characters or more."""
         return value.strip(b" \0").lower() in self._raw
 
-    def _found(self, text: str) -> bool:
-        if not text or not (self._words or self._inside):
-            return False
+    def _found(self, text: str, *, coded: bool) -> bool:
+        if UID_LIKE.search(text):
+            return True
         plain = folded(text)
-        if not self._words.isdisjoint(NOT_WORD.split(plain)):
+        words = NOT_WORD.split(plain)
+        if not self._words.isdisjoint(words) or not (coded or self._staff.isdisjoint(words)):
             return True
         joined = NOT_WORD.sub("", plain)
         return any(term in joined for term in self._inside)
@@ -150,11 +168,11 @@ def _ideographic(part: str) -> bool:
     return any(ord(char) >= 0x2E80 or 0x1100 <= ord(char) <= 0x11FF for char in part)
 
 
-def _add_name(name: str, shortest: int, words: set[str], inside: set[str]) -> None:
+def _add_name(name: str, words: set[str], inside: set[str]) -> None:
     for group in name.split("="):
         parts = _parts(group)
         wide = [part for part in parts if _ideographic(part)]
-        words.update(part for part in parts if len(part) >= shortest and not part.isdigit())
+        words.update(part for part in parts if len(part) >= SHORTEST_WORD and not part.isdigit())
         words.update(wide)
         inside.update(part for part in parts if len(part) >= SHORTEST_INSIDE)
         inside.update(part for part in wide if len(part) > 1)
@@ -173,7 +191,7 @@ def _add_identifier(value: str, words: set[str], inside: set[str]) -> None:
             words.add(form)
 
 
-def _add_birth_date(value: str, inside: set[str]) -> None:
+def _add_date(value: str, inside: set[str]) -> None:
     digits = re.sub(r"\D", "", value)
     if len(digits) == 8:
         year, month, day = digits[:4], digits[4:6], digits[6:]

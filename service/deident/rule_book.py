@@ -42,6 +42,7 @@ CLASS_UIDS = frozenset(
 """UIDs that name a kind, not a thing; also those of manufacturers, outside the standard's root."""
 STANDARD_VERSIONS = frozenset({"ContextGroupVersion", "TemplateVersion"})
 """Dates of the standard's own tables: public constants, which would give the shift away if they moved."""
+PIXELS = frozenset({"PixelData", "FloatPixelData", "DoubleFloatPixelData"})
 FREE_TEXT = frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "AE"})
 BYTES = frozenset({"OB", "UN"})
 DATED_VRS = frozenset({"DA", "DT", "TM"})
@@ -197,12 +198,16 @@ class RuleBook:
             if kind == "1":
                 return Action.TERM, "searched, unless it is a term of the standard"
             return Action.SEARCH, "searched for the patient's own values"
+        if vr == "UR" and keyword != "URNCodeValue":
+            return None, "an address says whose server it is"
         if keyword == "CodeMeaning":
             return Action.MEANING, "searched, unless it is the code's own meaning"
         if vr in FREE_TEXT:
             return Action.SEARCH, "searched for the patient's own values"
         if vr in ("DS", "IS"):
             return Action.NUMBER, "a number"
+        if keyword in PIXELS:
+            return Action.KEEP, "pixels are not part of the header"
         if vr in BYTES:
             return Action.SEARCH_BYTES, "searched for the patient's own values"
         return Action.KEEP, "numbers, not text"

@@ -230,6 +230,25 @@ def test_text_that_repeats_the_patients_values_goes(default, text):
     assert "ManufacturerModelName" not in default.clean(raw(image)).data_set
 
 
+@pytest.mark.parametrize("text", ["made 2024-03-17", "17.03.2024", "of 1.2.826.0.1.3680043.8.498.1.1.1", "Dr. House"])
+def test_text_that_says_when_which_or_by_whom_goes(default, text):
+    image = ct_slice()
+    image.ManufacturerModelName = text
+    assert "ManufacturerModelName" not in default.clean(raw(image)).data_set
+
+
+def test_a_coded_string_may_share_a_word_with_a_physicians_department(default):
+    image = ct_slice()
+    image.ReferringPhysicianName = "CHEST CLINIC"
+    assert default.clean(raw(image)).data_set.BodyPartExamined == "CHEST"
+
+
+def test_addresses_of_servers_go(default):
+    image = ct_slice()
+    image.RetrieveURL = "https://pacs.example/studies"
+    assert "RetrieveURL" not in default.clean(raw(image)).data_set
+
+
 @pytest.mark.parametrize("text", ["Scanner 9000", "Doering model", "Janet", "4711"])
 def test_text_that_only_looks_alike_stays(default, text):
     image = ct_slice()
