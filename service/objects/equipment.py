@@ -31,6 +31,7 @@ def describe_equipment(data_set: Dataset, algorithm: AlgorithmIdentification, co
 
 
 def series_description(title: str, algorithm: AlgorithmIdentification) -> str:
-    """The title, with the warning in front of a demonstrator's; an LO of at most 64 characters."""
-    text = f"{NOT_FOR_DIAGNOSIS} {title}" if algorithm.demonstrator else title
+    """The title, with the warning after a demonstrator's; an LO of at most 64 characters."""
+    # The title first: a viewer shows the beginning of a long description.
+    text = f"{title}, {NOT_FOR_DIAGNOSIS}" if algorithm.demonstrator else title
     return text[:64]
