@@ -3,7 +3,7 @@
 Rows are only ever added: triggers refuse to change or remove one, and each row carries an HMAC over itself and the row
 before it, under a key that is not in the index. Whoever can write to the index but not read the key file cannot alter,
 remove or insert a row unnoticed. Rows cut off at the end leave a chain that still holds: compare ``AuditVerdict.rows``
-with the count that monitoring keeps (``annogate_audit_rows`` of ``/metrics``).
+with the count that monitoring keeps (``annogate_audit_rows_total`` of ``/metrics``).
 
 A row holds UIDs as they are served, never an original one, and nothing of what was searched for but the names of its
 keys. Decisions (denials, failed logins, releases, discards, changes of accounts) are on disk before they are answered

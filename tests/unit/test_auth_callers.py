@@ -222,6 +222,28 @@ def test_administrator_of_one_project_makes_no_accounts(gateway: WebGateway) -> 
     assert gateway.client().post("/api/v1/tokens", headers=headers, json=body).status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/", "/dicom-web/studies", "/api/v1/users", "/metrics"])
+def test_head_is_let_in_as_get_is(gateway: WebGateway, path: str) -> None:
+    headers = gateway.add_user("ada", Role.ADMIN)
+    client = gateway.client()
+    assert client.head(path).status_code == 401
+    assert client.head(path, headers=headers).status_code in (200, 204)
+
+
+def test_address_of_the_caller_comes_from_a_trusted_proxy(tmp_path: Path) -> None:
+    gateway = WebGateway(tmp_path, trusted_proxy=True)
+    headers = gateway.add_user("ada", Role.ADMIN) | {"X-Forwarded-For": "198.51.100.7, 192.0.2.9"}
+    gateway.client().get(STATUS, headers=headers)
+    assert [row.address for row in gateway.trail()] == ["192.0.2.9"]
+    gateway.close()
+
+
+def test_address_that_a_caller_makes_up_is_not_believed(gateway: WebGateway) -> None:
+    headers = gateway.add_user("ada", Role.ADMIN) | {"X-Forwarded-For": "198.51.100.7"}
+    gateway.client().get(STATUS, headers=headers)
+    assert [row.address for row in gateway.trail()] == ["127.0.0.1"]
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [

@@ -139,7 +139,7 @@ def test_study_shows_its_findings_with_measurements(filled: WebGateway) -> None:
     assert study is not None
     filled.add_run(study.id, "measured", RunState.DONE, findings=[NODULE])
     page = text(filled.client().get("/studies/default/1.2.3"))
-    for words in ("Nodule 1", "Nodule · Right Lung · 88%", "Long axis 8.25 mm"):
+    for words in ("Nodule 1", "Nodule · Right Lung · 88%", "Long axis 8.25\N{NO-BREAK SPACE}mm"):
         assert words in page
 
 
@@ -157,6 +157,12 @@ def test_text_of_a_data_set_is_escaped(filled: WebGateway) -> None:
 def test_study_opens_in_the_viewer_of_its_project(filled: WebGateway) -> None:
     links = Parts(text(filled.client().get("/"))).links
     assert "/viewer/viewer/default?StudyInstanceUIDs=1.2.3" in links
+
+
+def test_study_without_a_description_is_called_by_its_patient_id(gateway: WebGateway) -> None:
+    gateway.add_study("1.2.3", description="")
+    links = re.findall(r'<a href="/studies/default/1.2.3">([^<]*)</a>', text(gateway.client().get("/")))
+    assert links == ["ANON-17"]
 
 
 def test_auditor_is_offered_no_viewer(filled: WebGateway) -> None:

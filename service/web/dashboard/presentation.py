@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service.core.archived import RunRow, RunState
+from service.core.archived import RunRow, RunState, StudyRow
 
 # State → tone of its badge; the word itself is always written beside the colour.
 _TONES = {
@@ -55,6 +55,11 @@ def size(count: int) -> str:
             break
         value /= 1000
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def study_title(study: StudyRow) -> str:
+    """What a study is called on a page: de-identified ones often have no description."""
+    return study.study_description or study.patient_id or "Study without a description"
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -122,4 +127,6 @@ def _measured(measurement: dict[str, Any]) -> str:
     name = f"{measurement['meaning']}{f' ({derived.lower()})' if derived else ''}"
     value = measurement["value"]
     number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{name} {number} {_UNITS.get(measurement['unit'], measurement['unit'])}".rstrip()
+    unit = _UNITS.get(measurement["unit"], measurement["unit"])
+    # A number stays on one line with its unit.
+    return f"{name} {number.replace('-', '−')}\N{NO-BREAK SPACE}{unit}".rstrip()

@@ -61,7 +61,7 @@ def dashboard_blueprint(services: WebServices, signs: FormSigns, *, viewer_insta
 
 def _register_frame(pages: Blueprint, services: WebServices, signs: FormSigns, *, viewer_installed: bool) -> None:
     """What every page may use."""
-    for name in ("tone", "moment", "moment_machine", "dicom_date", "size", "plural"):
+    for name in ("tone", "moment", "moment_machine", "dicom_date", "size", "plural", "study_title"):
         pages.add_app_template_filter(getattr(presentation, name), name)
 
     @pages.app_context_processor
