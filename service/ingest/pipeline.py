@@ -24,6 +24,7 @@ from service.archive.prepared import PreparedInstance
 from service.archive.vault_store import VaultStore
 from service.core.archived import AddKind, AddOutcome
 from service.core.blob_key import blob_key
+from service.core.fault_place import fault_place
 from service.core.ports import BlobStore
 from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind
 from service.errors import ContentConflict, InstanceNotFound, KeysMissing, PatientMismatch
@@ -145,7 +146,7 @@ class IngestPipeline:
                 raise
             step.refusal = error
         except Exception as error:  # noqa: BLE001  # arbitrary bytes from outside: quarantine, never a dead worker
-            _log.error("object.failed", project=incoming.project, error=type(error).__name__)
+            _log.error("object.failed", project=incoming.project, error=fault_place(error))
             step.refusal = InstanceUnreadable(f"Processing failed ({type(error).__name__})")
         return step
 

@@ -6,6 +6,7 @@ under the file's key with its number and "last" flag as nonce, so that no chunk 
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +16,11 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.errors import KeysMissing
 
 PART_SUFFIX: Final = ".part"
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _MAGIC: Final = b"ANNOGATE-SEALED1"
 _NONCE: Final = 12
 _KEY: Final = 32
@@ -34,7 +37,20 @@ def write_sealed(
     Parameters
     ----------
     sealing_key : 32 bytes; it seals the file's own random key, bound to the file's name
+
+    Raises
+    ------
+    StorageExhausted : there is no room
     """
+    try:
+        _write(path, parts, sealing_key, random)
+    except OSError as err:
+        if err.errno in _NO_ROOM:
+            raise StorageExhausted("the disk of the quarantine is full") from err
+        raise GatewayError("the disk of the quarantine failed") from err
+
+
+def _write(path: Path, parts: Iterable[bytes | memoryview], sealing_key: bytes, random: Callable[[int], bytes]) -> None:
     file_key, nonce = random(_KEY), random(_NONCE)
     # Two processes may hold the same object at once: each has its own temporary file, the later rename wins.
     temporary = path.with_name(f"{path.name}.{random(8).hex()}{PART_SUFFIX}")

@@ -17,6 +17,7 @@ from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.archive.database import Connection
 from service.archive.intake import Arrival, IntakeTable
 from service.core.archived import IntakeRow
+from service.core.fault_place import fault_place
 from service.core.records import Incoming, Outcome
 from service.ingest.pipeline import IngestPipeline
 from service.ingest.segment_claim import SegmentClaims
@@ -90,6 +91,10 @@ class SpoolWorker:
                 busy = self.work()
             except GatewayError as error:
                 _log.error("spool.trouble", reason=str(error))
+                wake.wait(self._limits.trouble_s)
+                continue
+            except Exception as error:  # noqa: BLE001  # rows and spool say what is left to do; the next turn does it
+                _log.error("spool.trouble", reason=fault_place(error))
                 wake.wait(self._limits.trouble_s)
                 continue
             if not busy:
@@ -190,7 +195,7 @@ class SpoolWorker:
         except GatewayError:
             raise
         except Exception as error:  # noqa: BLE001  # one object must not hold up the others
-            _log.error("batch.failed", error=type(error).__name__, objects=len(batch))
+            _log.error("batch.failed", error=fault_place(error), objects=len(batch))
             if len(batch) == 1:
                 words = f"Processing failed ({type(error).__name__})"
                 self._refuse(*batch[0], GatewayError(words))

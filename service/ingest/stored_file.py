@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass, field
+from typing import Final
 
+from pydicom.charset import default_encoding
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
+from pydicom.filewriter import write_data_element, write_dataset
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.records import PixelLocation, StoredBlob
@@ -20,6 +25,8 @@ from service.ingest.parsing import (
     number_of,
 )
 from service.ingest.part10 import file_head
+
+_UNDEFINED: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +96,51 @@ def _encode(header: Dataset, *, implicit_vr: bool, little_endian: bool) -> bytes
     buffer = DicomBytesIO()
     buffer.is_implicit_VR, buffer.is_little_endian = implicit_vr, little_endian
     try:
-        write_dataset(buffer, header)
+        if header.original_encoding == (implicit_vr, little_endian):
+            _write_as_read(buffer, header)
+        else:
+            write_dataset(buffer, header)  # the sender's encoding was not what its transfer syntax says
     except Exception as err:  # pydicom writes what scanners sent here, with whatever error that provokes
         raise InstanceUnreadable("A value cannot be written back in its transfer syntax") from err
     return buffer.getvalue()
+
+
+def _write_as_read(buffer: DicomBytesIO, header: Dataset) -> None:
+    """Write elements that nobody converted as they stand; most are such, and conversion takes longer than all else."""
+    head = _RawHead(implicit_vr=buffer.is_implicit_VR, little_endian=buffer.is_little_endian)
+    character_set = header.get("SpecificCharacterSet", default_encoding)
+    for tag in sorted(header.keys()):
+        element = header.get_item(tag)
+        if isinstance(element, RawDataElement) and head.fits(element):
+            value = element.value or b""
+            buffer.write(head.encode(element, len(value)))
+            buffer.write(value)
+        else:
+            write_data_element(buffer, header[tag], character_set)
+
+
+class _RawHead:
+    """Tag, VR and length of elements in one encoding (PS3.5 7.1.2, 7.1.3)."""
+
+    def __init__(self, *, implicit_vr: bool, little_endian: bool) -> None:
+        order = "<" if little_endian else ">"
+        self._implicit_vr = implicit_vr
+        self._implicit = struct.Struct(order + "HHI")
+        self._short = struct.Struct(order + "HH2sH")
+        self._long = struct.Struct(order + "HH2sxxI")
+
+    def fits(self, element: RawDataElement) -> bool:
+        """Whether the element was read in this encoding, with a length; some writers change it in mid-data set."""
+        is_explicit = element.VR is not None
+        return element.is_implicit_VR == self._implicit_vr != is_explicit and element.length != _UNDEFINED
+
+    def encode(self, element: RawDataElement, length: int) -> bytes:
+        """What stands before the value."""
+        group, number = element.tag >> 16, element.tag & 0xFFFF
+        if element.VR is None:
+            return self._implicit.pack(group, number, length)
+        form = self._long if element.VR in EXPLICIT_VR_LENGTH_32 else self._short
+        return form.pack(group, number, element.VR.encode("ascii"), length)
 
 
 def _deflate(parts: list[bytes | memoryview]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.archive.instances import InstanceIndex
 from service.core.annotator import Annotator, AnnotatorResult
 from service.core.archived import RunRow, RunState, StudyRow
+from service.core.fault_place import fault_place
 from service.core.findings import Finding
 from service.core.ports import BlobStore
 from service.core.volume import SeriesVolumes, Volume
@@ -103,7 +103,7 @@ class AnnotationRun:
         except MemoryError:
             return self._store.close(run, owner, RunEnd.failed("there was not enough memory"))
         except Exception as error:  # noqa: BLE001  # an annotator's fault ends its run, not the worker
-            _log.error("run.failed", run=run.id, annotator=run.annotator, error=_place(error))
+            _log.error("run.failed", run=run.id, annotator=run.annotator, error=fault_place(error))
             return self._store.close(run, owner, RunEnd.failed(f"the annotator failed ({type(error).__name__})"))
 
     def _carry_out(self, run: RunRow, owner: str) -> RunEnd:
@@ -182,9 +182,3 @@ def _write(result: AnnotatorResult, title: str, volume: Volume, context: ResultC
         others = [other for other in objects if other is not one]
         refuse_errors(validate(one, sources=volume.sources, referenced=others))
     return objects
-
-
-def _place(error: Exception) -> str:
-    """The type of an error and the line that raised it; not its text, which may quote a value."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} at {frames[-1].name}:{frames[-1].lineno}" if frames else type(error).__name__

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from dicom_nodes.errors import GatewayError
 from service.archive.database import Database
 from service.archive.instances import InstanceIndex
 from service.archive.intake import IntakeTable
@@ -20,6 +21,7 @@ from service.archive.runs import RunTable
 from service.archive.study_states import StudyStates
 from service.core.annotator import Annotator
 from service.core.archived import InstanceRow, StudyRow
+from service.core.fault_place import fault_place
 from service.jobs.run_inputs import images_of, inputs_digest, summarize
 
 _log = structlog.get_logger("annogate.jobs")
@@ -96,8 +98,17 @@ class StudyWatch:
             # An object's study is not known before it is parsed, so any of the project holds it open.
             pending = self._intake.oldest_pending_at(project.name)
             if pending is None or pending > study.last_image_at + project.quiet_s:
-                queued += self._complete(project, study)
+                queued += self._complete_or_skip(project, study)
         return queued
+
+    def _complete_or_skip(self, project: ProjectJobs, study: StudyRow) -> int:
+        try:
+            return self._complete(project, study)
+        except GatewayError:
+            raise
+        except Exception as error:  # noqa: BLE001  # an annotator's fault in one study must not hold up the others
+            _log.error("study.trouble", project=project.name, error=fault_place(error))
+            return 0
 
     def _complete(self, project: ProjectJobs, study: StudyRow) -> int:
         wanted = self._wanted(project, study)

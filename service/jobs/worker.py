@@ -18,6 +18,7 @@ import structlog
 from dicom_nodes.errors import GatewayError
 from service.archive.runs import RunTable
 from service.core.archived import RunRow, RunState
+from service.core.fault_place import fault_place
 from service.jobs.completeness import StudyWatch
 from service.jobs.run_end import RunEnd
 from service.jobs.worker_process import Answer, Executor, WorkerProcess
@@ -120,7 +121,9 @@ class WorkerPool:
             return self._rest()
         except GatewayError as error:
             _log.error("jobs.trouble", reason=str(error))
-            return self._limits.trouble_s
+        except Exception as error:  # noqa: BLE001  # rows say what is left to do; the next turn does it
+            _log.error("jobs.trouble", reason=fault_place(error))
+        return self._limits.trouble_s
 
     def _wait(self, wake: WakeUp, seconds: float) -> None:
         if self._stopped:
