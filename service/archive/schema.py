@@ -119,8 +119,9 @@ instances = Table(
     Column("indexed_at", Float, nullable=False),
     UniqueConstraint("project", "sop_instance_uid"),
 )
-Index("instances_by_series", instances.c.series_id, instances.c.instance_number)
-Index("instances_by_study", instances.c.study_id)
+# Counting what is shown needs these alone, without the rows and their metadata.
+Index("instances_by_series", instances.c.series_id, instances.c.visible, instances.c.instance_number)
+Index("instances_by_study", instances.c.study_id, instances.c.visible, instances.c.series_id)
 
 intake = Table(
     "intake",

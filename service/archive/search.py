@@ -12,10 +12,11 @@ from service.archive.database import Database
 from service.archive.metadata_cache import text_of
 from service.archive.rows import AnyRow
 from service.archive.schema import instances, series, studies
-from service.archive.search_conditions import Conditions, holds_nested, is_nested
+from service.archive.search_conditions import Conditions, holds_nested, is_nested, is_selective
 from service.core.search import Attributes, Found, Level, Match, SearchPage, SearchQuery
 
 _CHUNK = 500
+_COUNTED = 10_000
 _PER_FRAME_FUNCTIONAL_GROUPS = "52009230"
 
 
@@ -30,7 +31,8 @@ class InstanceSearch:
         """Find what matches every condition.
 
         Studies come with the latest first, series by number, instances by series and instance number; where a search
-        for series or instances is not within one study, in the order in which they were indexed.
+        for series or instances is not within one study, by UID, which an index has in order. What remains is
+        counted up to 10,000.
         """
         with self._database.read() as connection:
             rows, remaining = self._page(connection, query)
@@ -47,15 +49,24 @@ class InstanceSearch:
         rows = list(connection.execute(statement.limit(query.limit + 1).offset(query.offset)))
         if len(rows) <= query.limit:
             return rows, 0
-        count = select(func.count()).select_from(statement.order_by(None).subquery())
-        return rows[: query.limit], connection.execute(count).scalar_one() - query.offset - query.limit
+        rest = statement.with_only_columns(studies.c.id).order_by(None).offset(query.offset + query.limit)
+        count = select(func.count()).select_from(rest.limit(_COUNTED).subquery())
+        return rows[: query.limit], connection.execute(count).scalar_one()
 
     def _statement(self, query: SearchQuery) -> Select[Any]:
-        statement = _ORDERED[query.level](query).where(studies.c.project == query.project)
+        statement = _ORDERED[query.level](query)
+        # Each table's own column: every index begins with it.
+        for table in (studies, series, instances)[: query.level]:
+            statement = statement.where(table.c.project == query.project)
         if query.study_uid:
             statement = statement.where(studies.c.study_uid == query.study_uid)
         if query.series_uid:
             statement = statement.where(series.c.series_uid == query.series_uid)
+        selective = [self._conditions.of(match) for match in query.matches if is_selective(match)]
+        if selective:
+            # By way of the ids: an index on the order would otherwise be walked from its start (SQLite does so).
+            few = select(studies.c.id).where(studies.c.project == query.project, *selective)
+            statement = statement.where(studies.c.id.in_(few))
         return statement.where(*(self._conditions.of(match) for match in query.matches))
 
 
@@ -138,7 +149,7 @@ def _series(query: SearchQuery) -> Select[Any]:
     statement = statement.select_from(series.join(studies, series.c.study_id == studies.c.id))
     if query.study_uid:
         return statement.order_by(series.c.series_number.asc().nulls_last(), series.c.id)
-    return statement.order_by(series.c.id)
+    return statement.order_by(series.c.series_uid, series.c.id)
 
 
 def _instances(query: SearchQuery) -> Select[Any]:
@@ -153,7 +164,7 @@ def _instances(query: SearchQuery) -> Select[Any]:
             instances.c.instance_number.asc().nulls_last(),
             instances.c.id,
         )
-    return statement.order_by(instances.c.id)
+    return statement.order_by(instances.c.sop_instance_uid)
 
 
 _ORDERED = {Level.STUDY: _studies, Level.SERIES: _series, Level.INSTANCE: _instances}

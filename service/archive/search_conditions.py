@@ -41,6 +41,7 @@ _COLUMNS: Mapping[tuple[int, ...], Any] = {
     (0x00080018,): instances.c.sop_instance_uid,
     (0x00200013,): instances.c.instance_number,
 }
+_INDEXED = frozenset({(0x00080050,), (0x00100020,)})  # Accession Number, Patient ID
 _MODALITIES_IN_STUDY = (0x00080061,)
 
 
@@ -126,6 +127,11 @@ def holds_nested(match: Match, attributes: Mapping[str, Mapping[str, Any]]) -> b
             if any(fnmatchcase(str(value), pattern.replace("[", "[[]")) for pattern in match.values):
                 return True
     return False
+
+
+def is_selective(match: Match) -> bool:
+    """Whether a study is found by this match alone through an index of its own."""
+    return match.key.path in _INDEXED and not any(_WILDCARDS.search(value) for value in match.values)
 
 
 def is_nested(key: SearchKey) -> bool:

@@ -230,8 +230,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("project", "sop_instance_uid"),
     )
-    op.create_index("instances_by_series", "instances", ["series_id", "instance_number"], unique=False)
-    op.create_index("instances_by_study", "instances", ["study_id"], unique=False)
+    op.create_index("instances_by_series", "instances", ["series_id", "visible", "instance_number"], unique=False)
+    op.create_index("instances_by_study", "instances", ["study_id", "visible", "series_id"], unique=False)
 
     _make_audit_append_only()
 
