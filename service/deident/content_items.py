@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from service.deident.element_values import ascii_text
 from service.deident.profile import FULL_DATES, MODIFIED_DATES, Profile
 from service.deident.rules import Action, Rule
+from service.deident.sequence_items import items_of
 
 VALUE_TYPE = 0x0040A040
 CONCEPT_NAME = 0x0040A043
@@ -83,8 +84,7 @@ class ContentRules:
             item = waiting.pop()
             if REFERENCED_POSITION in item:
                 return True
-            if CONTENT_SEQUENCE in item:
-                waiting += item[CONTENT_SEQUENCE].value or ()
+            waiting += items_of(item, CONTENT_SEQUENCE)
         return False
 
     def is_subject_age(self, item: Dataset) -> bool:
@@ -145,10 +145,8 @@ def _concept(item: Dataset) -> tuple[str, str]:
 
 def _first_code(item: Dataset, tag: int) -> tuple[str, str]:
     """Return (scheme, code) of the first item of a code sequence; empty texts where there is none."""
-    if tag not in item:
+    items = items_of(item, tag)
+    if not items:
         return "", ""
-    element = item[tag]
-    if element.VR != "SQ" or not element.value:
-        return "", ""
-    first = element.value[0]
+    first = items[0]
     return _text(first, 0x00080102), _text(first, 0x00080100)

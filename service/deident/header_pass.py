@@ -37,6 +37,7 @@ from service.deident.own_values import OwnValues
 from service.deident.profile import Profile
 from service.deident.rule_book import RuleBook
 from service.deident.rules import Action, Decision, Rule
+from service.deident.sequence_items import as_sequence, items_of
 from service.deident.uid_map import is_uid
 from service.errors import IdentityNotRemovable
 
@@ -155,9 +156,11 @@ class HeaderPass:
             if result is None:
                 self.removed += 1
             else:
-                kept[tag] = result
                 if result is not element:
                     self.replaced += 1
+                elif element.VR is None and not self._encoding.implicit_vr:
+                    result = element._replace(VR=rule.vr)  # implicit VR inside an explicit data set
+                kept[tag] = result
             if self.decisions is not None:
                 self._explain(path, element, result, rule)
         clean = self._data_set(kept, source)
@@ -168,7 +171,8 @@ class HeaderPass:
         if element.value is None and isinstance(element, RawDataElement) and element.length:
             element = source[element.tag]  # its reading was deferred
         if rule.action is not Action.CLEAN_ITEMS and is_empty(element):
-            return element
+            right = rule.action not in (Action.EMPTY, Action.DUMMY) or element.VR in (None, rule.vr)
+            return element if right else self._encoded(element, b"", rule.vr)
         return self._handlers[rule.action](element, rule, source)
 
     def _data_set(self, kept: dict[int, Element], source: Dataset) -> Dataset:
@@ -182,7 +186,7 @@ class HeaderPass:
 
     def _clean_items(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
         tag = int(element.tag)
-        converted = _as_sequence(source, tag)
+        converted = as_sequence(source, tag)
         if converted is None:
             self._why = "it cannot be read as a sequence"
             return None if rule.otherwise is Action.REMOVE else self._encoded(element, b"", "SQ")
@@ -414,15 +418,6 @@ def encoding_of(source: Dataset, outer: Encoding) -> Encoding:
     return Encoding(implicit, little, codecs or outer.text)
 
 
-def _as_sequence(source: Dataset, tag: int) -> DataElement | None:
-    """Return a sequence parsed; None where its bytes are not one."""
-    try:
-        element = source[tag]
-    except Exception:  # noqa: BLE001 - pydicom raises whatever the bytes lead it to
-        return None
-    return element if element.VR == "SQ" else None
-
-
 def _ascii_at(source: Dataset, tag: int) -> str:
     element = source.get_item(tag, keep_deferred=True)
     return "" if element is None else ascii_text(element)
@@ -433,9 +428,4 @@ def _plain(element: RawDataElement) -> bool:
 
 
 def _meanings(source: Dataset, tag: int) -> list[str]:
-    if tag not in source:
-        return []
-    element = source[tag]
-    if element.VR != "SQ":
-        return []
-    return [meaning for item in element.value if (meaning := _ascii_at(item, 0x00080104))]
+    return [meaning for item in items_of(source, tag) if (meaning := _ascii_at(item, 0x00080104))]

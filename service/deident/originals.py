@@ -10,6 +10,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
 from service.deident.element_values import BACKSLASH, Element, Encoding, converted_text, decoded_text, text_codecs
+from service.deident.sequence_items import items_of
 
 Json: TypeAlias = dict[str, Any]
 SINGLE_TEXT = frozenset({"ST", "LT", "UT", "UR"})
@@ -55,14 +56,9 @@ def _element_json(header: Dataset, element: Element, encoding: Encoding, depth: 
 def _items_json(header: Dataset, element: Element, encoding: Encoding, depth: int) -> list[Json]:
     if depth >= MAX_DEPTH:
         return []
-    try:
-        items = header[element.tag].value or ()
-    except Exception:  # noqa: BLE001 - what cannot be read as a sequence is not kept; the element itself goes anyway
-        return []
     return [
         elements_json(item, [int(tag) for tag in item.keys()], encoding_of_item(item, encoding), depth + 1)  # noqa: SIM118
-        for item in items
-        if isinstance(item, Dataset)
+        for item in items_of(header, int(element.tag))
     ]
 
 

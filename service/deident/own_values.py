@@ -15,6 +15,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from service.deident.element_values import Element, Encoding, element_forms, raw_bytes
+from service.deident.sequence_items import items_of
 
 NAME_TAGS = (0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297)
 """Patient's Name, Other Patient Names, Birth Name, Mother's Birth Name, Responsible Person."""
@@ -149,13 +150,8 @@ def _forms(header: Dataset, tag: int, encoding: Encoding) -> list[str]:
 
 def other_ids(header: Dataset) -> list[Element]:
     """Return the Patient ID elements in the items of Other Patient IDs Sequence (0010,1002)."""
-    if OTHER_IDS_SEQUENCE not in header:
-        return []
-    try:
-        items = header[OTHER_IDS_SEQUENCE].value or ()
-    except Exception:  # noqa: BLE001 - the sequence is removed anyway; what cannot be read yields no term
-        return []
-    found = [item.get_item(PATIENT_ID, keep_deferred=True) for item in items if isinstance(item, Dataset)]
+    items = items_of(header, OTHER_IDS_SEQUENCE)
+    found = [item.get_item(PATIENT_ID, keep_deferred=True) for item in items]
     return [element for element in found if element is not None]
 
 

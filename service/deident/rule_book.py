@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.valuerep import STANDARD_VR
 
 from service.deident.attribute_table import AttributeRow
 from service.deident.profile import FULL_DATES, MODIFIED_DATES, Profile
@@ -101,7 +102,7 @@ class RuleBook:
             return _removed("", "PS3.5 7.2", "group lengths are retired")
         if group & 1:
             return _removed("", f"{TABLE}: private attributes", "private elements may carry anything")
-        if group <= 0x0007:
+        if group <= 0x0007 or group == 0xFFFE:
             return _removed(keyword_for_tag(tag), "PS3.5 7.1", "not an element of a stored object")
         if group & 0xFF00 == 0x6000:
             return _removed("Overlay", f"{TABLE}: Overlay Data X", "may be handwriting; the overlay goes whole")
@@ -117,6 +118,8 @@ class RuleBook:
         keyword = keyword_for_tag(tag) or (row.keyword if row else "")
         kind = self._profile.types.level(iod, parent).get(tag, "3")
         otherwise = BY_TYPE[kind]
+        if encoded_vr is not None and encoded_vr not in STANDARD_VR:
+            return Rule(otherwise, keyword, vr, otherwise, "PS3.5 6.2", "encoded with a VR that does not exist")
         if tag in self._profile.elements:
             action = self._profile.elements[tag]
             source = f"profile {self._profile.name}: elements"

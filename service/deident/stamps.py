@@ -11,6 +11,7 @@ from service import __version__
 from service.deident.dummies import code_item, encoded_item
 from service.deident.element_values import Encoding, ascii_text, raw_element
 from service.deident.profile import OPTION_CODES, Profile
+from service.deident.sequence_items import items_of
 
 METHOD_CODES = 0x00120064
 BURNED_IN = 0x00280301
@@ -61,14 +62,9 @@ class Stamps:
 
 def earlier_codes(header: Dataset) -> tuple[tuple[str, str], ...]:
     """Return the codes of CID 7050 that an already de-identified object carries, with the standard's meanings."""
-    if METHOD_CODES not in header:
-        return ()
-    element = header[METHOD_CODES]
-    if element.VR != "SQ":
-        return ()
     meanings = dict(OPTION_CODES.values()) | {"113100": "Basic Application Confidentiality Profile"}
     found = []
-    for item in element.value or ():
+    for item in items_of(header, METHOD_CODES):
         code = item.get_item(0x00080100, keep_deferred=True)
         value = "" if code is None else ascii_text(code)
         if value in DEFINED_CODES and (value, meanings[value]) not in found:

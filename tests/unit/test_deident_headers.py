@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from pydicom.uid import EncapsulatedPDFStorage, EncapsulatedSTLStorage, ImplicitVRLittleEndian
 
 from dicom_nodes.errors import InstanceUnreadable
@@ -494,3 +496,26 @@ def test_counts_are_of_elements(default):
     words = [decision.action for decision in cleaned.decisions]
     assert cleaned.elements_removed == words.count("removed")
     assert cleaned.elements_replaced == words.count("replaced") + words.count("emptied")
+
+
+# -- bad input -----------------------------------------------------------------------------------------------------
+
+
+def test_an_element_with_an_impossible_vr_is_encoded_again_or_goes(default):
+    content = as_file(ct_slice())
+    for tag in (b"\x08\x00\x20\x00DA", b"\x08\x00\x70\x00LO"):
+        content = content.replace(tag, tag[:4] + b"D\xfd")
+    header = dcmread(BytesIO(content), force=True)
+    cleaned = default.clean(header).data_set
+    assert cleaned.StudyDate == ""
+    assert "Manufacturer" not in cleaned or cleaned.Manufacturer == ""
+    assert dcmread(BytesIO(as_file(cleaned))).Modality == "CT"
+
+
+def test_a_code_sequence_that_cannot_be_read_does_not_stop_the_pass(default):
+    header = raw(ct_slice())
+    broken = RawDataElement(Tag(0x0040A043), "SQ", 6, b"Doe 12", 0, False, True)
+    header[0x0040A043] = broken
+    header.ValueType = "TEXT"
+    cleaned = default.clean(header).data_set
+    assert b"Doe" not in as_file(cleaned)
