@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.web.api.models import Problem
 from service.web.api.operations import OPERATIONS, Operation
+from service.web.api.shapes import Problem
 from service.web.route_table import row_of
 
 PREFIX = "/api/v1"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from service.web.api import models
+from service.web.api import account_shapes, audit_shapes, quarantine_shapes, shapes, status_shapes, study_shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,16 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation("status", "GET", "/status", "What happens inside, in counts.", models.Status),
-    Operation("studies", "GET", "/studies", "Studies of a project.", models.StudyList, query=models.StudyPage),
+    Operation("status", "GET", "/status", "What happens inside, in counts.", status_shapes.Status),
+    Operation(
+        "studies", "GET", "/studies", "Studies of a project.", study_shapes.StudyList, query=study_shapes.StudyPage
+    ),
     Operation(
         "study",
         "GET",
         "/projects/<project>/studies/<study_uid>",
         "A study with its series, runs and findings.",
-        models.StudyDetail,
+        study_shapes.StudyDetail,
         errors=(404,),
     ),
     Operation(
@@ -49,23 +51,23 @@ OPERATIONS = (
         "GET",
         "/conflicts",
         "Instances that came again under the same UID with other content.",
-        models.ConflictList,
-        query=models.ProjectPage,
+        quarantine_shapes.ConflictList,
+        query=shapes.ProjectPage,
     ),
     Operation(
         "quarantine",
         "GET",
         "/quarantine",
         "What could not be processed, with the reasons.",
-        models.QuarantineList,
-        query=models.QuarantinePage,
+        quarantine_shapes.QuarantineList,
+        query=quarantine_shapes.QuarantinePage,
     ),
     Operation(
         "quarantine_entry",
         "GET",
         "/quarantine/<quarantine_id>",
         "One object that could not be processed.",
-        models.QuarantineShape,
+        quarantine_shapes.QuarantineShape,
         errors=(404,),
     ),
     Operation(
@@ -73,7 +75,7 @@ OPERATIONS = (
         "POST",
         "/quarantine/<quarantine_id>/release",
         "Process an object again.",
-        models.Release,
+        quarantine_shapes.Release,
         errors=(404,),
     ),
     Operation(
@@ -81,21 +83,23 @@ OPERATIONS = (
         "POST",
         "/quarantine/<quarantine_id>/discard",
         "Destroy an object for good; its row stays.",
-        models.QuarantineShape,
+        quarantine_shapes.QuarantineShape,
         errors=(404,),
     ),
-    Operation("audit", "GET", "/audit", "Search the audit trail.", models.AuditList, query=models.AuditSearch),
     Operation(
-        "audit_verdict", "GET", "/audit/verdict", "Check the chain of the audit trail.", models.AuditVerdictShape
+        "audit", "GET", "/audit", "Search the audit trail.", audit_shapes.AuditList, query=audit_shapes.AuditSearch
     ),
-    Operation("users", "GET", "/users", "All users.", models.UserList),
+    Operation(
+        "audit_verdict", "GET", "/audit/verdict", "Check the chain of the audit trail.", audit_shapes.AuditVerdictShape
+    ),
+    Operation("users", "GET", "/users", "All users.", account_shapes.UserList),
     Operation(
         "add_user",
         "POST",
         "/users",
         "Add a user.",
-        models.UserShape,
-        body=models.NewUser,
+        account_shapes.UserShape,
+        body=account_shapes.NewUser,
         status=201,
         errors=(409, 415),
     ),
@@ -104,20 +108,22 @@ OPERATIONS = (
         "PATCH",
         "/users/<name>",
         "Change a user's password, role, projects, or lock them out.",
-        models.UserShape,
-        body=models.UserChange,
+        account_shapes.UserShape,
+        body=account_shapes.UserChange,
         errors=(404, 415),
     ),
-    Operation("tokens", "GET", "/tokens", "All tokens, without their secrets.", models.TokenList),
+    Operation("tokens", "GET", "/tokens", "All tokens, without their secrets.", account_shapes.TokenList),
     Operation(
         "add_token",
         "POST",
         "/tokens",
         "Make a token; its secret is in this answer and nowhere else.",
-        models.NewTokenShape,
-        body=models.NewTokenRequest,
+        account_shapes.NewTokenShape,
+        body=account_shapes.NewTokenRequest,
         status=201,
         errors=(415,),
     ),
-    Operation("revoke_token", "DELETE", "/tokens/<token_id>", "End a token at once.", models.TokenShape, errors=(404,)),
+    Operation(
+        "revoke_token", "DELETE", "/tokens/<token_id>", "End a token at once.", account_shapes.TokenShape, errors=(404,)
+    ),
 )

@@ -13,7 +13,7 @@ from dicom_nodes.errors import CallerNotAllowed
 from service.archive.audit import AuditQuery
 from service.core.archived import QuarantineRow
 from service.errors import BadRequest, InstanceNotFound, UnsupportedMediaType
-from service.web.api import models
+from service.web.api import account_shapes, audit_shapes, quarantine_shapes, shapes, status_shapes, study_shapes
 from service.web.api.openapi import PREFIX, openapi_document, type_words
 from service.web.api.operations import OPERATIONS, Operation
 from service.web.guard import audit_target, present_caller
@@ -102,50 +102,52 @@ class ApiViews:
     def __init__(self, services: WebServices) -> None:
         self._services = services
 
-    def _project(self, query: models.ProjectPage) -> str:
+    def _project(self, query: shapes.ProjectPage) -> str:
         return chosen_project(self._services, present_caller(), query.project)
 
-    def status(self) -> models.Status:
+    def status(self) -> status_shapes.Status:
         """What happens inside."""
         projects = visible_projects(self._services, present_caller())
-        return models.Status.of(self._services.version, projects, self._services.overview.counts().within(projects))
+        return status_shapes.Status.of(
+            self._services.version, projects, self._services.overview.counts().within(projects)
+        )
 
-    def studies(self, query: models.StudyPage) -> models.StudyList:
+    def studies(self, query: study_shapes.StudyPage) -> study_shapes.StudyList:
         """Studies of a project."""
         project = self._project(query)
         found = self._services.instances.studies(project, state=query.state, limit=query.limit, offset=query.offset)
-        lines = [models.StudyShape.of(summary, study_path(project, summary.study.study_uid)) for summary in found]
-        return models.StudyList(studies=lines)
+        lines = [study_shapes.StudyShape.of(summary, study_path(project, summary.study.study_uid)) for summary in found]
+        return study_shapes.StudyList(studies=lines)
 
-    def study(self, project: str, study_uid: str) -> models.StudyDetail:
+    def study(self, project: str, study_uid: str) -> study_shapes.StudyDetail:
         """One study."""
         report = study_report(self._services.instances, self._services.overview, project, study_uid)
-        return models.StudyDetail.of(report, study_path(project, study_uid))
+        return study_shapes.StudyDetail.of(report, study_path(project, study_uid))
 
-    def conflicts(self, query: models.ProjectPage) -> models.ConflictList:
+    def conflicts(self, query: shapes.ProjectPage) -> quarantine_shapes.ConflictList:
         """Conflicts of a project."""
         found = self._services.conflicts.list(self._project(query), limit=query.limit, offset=query.offset)
-        return models.ConflictList(conflicts=[models.ConflictShape.of(row) for row in found])
+        return quarantine_shapes.ConflictList(conflicts=[quarantine_shapes.ConflictShape.of(row) for row in found])
 
-    def quarantine(self, query: models.QuarantinePage) -> models.QuarantineList:
+    def quarantine(self, query: quarantine_shapes.QuarantinePage) -> quarantine_shapes.QuarantineList:
         """What could not be processed."""
         project = self._project(query)
         found = self._services.quarantine.list(project, state=query.state, limit=query.limit, offset=query.offset)
-        return models.QuarantineList(entries=[models.QuarantineShape.of(row) for row in found])
+        return quarantine_shapes.QuarantineList(entries=[quarantine_shapes.QuarantineShape.of(row) for row in found])
 
-    def quarantine_entry(self, quarantine_id: str) -> models.QuarantineShape:
+    def quarantine_entry(self, quarantine_id: str) -> quarantine_shapes.QuarantineShape:
         """One of these."""
-        return models.QuarantineShape.of(self._held(quarantine_id))
+        return quarantine_shapes.QuarantineShape.of(self._held(quarantine_id))
 
-    def release(self, quarantine_id: str) -> models.Release:
+    def release(self, quarantine_id: str) -> quarantine_shapes.Release:
         """Process one again."""
         self._held(quarantine_id)
-        return models.Release.of(self._services.desk.release(quarantine_id, present_caller().name))
+        return quarantine_shapes.Release.of(self._services.desk.release(quarantine_id, present_caller().name))
 
-    def discard(self, quarantine_id: str) -> models.QuarantineShape:
+    def discard(self, quarantine_id: str) -> quarantine_shapes.QuarantineShape:
         """Destroy one."""
         self._held(quarantine_id)
-        return models.QuarantineShape.of(self._services.desk.discard(quarantine_id, present_caller().name))
+        return quarantine_shapes.QuarantineShape.of(self._services.desk.discard(quarantine_id, present_caller().name))
 
     def _held(self, quarantine_id: str) -> QuarantineRow:
         row = self._services.desk.show(quarantine_id)
@@ -154,7 +156,7 @@ class ApiViews:
         audit_target(row.id, project=row.project)
         return row
 
-    def audit(self, query: models.AuditSearch) -> models.AuditList:
+    def audit(self, query: audit_shapes.AuditSearch) -> audit_shapes.AuditList:
         """Search the trail; whose grant is limited sees the rows of one project at a time."""
         caller = present_caller()
         project = query.project
@@ -173,26 +175,28 @@ class ApiViews:
                 limit=query.limit,
             )
         )
-        return models.AuditList(rows=[models.AuditShape.of(row) for row in found])
+        return audit_shapes.AuditList(rows=[audit_shapes.AuditShape.of(row) for row in found])
 
-    def audit_verdict(self) -> models.AuditVerdictShape:
+    def audit_verdict(self) -> audit_shapes.AuditVerdictShape:
         """Check the chain; reads that are still queued are written first."""
         self._services.accesses.flush()
-        return models.AuditVerdictShape.of(self._services.audit.verify())
+        return audit_shapes.AuditVerdictShape.of(self._services.audit.verify())
 
-    def users(self) -> models.UserList:
+    def users(self) -> account_shapes.UserList:
         """All users."""
-        return models.UserList(users=[models.UserShape.of(user) for user in self._services.accounts.users()])
+        return account_shapes.UserList(
+            users=[account_shapes.UserShape.of(user) for user in self._services.accounts.users()]
+        )
 
-    def add_user(self, body: models.NewUser) -> models.UserShape:
+    def add_user(self, body: account_shapes.NewUser) -> account_shapes.UserShape:
         """Add one."""
         self._refuse_unknown_projects(body.projects)
         password_hash = self._services.passwords.hash(body.password)
         user = self._services.accounts.add_user(body.name, password_hash, body.role, body.projects)
         audit_target(user.name, role=user.role.value)
-        return models.UserShape.of(user)
+        return account_shapes.UserShape.of(user)
 
-    def change_user(self, name: str, body: models.UserChange) -> models.UserShape:
+    def change_user(self, name: str, body: account_shapes.UserChange) -> account_shapes.UserShape:
         """Change one."""
         accounts = self._services.accounts
         user = accounts.user(name)
@@ -209,25 +213,27 @@ class ApiViews:
             accounts.set_disabled(name, body.disabled)
         audit_target(name, changed=sorted(body.model_fields_set))
         changed = accounts.user(name)
-        return models.UserShape.of(changed or user)
+        return account_shapes.UserShape.of(changed or user)
 
-    def tokens(self) -> models.TokenList:
+    def tokens(self) -> account_shapes.TokenList:
         """All tokens."""
-        return models.TokenList(tokens=[models.TokenShape.of(token) for token in self._services.accounts.tokens()])
+        return account_shapes.TokenList(
+            tokens=[account_shapes.TokenShape.of(token) for token in self._services.accounts.tokens()]
+        )
 
-    def add_token(self, body: models.NewTokenRequest) -> models.NewTokenShape:
+    def add_token(self, body: account_shapes.NewTokenRequest) -> account_shapes.NewTokenShape:
         """Make one."""
         self._refuse_unknown_projects(body.projects)
         expires_at = body.expires_at.timestamp() if body.expires_at else None
         made = self._services.accounts.add_token(body.name, body.role, body.projects, expires_at)
         audit_target(made.token.id, role=made.token.role.value)
-        return models.NewTokenShape.of(made)
+        return account_shapes.NewTokenShape.of(made)
 
-    def revoke_token(self, token_id: str) -> models.TokenShape:
+    def revoke_token(self, token_id: str) -> account_shapes.TokenShape:
         """End one."""
         token = self._services.accounts.revoke_token(token_id)
         audit_target(token.id)
-        return models.TokenShape.of(token)
+        return account_shapes.TokenShape.of(token)
 
     def _refuse_unknown_projects(self, names: list[str]) -> None:
         unknown = [name for name in names if name != "*" and name not in self._services.projects]
