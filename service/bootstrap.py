@@ -39,6 +39,7 @@ from service.archive.runs import RunTable
 from service.archive.study_states import StudyStates
 from service.archive.vault_store import VaultStore
 from service.core.bell import Bell
+from service.core.pydicom_reading import read_leniently
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
 from service.deident.profile import load_profile
@@ -100,6 +101,7 @@ class Gateway:
         self.directory = DataDirectory(settings.storage.data_dir)
         self.config = config_directory(settings)
         self._opened = ExitStack()
+        read_leniently()
 
     def __enter__(self) -> Gateway:
         return self
