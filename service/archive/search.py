@@ -226,9 +226,17 @@ def _metadata(connection: Connection, ids: list[int]) -> dict[int, Attributes]:
             read[row.id] = {
                 tag: element
                 for tag, element in attributes.items()
-                if tag != _PER_FRAME_FUNCTIONAL_GROUPS and "BulkDataURI" not in element
+                if tag != _PER_FRAME_FUNCTIONAL_GROUPS and not _has_bulk_data(element)
             }
     return read
+
+
+def _has_bulk_data(element: Mapping[str, Any]) -> bool:
+    """Whether the value, at any depth, is elsewhere; its link would need the address of the one who asks."""
+    if "BulkDataURI" in element:
+        return True
+    items = element.get("Value", ()) if element.get("vr") == "SQ" else ()
+    return any(_has_bulk_data(inner) for item in items if item for inner in item.values())
 
 
 def _instance_attributes(row: AnyRow) -> Attributes:

@@ -289,6 +289,11 @@ def test_frame_that_no_codec_reads_is_refused_in_words(stream: bytes, uid: str) 
         decode_frame(stream, NATIVE, uid)
 
 
+def test_frame_that_claims_to_be_enormous_is_not_decoded() -> None:
+    with pytest.raises(NotAcceptable, match="large"):
+        decode_frame(b"x", replace(NATIVE, rows=65535, columns=65535), RLELossless)
+
+
 def test_pixel_location_of_the_index_is_used_for_implicit_vr_too() -> None:
     opened = stored(image(counted(1, 4, 4)), ImplicitVRLittleEndian)
     assert opened.pixels is not None

@@ -32,6 +32,7 @@ _LOSSY: Final = frozenset(
         "1.2.840.10008.1.2.4.112",
     }
 )
+_LARGEST_FRAME_BYTES: Final = 1 << 30  # a header of a few bytes can claim 65,535 × 65,535 pixels
 _JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 # What pydicom's decoders do not read, and the function of imagecodecs that does: 12-bit JPEG, also in its retired
 # processes, and JPEG XL.
@@ -89,6 +90,8 @@ def decode_frame(stream: bytes, layout: PixelFormat, transfer_syntax_uid: str) -
     ------
     NotAcceptable : no codec here reads it; the words say so
     """
+    if layout.native_frame_bytes > _LARGEST_FRAME_BYTES:
+        raise NotAcceptable("A frame this large is not decoded here; ask for transfer-syntax=* to get it as stored")
     if transfer_syntax_uid == DEFLATED_FRAMES:
         return from_native(_inflate(stream, layout), layout)
     if transfer_syntax_uid == RLE_LOSSLESS and layout.bits_allocated == 1:

@@ -49,7 +49,7 @@ class PixelViews:
             stored.close()
             raise
         response.call_on_close(stored.close)
-        response.set_etag(tag)
+        response.set_etag(tag, weak=True)
         return response
 
     def bulk_data(self, project: str, study_uid: str, series_uid: str, sop_instance_uid: str, path: str) -> Response:
@@ -69,7 +69,7 @@ class PixelViews:
             stored.close()
             raise
         response.call_on_close(stored.close)
-        response.set_etag(tag)
+        response.set_etag(tag, weak=True)
         return response
 
     def _address(self, project: str, row: InstanceRow) -> str:

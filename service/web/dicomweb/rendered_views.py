@@ -132,7 +132,7 @@ class RenderedViews:
             row, number = frames[0]
             image = self._draw(row, number, image_type, wanted)
             response = answer_single(image_type, image, length=len(image))
-        response.set_etag(tag)
+        response.set_etag(tag, weak=True)
         return finish(response, wanted.warnings)
 
     def _part(self, row: InstanceRow, number: int, image_type: str, wanted: RenderRequest, root: str) -> OutgoingPart:

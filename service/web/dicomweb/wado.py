@@ -48,7 +48,7 @@ class RetrieveViews:
             response = answer_single(part.content_type, part.body, length=part.length, location=part.location)
         else:
             response = answer_multipart(parts, DICOM, self._services.boundary())
-        response.set_etag(tag)
+        response.set_etag(tag, weak=True)
         return response
 
     def metadata(self, project: str, study_uid: str, series_uid: str = "", sop_instance_uid: str = "") -> Response:
@@ -74,7 +74,7 @@ class RetrieveViews:
         if gzipped:
             response.headers["Content-Encoding"] = "gzip"
         response.headers["Vary"] = "Accept, Accept-Encoding"
-        response.set_etag(tag)
+        response.set_etag(tag, weak=True)
         return finish(response)
 
     def _choose(self, rows: Sequence[InstanceRow]) -> tuple[MediaRange, list[ObjectFile]]:
