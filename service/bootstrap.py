@@ -497,6 +497,7 @@ class Gateway:
         from service.web.app import create_app
         from service.web.auth import is_loopback
         from service.web.dicomweb.services import DicomWebServices
+        from service.web.guard import audit_target
         from service.web.services import WebServices
         from service.web.viewer.configuration import ViewerSettings
 
@@ -515,6 +516,7 @@ class Gateway:
                     projects=projects,
                     public_url=http.public_url,
                     trusted_proxy=http.trusted_proxy,
+                    note=audit_target,
                 ),
                 instances=self.instances,
                 overview=self.overview,
