@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from service.annotators.coarse_grid import coarsen
 from service.annotators.components import components
 from service.annotators.ct_volume import is_ct, require_hounsfield
+from service.annotators.distances import depth_in, grow
 from service.annotators.measured import mean_hounsfield, volume_ml
 from service.annotators.parameters import AnnotatorParameters, Positive, Strict, identify
 from service.core.annotator import AnnotatorResult, SeriesSummary
@@ -21,6 +23,9 @@ from service.core.findings import AlgorithmIdentification, Finding, Mask
 from service.core.volume import Volume
 
 VERSION = "1.0.0"
+
+# Voxels of the grid on which bodies are told from tables.
+COARSE_MM = 2.0
 
 
 class DensityParameters(Strict):
@@ -32,9 +37,13 @@ class DensityParameters(Strict):
     gap_mm : gaps as narrow as this within a slice are bridged, marrow and noise
     marrow_mm2 : holes in a slice up to this area are filled; a skull's is larger
     least_ml : smaller pieces are left out
+    body_hu, body_depth_mm : at least so dense and, somewhere, so thick is a body; what is no part of one is left out,
+        such as a head holder or the table
     """
 
     bone_hu: float = 200.0
+    body_hu: float = -300.0
+    body_depth_mm: Positive = 8.0
     gap_mm: Positive = 1.5
     marrow_mm2: Positive = 300.0
     least_ml: Positive = 1.5
@@ -76,7 +85,7 @@ class BonesAnnotator:
         """
         require_hounsfield(volume)
         density = self._parameters.density
-        bone = _bone(volume, density)
+        bone = _bone(volume, density) & _body(volume, density)
         found = components(bone, least_voxels=max(1, int(density.least_ml * 1000 / volume.voxel_mm3)))
         findings = []
         for number, piece in enumerate(found.pieces[: self._parameters.most], start=1):
@@ -95,6 +104,18 @@ class BonesAnnotator:
             measurements=(volume_ml(mask, volume), mean_hounsfield(mask, volume)),
             colour=self._parameters.colour(number - 1),
         )
+
+
+def _body(volume: Volume, density: DensityParameters) -> npt.NDArray[np.bool_]:
+    """Everything that hangs together with something thick."""
+    coarse = coarsen(volume, COARSE_MM)
+    tissue = components(coarse.image >= density.body_hu)
+    depth = depth_in(tissue.labels > 0, coarse.spacing_mm)
+    thick = np.zeros(len(tissue) + 1, dtype=bool)
+    thick[np.unique(tissue.labels[depth >= density.body_depth_mm])] = True
+    thick[0] = False
+    # A step more than the coarse grid shows, so that no bone at the skin is cut.
+    return coarse.fine(grow(thick[tissue.labels], COARSE_MM, coarse.spacing_mm))
 
 
 def _bone(volume: Volume, density: DensityParameters) -> npt.NDArray[np.bool_]:

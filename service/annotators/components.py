@@ -44,7 +44,9 @@ class Components:
         return inside
 
 
-def components(mask: BoolArray, *, least_voxels: int = 1, in_slices: bool = False) -> Components:
+def components(
+    mask: BoolArray, *, least_voxels: int = 1, in_slices: bool = False, diagonally: bool = False
+) -> Components:
     """Label what hangs together.
 
     Parameters
@@ -52,10 +54,11 @@ def components(mask: BoolArray, *, least_voxels: int = 1, in_slices: bool = Fals
     mask : shape (slices, rows, columns)
     least_voxels : smaller pieces are left out of ``pieces``
     in_slices : pieces end at their slice (four neighbours); otherwise voxels with a common face hang together
+    diagonally : those with a common corner as well
     """
     from scipy import ndimage
 
-    structure = ndimage.generate_binary_structure(3, 1)
+    structure = ndimage.generate_binary_structure(3, 3 if diagonally else 1)
     if in_slices:
         structure[0] = structure[2] = False
     labels, _ = ndimage.label(mask, structure)

@@ -14,12 +14,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from service.annotators.airways import AirwayParameters, find_airways
+from service.annotators.coarse_grid import CoarseGrid, coarsen
 from service.annotators.components import components, touching_sides
 from service.annotators.distances import BoolArray, Spacing, close_mask, depth_in, distance_to, grow
 from service.annotators.parameters import Fraction, Positive, Strict
 from service.core.volume import Volume
-
-Image = npt.NDArray[np.float32]
 
 # The coarse grid's voxels: small against a lung, large against noise.
 COARSE_MM = 1.6
@@ -60,75 +59,24 @@ class LungField:
         return self.right | self.left
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Coarse:
-    """Means of blocks of voxels, and how to get back."""
-
-    image: Image
-    factors: tuple[int, int, int]
-    spacing_mm: Spacing
-    x_mm: npt.NDArray[np.float64]
-    """How far left each voxel's centre lies in the patient."""
-
-    @property
-    def voxel_ml(self) -> float:
-        return float(np.prod(self.spacing_mm)) / 1000
-
-    def fine(self, mask: BoolArray, shape: tuple[int, int, int]) -> BoolArray:
-        """A mask of the coarse grid on the full one."""
-        for axis, factor in enumerate(self.factors):
-            if factor > 1:
-                mask = np.repeat(mask, factor, axis=axis)
-        return mask[: shape[0], : shape[1], : shape[2]]
-
-
 def find_lungs(volume: Volume, parameters: FieldParameters) -> LungField:
     """Find the lungs of a CT in Hounsfield units with axial slices."""
-    coarse = _coarsen(volume)
+    coarse = coarsen(volume, COARSE_MM)
     air = coarse.image < parameters.air_hu
     inside = air & ~touching_sides(air)
     head_first = bool(volume.affine[2, 0] > 0)
     airways = find_airways(coarse.image, inside, coarse.spacing_mm, head_first, parameters.airways)
-    midline = _midline(coarse, air)
-    sides = _sides(coarse, inside & ~airways, midline, parameters)
-    found = [_sharpen(volume, coarse, side, airways, parameters) if side.any() else None for side in sides]
+    sides = _sides(coarse, inside & ~airways, ~air, parameters)
+    found = [_sharpen(coarse, side, airways, parameters) if side.any() else None for side in sides]
     return LungField(right=found[0], left=found[1])
 
 
-def _coarsen(volume: Volume) -> _Coarse:
-    spacing = volume.spacing_mm
-    factors = tuple(max(1, round(COARSE_MM / mm)) for mm in spacing)
-    image = volume.array
-    for axis, factor in enumerate(factors):
-        if factor > 1:
-            short = -image.shape[axis] % factor
-            if short:
-                image = np.pad(image, [(0, short if a == axis else 0) for a in range(3)], mode="edge")
-            shape = list(image.shape)
-            shape[axis : axis + 1] = [shape[axis] // factor, factor]
-            image = image.reshape(shape).mean(axis=axis + 1, dtype=np.float32)
-    middles = [(np.arange(n) + 0.5) * factor - 0.5 for n, factor in zip(image.shape, factors, strict=True)]
-    directions = volume.affine[0, :3]
-    x = (
-        volume.affine[0, 3]
-        + middles[0][:, None, None] * directions[0]
-        + middles[1][None, :, None] * directions[1]
-        + middles[2][None, None, :] * directions[2]
-    )
-    coarse_spacing = (spacing[0] * factors[0], spacing[1] * factors[1], spacing[2] * factors[2])
-    return _Coarse(image, (factors[0], factors[1], factors[2]), coarse_spacing, x)
-
-
-def _midline(coarse: _Coarse, air: BoolArray) -> float:
-    """The x (mm) that has half of the body's tissue on either side."""
-    body = ~air
-    return float(np.median(coarse.x_mm[body])) if body.any() else 0.0
-
-
 def _sides(
-    coarse: _Coarse, inside: BoolArray, midline: float, parameters: FieldParameters
+    coarse: CoarseGrid, inside: BoolArray, body: BoolArray, parameters: FieldParameters
 ) -> tuple[BoolArray, BoolArray]:
-    """Right and left lung on the coarse grid, not yet closed."""
+    """Right and left lung on the coarse grid, not yet closed; the midline halves the body's tissue."""
+    x_mm = coarse.x_mm()
+    midline = float(np.median(x_mm[body])) if body.any() else 0.0
     right, left = np.zeros_like(inside), np.zeros_like(inside)
     found = components(inside, least_voxels=max(1, int(parameters.least_ml / coarse.voxel_ml)))
     low, high = parameters.median_hu
@@ -136,7 +84,7 @@ def _sides(
         own = found.mask_of(piece)
         if not low <= float(np.median(coarse.image[piece.box][own])) <= high:
             continue
-        x = coarse.x_mm[piece.box]
+        x = x_mm[piece.box]
         on_right = float(np.mean(x[own] < midline))
         if parameters.smaller_side <= on_right <= 1 - parameters.smaller_side:
             own_right, own_left = _part(own, x, midline, coarse.spacing_mm, parameters.smaller_side)
@@ -168,9 +116,7 @@ def _part(
     return lungs & (x_mm < midline), lungs & (x_mm >= midline)
 
 
-def _sharpen(
-    volume: Volume, coarse: _Coarse, side: BoolArray, airways: BoolArray, parameters: FieldParameters
-) -> BoolArray:
+def _sharpen(coarse: CoarseGrid, side: BoolArray, airways: BoolArray, parameters: FieldParameters) -> BoolArray:
     """One lung on the full grid: closed as a whole, with its edge where the voxels themselves cross the threshold."""
     closed = close_mask(side, parameters.closing_mm, coarse.spacing_mm) & ~airways
     step = max(coarse.spacing_mm[1:])
@@ -178,7 +124,6 @@ def _sharpen(
     core = depth_in(closed, coarse.spacing_mm) > step
     # What the closing added is not air; it keeps the edge that the closing gave it.
     core |= closed & ~grow(side, step / 2, coarse.spacing_mm)
-    shape = volume.shape
-    sharp: BoolArray = coarse.fine(around, shape) & (volume.array < parameters.air_hu)
-    sharp |= coarse.fine(core, shape)
+    sharp: BoolArray = coarse.fine(around) & (coarse.volume.array < parameters.air_hu)
+    sharp |= coarse.fine(core)
     return sharp

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from service.annotators.components import components
 from service.annotators.distances import BoolArray, Spacing, depth_in, distance_to, open_mask
@@ -22,8 +24,12 @@ MOST_SEEDS = 400
 OWN_GROUND = 1.3
 # How far around a seed is looked at: three radii and this.
 SURROUNDINGS_MM = 9.0
+# What opening gives back, in voxels: its own rounding. More would leave stumps of vessels.
+SLACK = 0.5
 # The layer of lung around a nodule that tells what it is attached to.
-LAYER_MM = (0.8, 2.4)
+LAYER_MM = (1.2, 3.0)
+# A smaller share of that layer is noise, not a vessel that leads on.
+STRAND_SHARE = 0.01
 
 
 class SearchParameters(Strict):
@@ -37,6 +43,7 @@ class SearchParameters(Strict):
     roundness : least share of it that lies in the ball of the same volume around its middle
     elongation : greatest ratio of its longest to its shortest principal axis
     attachment : greatest share of its surface beyond which there is no lung
+    strands : greatest number of separate things that it continues into; where vessels meet there are more
     contrast_hu : least difference to the lung around it
     """
 
@@ -45,7 +52,8 @@ class SearchParameters(Strict):
     opening: Fraction = 0.55
     roundness: Fraction = 0.72
     elongation: Positive = 2.0
-    attachment: Fraction = 0.55
+    attachment: Fraction = 0.45
+    strands: Annotated[int, Field(ge=0)] = 2
     contrast_hu: Positive = 250.0
 
 
@@ -68,6 +76,7 @@ class NoduleCandidate:
     roundness: float
     elongation: float
     attachment: float
+    strands: int
     contrast_hu: float
 
     def is_nodule(self, parameters: SearchParameters) -> bool:
@@ -78,6 +87,7 @@ class NoduleCandidate:
             and self.roundness >= parameters.roundness
             and self.elongation <= parameters.elongation
             and self.attachment <= parameters.attachment
+            and self.strands <= parameters.strands
             and self.contrast_hu >= parameters.contrast_hu
         )
 
@@ -124,18 +134,8 @@ def _box_of(mask: BoolArray) -> Box:
 
 def _moved(candidate: NoduleCandidate, window: Box) -> NoduleCandidate:
     """The same in the grid of the whole volume."""
-    box = tuple(slice(s.start + w.start, s.stop + w.start) for s, w in zip(candidate.box, window, strict=True))
-    return NoduleCandidate(
-        (box[0], box[1], box[2]),
-        candidate.mask,
-        candidate.level_hu,
-        candidate.outlined,
-        candidate.diameter_mm,
-        candidate.roundness,
-        candidate.elongation,
-        candidate.attachment,
-        candidate.contrast_hu,
-    )
+    box = [slice(s.start + w.start, s.stop + w.start) for s, w in zip(candidate.box, window, strict=True)]
+    return replace(candidate, box=(box[0], box[1], box[2]))
 
 
 def _seeds(depth: npt.NDArray[np.float32], spacing_mm: Spacing, least_mm: float) -> Iterator[tuple[Index, float]]:
@@ -215,6 +215,7 @@ def _look_closely(
     mask = _cut_free(dense & lung, place, radius, spacing, parameters.opening)
     if mask is None:
         return None
+    attachment, strands = _surface(mask, dense, lung, spacing)
     return NoduleCandidate(
         box=box,
         mask=mask,
@@ -225,30 +226,29 @@ def _look_closely(
         diameter_mm=2 * _ball_radius(mask, volume.voxel_mm3),
         roundness=_roundness(volume, mask),
         elongation=_elongation(volume, mask),
-        attachment=_attachment(mask, lung & ~dense, spacing),
+        attachment=attachment,
+        strands=strands,
         contrast_hu=inside_hu - lung_hu,
     )
 
 
 def _cut_free(dense: BoolArray, seed: Index, radius: float, spacing: Spacing, opening: float) -> BoolArray | None:
     """The piece at the seed without what is much thinner: vessels, the angle to the pleura."""
-    opened = open_mask(dense, opening * radius, spacing, slack_mm=0.75 * min(spacing))
+    opened = open_mask(dense, opening * radius, spacing, slack_mm=SLACK * min(spacing))
     found = components(opened)
     label = int(found.labels[seed])
     if label == 0:
         return None
     own: BoolArray = found.labels == label
-    return _with_caps(own, dense)
+    for number in np.flatnonzero(own.any(axis=(1, 2))):
+        own[number] = _without_stumps(own[number : number + 1], spacing, opening)[0]
+    return own
 
 
-def _with_caps(mask: BoolArray, dense: BoolArray) -> BoolArray:
-    """The mask with its two end caps: where slices are thick, opening takes the last one on either side."""
-    slices = np.flatnonzero(mask.any(axis=(1, 2)))
-    whole = mask.copy()
-    for last, beyond in ((slices[0], slices[0] - 1), (slices[-1], slices[-1] + 1)):
-        if 0 <= beyond < len(mask):
-            whole[beyond] = mask[last] & dense[beyond]
-    return whole
+def _without_stumps(plane: BoolArray, spacing: Spacing, opening: float) -> BoolArray:
+    """One slice of it, opened once more by itself: within a slice voxels are fine enough to see where a vessel begins."""
+    depth = float(depth_in(plane, spacing).max())
+    return open_mask(plane, opening * depth, spacing, slack_mm=SLACK * min(spacing[1:]))
 
 
 def _ball_radius(mask: BoolArray, voxel_mm3: float) -> float:
@@ -262,6 +262,13 @@ def _points_mm(volume: Volume, mask: BoolArray) -> npt.NDArray[np.float64]:
     return centred
 
 
+def _spread(volume: Volume, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Covariance of a mask's points about their middle, with the extent of the voxels themselves; mm²."""
+    directions = volume.affine[:3, :3]
+    spread: npt.NDArray[np.float64] = points.T @ points / len(points) + directions @ directions.T / 12
+    return spread
+
+
 def _roundness(volume: Volume, mask: BoolArray) -> float:
     """Share of the mask inside the ball of its volume around its middle; 1 for a ball."""
     distances = np.linalg.norm(_points_mm(volume, mask), axis=1)
@@ -271,18 +278,18 @@ def _roundness(volume: Volume, mask: BoolArray) -> float:
 
 
 def _elongation(volume: Volume, mask: BoolArray) -> float:
-    """Ratio of the longest to the shortest principal axis, with the extent of the voxels themselves."""
-    points = _points_mm(volume, mask)
-    directions = volume.affine[:3, :3]
-    spread = points.T @ points / len(points) + directions @ directions.T / 12
-    axes = np.linalg.eigvalsh(spread)
+    """Ratio of the longest to the shortest principal axis."""
+    axes = np.linalg.eigvalsh(_spread(volume, _points_mm(volume, mask)))
     return float(np.sqrt(axes[-1] / axes[0]))
 
 
-def _attachment(mask: BoolArray, free: BoolArray, spacing: Spacing) -> float:
-    """Share of the layer around the mask that is not lung: vessels, wall, airways."""
+def _surface(mask: BoolArray, dense: BoolArray, lung: BoolArray, spacing: Spacing) -> tuple[float, int]:
+    """Share of the layer around the mask that is not lung, and how many dense things (vessels, wall) it holds."""
     away = distance_to(mask, spacing)
     low, high = LAYER_MM
-    reach = max(high, 1.01 * min(spacing))
-    layer = (away > min(low, 0.9 * min(spacing))) & (away <= reach)
-    return 1 - float(np.mean(free[layer])) if layer.any() else 1.0
+    layer = (away > min(low, 0.9 * min(spacing))) & (away <= max(high, 1.01 * min(spacing)))
+    size = int(np.count_nonzero(layer))
+    if size == 0:
+        return 1.0, 0
+    attachment = 1 - float(np.mean((lung & ~dense)[layer]))
+    return attachment, len(components(layer & dense, least_voxels=max(2, round(STRAND_SHARE * size)), diagonally=True))
