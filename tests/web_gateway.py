@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -204,10 +204,24 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
+def _closing(application: Flask) -> Callable[..., Iterator[bytes]]:
+    """The application, its bodies closed also where werkzeug's server forgets it: when the browser has gone away."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        body = application(environ, start_response)
+        try:
+            yield from body
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+
+    return answer
+
+
 @contextmanager
 def served(gateway: WebGateway) -> Iterator[str]:
     """Serve over loopback HTTP; the address."""
-    server = make_server("127.0.0.1", 0, gateway.app, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", 0, _closing(gateway.app), threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
