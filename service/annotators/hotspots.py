@@ -84,9 +84,8 @@ class HotspotsAnnotator:
         self._new_uid = new_uid
 
     def matches(self, series: SeriesSummary) -> bool:
-        """A PET of several slices."""
-        several = series.instances >= LEAST_SLICES or bool(series.sop_class_uids & MULTI_FRAME)
-        return series.modality == "PT" and several and bool(series.sop_class_uids & PET_CLASSES)
+        """Any PET; one of too few slices is refused with that reason."""
+        return series.modality == "PT" and bool(series.sop_class_uids & PET_CLASSES)
 
     def annotate(self, volume: Volume) -> AnnotatorResult:
         """Mark each piece above the threshold.

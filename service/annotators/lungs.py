@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from service.annotators.ct_volume import has_slices, is_ct, require_axial, require_hounsfield, require_slices
+from service.annotators.ct_volume import is_ct, require_axial, require_hounsfield, require_slices
 from service.annotators.lung_field import FieldParameters, find_lungs
 from service.annotators.measured import mean_hounsfield, volume_ml
 from service.annotators.parameters import AnnotatorParameters, identify
@@ -46,8 +46,8 @@ class LungsAnnotator:
         self._new_uid = new_uid
 
     def matches(self, series: SeriesSummary) -> bool:
-        """A CT of several slices."""
-        return is_ct(series) and has_slices(series, LEAST_SLICES)
+        """Any CT; one of too few slices is refused with that reason, rather than passed over in silence."""
+        return is_ct(series)
 
     def annotate(self, volume: Volume) -> AnnotatorResult:
         """Mark each lung.

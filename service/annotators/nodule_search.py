@@ -246,7 +246,7 @@ def _cut_free(dense: BoolArray, seed: Index, radius: float, spacing: Spacing, op
 
 
 def _without_stumps(plane: BoolArray, spacing: Spacing, opening: float) -> BoolArray:
-    """One slice of it, opened once more by itself: within a slice voxels are fine enough to see where a vessel begins."""
+    """One slice of it, opened once more by itself: within a slice voxels are fine enough to show a stump."""
     depth = float(depth_in(plane, spacing).max())
     return open_mask(plane, opening * depth, spacing, slack_mm=SLACK * min(spacing[1:]))
 

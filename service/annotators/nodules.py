@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from service.annotators.axes import measure_axes
-from service.annotators.ct_volume import has_slices, is_ct, require_axial, require_hounsfield, require_slices
+from service.annotators.ct_volume import is_ct, require_axial, require_hounsfield, require_slices
 from service.annotators.distances import BoolArray
 from service.annotators.lung_field import FieldParameters, LungField, find_lungs
 from service.annotators.lungs import LEAST_SLICES, LEFT, RIGHT
@@ -50,8 +50,8 @@ class NodulesAnnotator:
         self._new_uid = new_uid
 
     def matches(self, series: SeriesSummary) -> bool:
-        """A CT of several slices."""
-        return is_ct(series) and has_slices(series, LEAST_SLICES)
+        """Any CT; one of too few slices is refused with that reason, rather than passed over in silence."""
+        return is_ct(series)
 
     def annotate(self, volume: Volume) -> AnnotatorResult:
         """Mark each nodule.
