@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -50,12 +51,15 @@ def store_bytes(
     request = C_STORE()
     request.MessageID = 7
     request.Priority = 2
-    request.AffectedSOPClassUID = sop_class_uid
-    request.AffectedSOPInstanceUID = sop_instance_uid
-    request.DataSet = BytesIO(data_set)
     association._reactor_checkpoint.clear()
     try:
-        association.dimse.send_msg(request, context.context_id)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns of UIDs that are none; a broken sender does not
+            request.AffectedSOPClassUID = sop_class_uid
+            request.AffectedSOPInstanceUID = sop_instance_uid
+            # Without a data set the command says so (0000,0800) = 0101H.
+            request.DataSet = BytesIO(data_set) if data_set else None
+            association.dimse.send_msg(request, context.context_id)
         _, response = association.dimse.get_msg(block=True)
     finally:
         association._reactor_checkpoint.set()

@@ -25,11 +25,6 @@ def is_ct(series: SeriesSummary) -> bool:
     return series.modality == "CT" and slices and bool(series.sop_class_uids & CT_CLASSES)
 
 
-def has_slices(series: SeriesSummary, least: int) -> bool:
-    """Whether a series may hold so many slices; an enhanced multi-frame instance may hold any number."""
-    return series.instances >= least or bool(series.sop_class_uids & (CT_CLASSES - {CT_IMAGE}))
-
-
 def require_hounsfield(volume: Volume) -> None:
     """Refuse a volume whose values are not Hounsfield units."""
     if volume.modality != "CT" or volume.unit != HOUNSFIELD_UNIT:
