@@ -165,6 +165,9 @@ class Demonstration:
             return bool(done + held >= self.report.instances_in and waiting == 0)
 
         _until(drained, "ingest")
+        counted = {row["state"]: row["count"] for row in client.json("/api/v1/status")["counters"]}
+        self.report.elements_removed = counted.get("elements removed", 0)
+        self.report.elements_replaced = counted.get("elements replaced", 0)
 
     def _await_results(self, client: GatewayClient) -> None:
         """Wait until every study is complete and every annotator has ended."""

@@ -10,7 +10,7 @@ removes.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -178,6 +178,7 @@ class IngestPipeline:
             step.is_duplicate = held.content_digest == admitted.content_digest
         step.prepared = PreparedInstance.of(new)
         step.file = admitted.file
+        step.elements_removed, step.elements_replaced = admitted.elements_removed, admitted.elements_replaced
 
     def _store(self, steps: Sequence[Step], record: Record | None) -> None:
         """Blobs first, then one transaction for everything that the index learns."""
@@ -208,7 +209,18 @@ class IngestPipeline:
             if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
                 name = f"dropped {step.sop_class_uid}"
                 self._counters.add(step.incoming.project, name, connection=connection)
+        self._count_cleaned([step for step in steps if step.is_stored], connection)
         return obsolete
+
+    def _count_cleaned(self, stored: Sequence[Step], connection: Connection) -> None:
+        """Count what was done to the elements of what is kept, by project."""
+        done: dict[str, Counter[str]] = defaultdict(Counter)
+        for step in stored:
+            counts = {"elements removed": step.elements_removed, "elements replaced": step.elements_replaced}
+            done[step.incoming.project].update(counts)
+        for project, amounts in done.items():
+            if any(amounts.values()):
+                self._counters.add_all(project, amounts, connection=connection)
 
     def _take(self, step: Step, added: AddOutcome, connection: Connection) -> list[str]:
         """What an answer of the index means for one object; the blob that was replaced, if one was."""

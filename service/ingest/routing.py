@@ -34,6 +34,8 @@ class Admitted:
     content_digest: bytes
     patient_digest: bytes | None
     vault: tuple[SealedEntry, ...] = ()
+    elements_removed: int = 0
+    elements_replaced: int = 0
 
 
 class Router:
@@ -89,4 +91,13 @@ class Router:
             cleaned = rules.cleaner.adopt(parsed.header, study)
             patient_digest = study.patient_digest
         file = cleaned_file(parsed, cleaned.data_set, self._version)
-        return Admitted(kind, cleaned.data_set, file, digest, patient_digest, cleaned.sealed)
+        return Admitted(
+            kind,
+            cleaned.data_set,
+            file,
+            digest,
+            patient_digest,
+            cleaned.sealed,
+            cleaned.elements_removed,
+            cleaned.elements_replaced,
+        )

@@ -26,6 +26,7 @@ class Step:
     prepared, file : row and file of what may be kept
     held : what the index held under the same UID before the transaction began
     is_duplicate : ``held`` has the same content
+    elements_removed, elements_replaced : what cleaning did to the data set
     """
 
     incoming: Incoming
@@ -37,6 +38,8 @@ class Step:
     file: StoredFile | None = None
     held: InstanceRow | None = None
     is_duplicate: bool = False
+    elements_removed: int = 0
+    elements_replaced: int = 0
 
     @property
     def is_decided(self) -> bool:

@@ -194,3 +194,12 @@ def test_preamble_and_sender_do_not_reach_the_file(house, send):
     assert content[:128] == bytes(128)
     assert b"SCANNER" not in content
     assert isinstance(dcmread(io.BytesIO(content)), Dataset)
+
+
+def test_cleaned_elements_are_counted_once_for_what_is_kept(house, send):
+    send(ct_slice(1))
+    once = house.counters.all("research")
+    assert once["elements removed"] > 0
+    assert once["elements replaced"] > 0
+    send(ct_slice(1))
+    assert house.counters.all("research") == once
