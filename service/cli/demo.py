@@ -136,5 +136,7 @@ def show(report: DemoReport) -> None:
     for name, address in report.addresses.items():
         addresses.add_row(name, address)
     console.print(addresses)
+    for note in report.notes:
+        console.print(note, style="dim", markup=False)
     for problem in report.problems:
         console.print(problem, style="bold red", markup=False)

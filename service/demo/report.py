@@ -46,6 +46,7 @@ class DemoReport:
     elements_replaced: int = 0
     truths: int = 0
     runs: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -64,5 +65,6 @@ class DemoReport:
             "identity_left": self.identity_left,
             "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
             "addresses": self.addresses,
+            "notes": self.notes,
             "problems": self.problems,
         }

@@ -141,7 +141,7 @@ class Demonstration:
             try:
                 objects.append(OutgoingObject.from_file(file))
             except InstanceUnreadable as error:
-                self.report.problems.append(f"{file.name} is not sent: {error}")
+                self.report.notes.append(f"{file.name} is not sent: {error}")
         if not objects:
             raise GatewayError("there is no DICOM file to send")
         stored = 0
