@@ -18,7 +18,7 @@ import requests
 
 READY = re.compile(r"^ready http=(?P<http>http://\S+) dicom=(?P<title>\S+)@(?P<host>[\d.]+):(?P<port>\d+)$")
 START_S = 60
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 Answer = TypeVar("Answer")
 
