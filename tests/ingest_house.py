@@ -70,6 +70,7 @@ class IngestHouse:
     def __post_init__(self) -> None:
         read_leniently()
         self.woken = 0
+        self.damaged: list[str] = []
         (self.folder / "spool").mkdir(exist_ok=True)
         self._numbers = iter(range(1_000_000))
         self.database = Database.open(self.folder / "index.sqlite")
@@ -106,6 +107,7 @@ class IngestHouse:
             pipeline=self.pipeline,
             claims=SegmentClaims(self.folder / "claims"),
             project_of={"CLINICAL": "clinical", "RESEARCH": "research"}.get,
+            on_damage=self.damaged.append,
         )
 
     def _research(self) -> ProjectRules:

@@ -129,6 +129,12 @@ class IntakeTable:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
+    def segments(self) -> set[str]:
+        """The segments that have rows."""
+        with self._database.read() as connection:
+            keys = connection.execute(select(intake.c.source_key)).scalars()
+            return {key.partition("/")[0] for key in keys}
+
     def delete_for_segment(self, segment: str) -> int:
         """Forget the objects of a segment that was released; how many."""
         statement = delete(intake).where(_of_segment(segment))

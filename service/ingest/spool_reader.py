@@ -14,11 +14,13 @@ from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
 from dicom_nodes.object_sink import ObjectHeader
-from service.ingest.spool_scan import ScannedObject, SegmentScan, destroy
+from service.ingest.spool_scan import ScannedObject, SegmentScan, destroy, rename_unheld
 from service.ingest.spool_segment import NEW_SUFFIX, SUFFIX, sync_directory
 
 _LOGGER = logging.getLogger(__name__)
 _STALE_S: Final = 60.0
+DAMAGED_SUFFIX: Final = ".damaged"
+"""Of a segment that a disk has damaged: set aside, kept until a person decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ class SpooledObject:
 class FinishedSegment:
     """A segment that no writer holds any more; releasable once all of ``source_keys`` are final.
 
-    ``damaged_bytes`` counts bytes that are no frame, a torn tail left out.
+    ``damaged_bytes`` counts bytes that are no frame, a torn tail left out. In one that ``is_damaged``, acknowledged
+    objects may be hidden; those of which a start was found are among ``source_keys`` and cannot be read as a whole.
     """
 
     name: str
     source_keys: tuple[str, ...]
     damaged_bytes: int
+    is_damaged: bool = False
 
 
 def segment_of(source_key: str) -> str:
@@ -115,6 +119,13 @@ class SpoolReader:
         except FileNotFoundError as error:
             raise InstanceUnreadable("the segment was released") from error
 
+    def salvage(self, source_key: str) -> bytes:
+        """What can be read from the start of an object that `read` refuses."""
+        name, _, number = source_key.partition("/")
+        with self._lock:
+            scan = self._scans.get(name)
+        return scan.salvage(int(number)) if scan is not None and number.isdigit() else b""
+
     def finished_segments(self) -> list[FinishedSegment]:
         """Segments whose writer has closed them or is dead, oldest first, with all whole objects in them."""
         with self._lock:
@@ -122,8 +133,13 @@ class SpoolReader:
             return [
                 FinishedSegment(
                     name,
-                    tuple(f"{name}/{number}" for number, found in sorted(scan.objects.items()) if found.ended),
+                    tuple(
+                        f"{name}/{number}"
+                        for number, found in sorted(scan.objects.items())
+                        if found.ended and found.header is not None
+                    ),
                     scan.damaged_bytes,
+                    scan.is_damaged,
                 )
                 for name, scan in sorted(self._scans.items())
                 if scan.finished
@@ -131,8 +147,22 @@ class SpoolReader:
 
     @property
     def unreadable_segments(self) -> frozenset[str]:
-        """Segments with a damaged head; they are kept until a person decides."""
+        """Segments with a damaged head: nothing in them can be read."""
         return frozenset(self._unreadable)
+
+    def segments(self) -> set[str]:
+        """The names of all segments that are there now; none comes back once it has gone."""
+        return self._names()
+
+    def set_aside(self, segment: str) -> bool:
+        """Keep a damaged segment under a name that no reader looks at; False while a writer holds it."""
+        with self._lock:
+            path = self._directory / (segment + SUFFIX)
+            if not rename_unheld(path, path.with_suffix(DAMAGED_SUFFIX)):
+                return False
+            sync_directory(self._directory)
+            self._forget(segment)
+            return True
 
     def release(self, segment: str) -> bool:
         """Destroy the key of a segment and remove it; True when it is gone, False while a writer holds it.
@@ -143,10 +173,13 @@ class SpoolReader:
             if not destroy(self._directory / (segment + SUFFIX)):
                 return False
             sync_directory(self._directory)
-            self._scans.pop(segment, None)
-            self._unreadable.discard(segment)
-            self._pending = {key: value for key, value in self._pending.items() if value.segment != segment}
+            self._forget(segment)
             return True
+
+    def _forget(self, segment: str) -> None:
+        self._scans.pop(segment, None)
+        self._unreadable.discard(segment)
+        self._pending = {key: value for key, value in self._pending.items() if value.segment != segment}
 
     def _look(self, only: str | None = None) -> None:
         """Scan what is new; with ``only``, in one segment."""

@@ -48,7 +48,7 @@ class SegmentScan:
         self.finished = False
         """Whether its writer has let it go and everything was walked over."""
         self.damaged_bytes = 0
-        """Bytes between frames that are no frame."""
+        """Bytes that are no frame; the tail that a kill tears is no damage."""
         self._sealing_key = sealing_key
         self._cipher: SegmentCipher | None = None
         self._offset = HEAD_BYTES
@@ -69,11 +69,21 @@ class SegmentScan:
         try:
             writer_lives = _is_locked(descriptor)
             cipher = self._open_cipher(descriptor)
-            ended = self._walk(descriptor, cipher, os.fstat(descriptor).st_size)
-            self.finished = not writer_lives
+            size = os.fstat(descriptor).st_size
+            ended = self._walk(descriptor, cipher, size)
+            if not writer_lives:
+                self.finished = True
+                self.damaged_bytes += self._damaged_tail(descriptor, size)
+                if self.damaged_bytes:
+                    ended += self._without_end()
         finally:
             os.close(descriptor)
         return ended
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether an acknowledged object may be hidden: bytes are no frame, or an object lost its header."""
+        return self.damaged_bytes > 0 or any(found.ended and not found.header for found in self.objects.values())
 
     def read(self, number: int) -> bytes:
         """The data set of a whole object.
@@ -85,6 +95,8 @@ class SegmentScan:
         found = self.objects.get(number)
         if found is None or not found.ended:
             raise InstanceUnreadable("the spool holds no such whole object")
+        if found.end_pieces < 0:
+            raise InstanceUnreadable("the object's end is damaged in the spool: it may not be whole")
         if sorted(found.pieces) != list(range(found.end_pieces)):
             raise InstanceUnreadable("pieces of the object are missing from the spool")
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -97,6 +109,38 @@ class SegmentScan:
         if len(data_set) != found.size:
             raise InstanceUnreadable("the object in the spool is not as long as its end says")
         return data_set
+
+    def salvage(self, number: int) -> bytes:
+        """What can be read of an object from its start, for a person to decide on."""
+        found = self.objects.get(number)
+        parts: list[bytes] = []
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            cipher = self._open_cipher(descriptor)
+            while found is not None and (piece := found.pieces.get(len(parts))) is not None:
+                parts.append(self._payload(descriptor, cipher, *piece))
+        except InstanceUnreadable:
+            pass  # what stands behind it would be out of place
+        finally:
+            os.close(descriptor)
+        return b"".join(parts)
+
+    def _damaged_tail(self, descriptor: int, size: int) -> int:
+        """Bytes after the last frame that no torn write explains.
+
+        A write that was cut leaves the beginning of a frame; a crash of the machine may leave zeros.
+        """
+        header = os.pread(descriptor, FRAME_HEADER_BYTES, self._offset)
+        if len(header) < FRAME_HEADER_BYTES or decode_frame_header(header) is not None:
+            return 0
+        return size - self._offset if any(os.pread(descriptor, size - self._offset, self._offset)) else 0
+
+    def _without_end(self) -> list[ScannedObject]:
+        """Objects of a damaged segment that were neither ended nor taken back: their end may be what was damaged."""
+        lost = [found for found in self.objects.values() if found.header is not None and not found.ended]
+        for found in lost:
+            found.ended = True
+        return lost
 
     def _open_cipher(self, descriptor: int) -> SegmentCipher:
         if self._cipher is None:
@@ -181,6 +225,29 @@ def _is_locked(descriptor: int) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def rename_unheld(path: Path, target: Path) -> bool:
+    """Give a segment another name; False while anybody holds it.
+
+    Raises
+    ------
+    GatewayError : the disk failed
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.rename(target)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise GatewayError("a segment of the spool could not be set aside") from error
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def destroy(path: Path) -> bool:

@@ -61,6 +61,7 @@ class SpoolWorker:
     Parameters
     ----------
     project_of : the project of a called AE title; None where there is none any more
+    on_damage : told the name of each segment that was set aside because the disk has damaged it
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class SpoolWorker:
         claims: SegmentClaims,
         project_of: Callable[[str], str | None],
         limits: WorkerLimits | None = None,
+        on_damage: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._reader = reader
         self._intake = intake
@@ -82,6 +84,9 @@ class SpoolWorker:
         self._waiting: dict[str, dict[str, SpooledObject]] = defaultdict(dict)
         self._arrived: list[SpooledObject] = []  # handed out by the reader, which does so once
         self._begun: set[int] = set()
+        self._on_damage = on_damage
+        self._harmed: set[str] = set()  # segments with an object that could not be read
+        self._looked_for_lost_rows = False
         self._stopped = False
 
     def run(self, wake: Wake) -> None:
@@ -111,6 +116,8 @@ class SpoolWorker:
         ------
         GatewayError : disk or index failed; everything that was not finished is found again
         """
+        if not self._looked_for_lost_rows:
+            self._forget_lost_rows()
         self._register()
         processed = False
         for segment in sorted(self._waiting):
@@ -135,8 +142,21 @@ class SpoolWorker:
             for one in batch:
                 self._waiting[one.segment][one.source_key] = one
 
+    def _forget_lost_rows(self) -> None:
+        """Forget rows that a kill left behind their segment; open ones would hold studies open for ever."""
+        # Rows before files: a segment that is missing afterwards is gone for good.
+        of_rows = self._intake.segments()
+        for segment in sorted(of_rows - self._reader.segments()):
+            self._intake.delete_for_segment(segment)
+        self._looked_for_lost_rows = True
+
     def _work_off(self, segment: str) -> bool:
         """Process what is open in a segment that is claimed."""
+        if segment not in self._reader.segments():
+            # Another worker finished and released it after it was handed to us.
+            self._intake.delete_for_segment(segment)
+            self._waiting.pop(segment, None)
+            return False
         waiting = self._waiting[segment]
         rows = self._intake.find(list(waiting))
         work = [(waiting[key], row) for key, row in rows.items() if row.state == _RECEIVED]
@@ -176,7 +196,8 @@ class SpoolWorker:
             try:
                 readable.append((_incoming(spooled, row, self._reader.read(spooled.source_key)), row))
             except InstanceUnreadable as error:
-                self._refuse(_incoming(spooled, row, b""), row, error)
+                self._harmed.add(spooled.segment)
+                self._refuse(_incoming(spooled, row, self._reader.salvage(spooled.source_key)), row, error)
         if len(readable) == 1 and self._is_suspect(readable[0][1]) and readable[0][1].attempts >= self._limits.attempts:
             words = f"Processing it ended the worker {readable[0][1].attempts} times"
             self._refuse(*readable[0], GatewayError(words))
@@ -219,17 +240,25 @@ class SpoolWorker:
     def _release(self) -> None:
         """Let go of segments that are written to no more and whose every object is final."""
         for finished in self._reader.finished_segments():
-            if finished.name in self._waiting or not self._is_done(finished):
-                continue
-            with self._claims.claim(finished.name) as mine:
-                if mine and self._reader.release(finished.name):
-                    # After the segment: rows without objects mean nothing, objects without rows would come again.
-                    self._intake.delete_for_segment(finished.name)
-                    self._claims.forget(finished.name)
+            if finished.name not in self._waiting and self._is_done(finished):
+                is_harmed = finished.is_damaged or finished.name in self._harmed
+                self._end(finished.name, set_aside=is_harmed)
+        for segment in self._reader.unreadable_segments:
+            self._end(segment, set_aside=True)
+
+    def _end(self, segment: str, *, set_aside: bool) -> None:
+        with self._claims.claim(segment) as mine:
+            if not mine or not (self._reader.set_aside if set_aside else self._reader.release)(segment):
+                return
+            # After the segment: rows without objects mean nothing, objects without rows would come again.
+            self._intake.delete_for_segment(segment)
+            self._claims.forget(segment)
+        self._harmed.discard(segment)
+        if set_aside:
+            _log.error("spool.damaged", segment=segment, reason="set aside; objects in it may be lost: see quarantine")
+            self._on_damage(segment)
 
     def _is_done(self, finished: FinishedSegment) -> bool:
-        if finished.damaged_bytes:
-            return False
         rows = self._intake.find(finished.source_keys)
         return all(key in rows and rows[key].state != _RECEIVED for key in finished.source_keys)
 

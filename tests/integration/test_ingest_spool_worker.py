@@ -10,8 +10,10 @@ import threading
 import pytest
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
+from service.archive.intake import Arrival
 from service.core.records import OutcomeKind
 from service.ingest.blob_sweep import BlobSweep
+from service.ingest.spool_frames import FRAME_MAGIC, HEAD_BYTES
 from tests.datasets import ct_slice
 from tests.ingest_house import IngestHouse
 from tests.ingest_worker_process import PLACES
@@ -162,3 +164,69 @@ def test_failure_that_nobody_foresaw_does_not_hold_up_the_others(tmp_path):
     house.spool(slices(GOOD))
     house.worker.work()
     assert house.index.count("clinical") == GOOD
+
+
+def spooled_with_damage(house, place):
+    """Slices in the spool; ``place`` says from the file's bytes where one of them is not what was written."""
+    house.spool(slices(GOOD))
+    (segment,) = (house.folder / "spool").iterdir()
+    data = bytearray(segment.read_bytes())
+    data[place(data)] ^= 0xFF
+    segment.write_bytes(data)
+
+
+LAST_END = "the header of the last object's end"
+LAST_PIECE = "the last object's pixels"
+DAMAGE = {
+    LAST_END: lambda data: data.rfind(FRAME_MAGIC) + 9,
+    LAST_PIECE: lambda data: data.rfind(FRAME_MAGIC) - 1,
+    "the first object's start": lambda _: HEAD_BYTES + 9,
+    "the head": lambda _: 20,
+}
+
+
+@pytest.mark.parametrize("place", [LAST_END, LAST_PIECE])
+def test_acknowledged_object_that_the_disk_damaged_is_quarantined(house, place):
+    spooled_with_damage(house, DAMAGE[place])
+    house.worker.work()
+    assert (house.index.count("clinical"), len(house.quarantine.list())) == (GOOD - 1, 1)
+
+
+def test_object_that_only_lost_its_end_is_archived_when_a_person_releases_it(house):
+    spooled_with_damage(house, DAMAGE[LAST_END])
+    house.worker.work()
+    (row,) = house.quarantine.list()
+    house.pipeline.process_released(house.quarantine.read(row.id))
+    assert house.index.count("clinical") == GOOD
+
+
+@pytest.mark.parametrize("place", DAMAGE)
+def test_segment_that_the_disk_damaged_is_set_aside_and_told(house, place):
+    spooled_with_damage(house, DAMAGE[place])
+    house.worker.work()
+    (segment,) = house.segments()
+    assert (segment.endswith(".damaged"), [segment]) == (True, [f"{name}.damaged" for name in house.damaged])
+
+
+def test_objects_that_cannot_be_reached_any_more_hold_no_study_open(house):
+    spooled_with_damage(house, DAMAGE["the head"])
+    house.intake.register([Arrival(f"{house.segments()[0].removesuffix('.segment')}/0", "clinical", 1.0)])
+    house.worker.work()
+    assert house.intake.oldest_pending_at("clinical") is None
+
+
+def test_rows_whose_segment_is_gone_are_forgotten(house):
+    house.intake.register([Arrival("gone/0", "clinical", 1.0)])
+    house.worker.work()
+    assert house.intake.oldest_pending_at("clinical") is None
+
+
+def test_object_that_another_worker_finished_meanwhile_is_not_taken_for_lost(tmp_path):
+    first, second = IngestHouse(tmp_path), IngestHouse(tmp_path)
+    first.spool(slices(1))
+    found = list(second.reader.committed())
+    first.worker.work()
+    second.worker._arrived += found  # it was handed the object, and then held up
+    second.worker.work()
+    assert second.quarantine.list() == []
+    assert second.intake.oldest_pending_at("clinical") is None

@@ -68,7 +68,7 @@ def test_a_flipped_bit_harms_one_object_at_most_and_is_noticed(at: int, bit: int
         found = read_all(segment)
     intact = [uid for uid, data in OBJECTS.items() if found.get(uid) == data]
     wrong = [uid for uid, data in found.items() if data is not None and data != OBJECTS[uid]]
-    assert (len(intact) >= 2, wrong) == (True, [])
+    assert (len(intact) >= 2, wrong, set(found)) == (True, [], set(OBJECTS))
 
 
 @settings(max_examples=100, deadline=None)
@@ -119,3 +119,55 @@ def test_reading_a_damaged_object_says_so():
         last = list(reader.committed())[-1]
         with pytest.raises(InstanceUnreadable):
             reader.read(last.source_key)
+
+
+def flip(segment: Path, at: int) -> None:
+    data = bytearray(segment.read_bytes())
+    data[at] ^= 0xFF
+    segment.write_bytes(data)
+
+
+def test_the_end_of_a_segment_that_was_changed_is_damage():
+    with finished_segment() as segment:
+        flip(segment, segment.read_bytes().rfind(FRAME_MAGIC) + 9)  # the header of the last object's end
+        (finished,) = SpoolReader(segment.parent, KEY).finished_segments()
+    assert finished.is_damaged
+
+
+def test_an_end_that_was_never_written_is_no_damage():
+    with finished_segment() as segment:
+        segment.write_bytes(segment.read_bytes()[:-200])
+        (finished,) = SpoolReader(segment.parent, KEY).finished_segments()
+    assert not finished.is_damaged
+
+
+def test_what_is_left_of_an_object_can_be_salvaged():
+    with finished_segment() as segment:
+        flip(segment, segment.read_bytes().rfind(FRAME_MAGIC) + 9)
+        reader = SpoolReader(segment.parent, KEY)
+        last = list(reader.committed())[-1]
+        assert reader.salvage(last.source_key) == OBJECTS["1.2.3"]
+
+
+def test_nothing_is_salvaged_behind_a_damaged_piece():
+    with finished_segment() as segment:
+        flip(segment, segment.read_bytes().rfind(FRAME_MAGIC) - 1)
+        reader = SpoolReader(segment.parent, KEY)
+        last = list(reader.committed())[-1]
+        assert reader.salvage(last.source_key) == b""
+
+
+def test_a_segment_that_is_set_aside_stays_on_disk_and_is_not_read_again():
+    with finished_segment() as segment:
+        reader = SpoolReader(segment.parent, KEY)
+        content = segment.read_bytes()
+        set_aside = reader.set_aside(segment.stem)
+        kept = [path.read_bytes() for path in segment.parent.iterdir()]
+        assert (set_aside, kept, read_all(segment)) == (True, [content], {})
+
+
+def test_a_segment_in_use_cannot_be_set_aside(tmp_path: Path):
+    with closing(spool_at(tmp_path)) as spool:
+        put(spool, b"a")
+        (segment,) = tmp_path.glob("*.segment")
+        assert SpoolReader(tmp_path, KEY).set_aside(segment.stem) is False
