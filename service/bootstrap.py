@@ -55,6 +55,7 @@ from service.ingest.quarantine_desk import Decision, QuarantineDesk
 from service.ingest.routing import Router
 from service.ingest.segment_claim import SegmentClaims
 from service.ingest.spool import Spool
+from service.ingest.spool_backlog import SpoolBacklog
 from service.ingest.spool_reader import SpoolReader
 from service.ingest.spool_worker import SpoolWorker
 from service.runtime.data_directory import DataDirectory
@@ -383,7 +384,14 @@ class Gateway:
             pipeline=self.pipeline,
             claims=SegmentClaims(self.directory.run / "segments"),
             project_of=self.callers.project_of,
+            on_damage=lambda _: self.counters.add("", "damaged spool segments"),
         )
+
+    @cached_property
+    def spool_backlog(self) -> SpoolBacklog:
+        """What was acknowledged and is not in the index yet."""
+        reader = SpoolReader(self.directory.spool, self.key_file.sealing_key("spool"))
+        return SpoolBacklog(reader, self.intake, self.callers.project_of)
 
     @cached_property
     def blob_sweep(self) -> BlobSweep:
@@ -439,6 +447,7 @@ class Gateway:
             index=self.instances,
             runs=self.runs,
             clock=self.clock,
+            oldest_unregistered_at=self.spool_backlog.oldest_at,
         )
 
     @cached_property

@@ -13,12 +13,14 @@ from service.archive.study_states import StudyStates
 from service.core.annotator import Annotator
 from service.core.archived import InstanceRow, RunRow
 from service.core.records import ObjectKind, Outcome
+from service.ingest.spool_backlog import SpoolBacklog
+from service.ingest.spool_reader import SpoolReader
 from service.jobs.annotation_run import AnnotationRun
 from service.jobs.completeness import ProjectJobs, StudyWatch
 from service.jobs.result_store import ResultStore
 from service.jobs.run_end import RunEnd
 from tests.datasets import ct_slice
-from tests.ingest_house import IngestHouse
+from tests.ingest_house import SEALING_KEY, IngestHouse
 
 QUIET_S = 60.0
 
@@ -52,6 +54,9 @@ class JobsHouse:
             index=self.index,
             runs=self.runs,
             clock=self.clock,
+            oldest_unregistered_at=SpoolBacklog(
+                SpoolReader(folder / "spool", SEALING_KEY), self.ingest.intake, {"RESEARCH": "research"}.get
+            ).oldest_at,
         )
         self.store = ResultStore(
             database=database,

@@ -38,9 +38,10 @@ class Counts:
     counters: tuple[Tally, ...]
 
     def within(self, projects: Collection[str]) -> Counts:
-        """The tallies of these projects."""
+        """The tallies of these projects, and of the gateway as a whole, which stand under no project."""
+        names = {*projects, ""}
         kept = {
-            name: tuple(tally for tally in getattr(self, name) if tally.project in projects) for name in self.__slots__
+            name: tuple(tally for tally in getattr(self, name) if tally.project in names) for name in self.__slots__
         }
         return Counts(**kept)
 

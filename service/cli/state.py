@@ -11,6 +11,7 @@ from service.bootstrap import Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.cli.tables import moment, print_table
 from service.errors import InstanceNotFound
+from service.ingest.spool_reader import DAMAGED_SUFFIX
 
 
 @click.command()
@@ -22,9 +23,10 @@ def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> No
         gateway.require_data()
         counts = asdict(gateway.overview.counts())
         conflicts = gateway.conflicts.list(limit=100)
+        damaged = sorted(path.name for path in gateway.directory.spool.glob(f"*{DAMAGED_SUFFIX}"))
     if as_json:
         listed = [asdict(conflict) for conflict in conflicts]
-        echo_json({"counts": counts, "conflicts": listed})
+        echo_json({"counts": counts, "conflicts": listed, "damaged_spool_segments": damaged})
         return
     rows = [
         (what, tally["project"], tally["state"], str(tally["count"]))
@@ -32,6 +34,9 @@ def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> No
         for tally in tallies
     ]
     print_table("Status", ("what", "project", "state", "count"), rows, empty="Nothing has arrived yet.")
+    if damaged:
+        click.echo("The disk has damaged these files of the spool. What could be saved is archived or in quarantine;")
+        click.echo("they stay until somebody removes them: " + " ".join(damaged))
     if conflicts:
         print_table(
             "The same UID with other content",

@@ -1,8 +1,8 @@
 """When a study is complete, and what is to be done on it then.
 
 A study is complete when no image came for its project's quiet time and nothing that was received by then is still on
-its way. That is read from the index alone, so it holds across restarts; the moment at which the next study can become
-complete is worked out, not waited for.
+its way, in the spool or between spool and index. That stands in files and rows, so it holds across restarts and while
+ingest is behind or down; the moment at which the next study can become complete is worked out, not waited for.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class StudyWatch:
     ----------
     annotators : by name, every one that a project names
     clock : seconds since the epoch, UTC
+    oldest_unregistered_at : when the first object of a project was received that has no row in the index yet
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class StudyWatch:
         index: InstanceIndex,
         runs: RunTable,
         clock: Callable[[], float],
+        oldest_unregistered_at: Callable[[str], float | None] = lambda _: None,
     ) -> None:
         self._projects = projects
+        self._oldest_unregistered_at = oldest_unregistered_at
         self._annotators = annotators
         self._database = database
         self._states = states
@@ -96,10 +99,18 @@ class StudyWatch:
         queued = 0
         for study in self._states.receiving(project.name, quiet_since):
             # An object's study is not known before it is parsed, so any of the project holds it open.
-            pending = self._intake.oldest_pending_at(project.name)
-            if pending is None or pending > study.last_image_at + project.quiet_s:
+            if not self._is_held_open(project.name, study.last_image_at + project.quiet_s):
                 queued += self._complete_or_skip(project, study)
         return queued
+
+    def _is_held_open(self, project: str, until: float) -> bool:
+        """Whether something that was received by then is still on its way."""
+        # In the order in which an object moves, so that none passes by unseen between two looks.
+        for oldest_at in (self._oldest_unregistered_at, self._intake.oldest_pending_at):
+            oldest = oldest_at(project)
+            if oldest is not None and oldest <= until:
+                return True
+        return False
 
     def _complete_or_skip(self, project: ProjectJobs, study: StudyRow) -> int:
         try:

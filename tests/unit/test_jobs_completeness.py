@@ -93,6 +93,32 @@ def test_object_on_its_way_holds_the_study_open(house):
     assert house.go_quiet() == 0
 
 
+def test_object_that_ingest_has_not_seen_yet_holds_the_study_open(house):
+    house.receive_slices(3)
+    house.clock.now += QUIET_S - 1
+    house.ingest.spool([ct_slice(4)], called_ae_title="RESEARCH")
+    assert house.go_quiet() == 0
+
+
+def test_study_is_complete_with_what_ingest_was_behind_with(house):
+    outcome = house.receive_slices(3)
+    house.clock.now += QUIET_S - 1
+    house.ingest.spool([ct_slice(4)], called_ae_title="RESEARCH")
+    house.go_quiet()
+    house.ingest.worker.work()
+    assert house.go_quiet() == 1
+    assert (state_of(house, outcome.study_uid), len(house.index.instances_of(house.project, outcome.study_uid))) == (
+        ("complete", 1),
+        4,
+    )
+
+
+def test_object_of_another_project_that_ingest_has_not_seen_yet_holds_nothing_open(house):
+    house.receive_slices(3)
+    house.ingest.spool([ct_slice(4)], called_ae_title="CLINICAL")
+    assert house.go_quiet() == 1
+
+
 def test_object_of_another_project_holds_nothing_open(house):
     house.receive_slices(3)
     house.ingest.intake.register([Arrival("segment/1", "clinical", house.clock.now)])
