@@ -47,6 +47,8 @@ def demo(study: Path | None, seed: int, once: bool, config_file: str | None, as_
     The gateway runs on a data directory of its own, which is removed at the end.
     """
     del config_file
+    # Ended by SIGTERM at any moment, it ends its gateway and removes its data as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with _progress() as told, Demonstration(study, seed, told).run() as report:
         if as_json:
             echo_json(report.as_json())

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.ct_series import PATIENT, write_ct_series
+from tests.gateway_process import eventually
 
 SEEDS = range(1, 11)
 TOLERANCE_MM = 1.5
@@ -78,3 +79,19 @@ def test_demo_serves_until_ctrl_c() -> None:
         assert process.wait(60) == 0
     for words in ("Instances in / served", "60 / 60", "Identity left", "Nodule 3", "/viewer/"):
         assert words in table
+
+
+@pytest.mark.long
+def test_ended_demo_takes_its_gateway_and_data_along(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service.cli", "demo", "--json"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    eventually(lambda: list(tmp_path.glob("annogate-demo-*/data/index.sqlite")), what="a gateway")
+    process.terminate()
+    process.wait(60)
+    assert list(tmp_path.iterdir()) == []
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in running
