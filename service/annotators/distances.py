@@ -12,6 +12,9 @@ BoolArray = npt.NDArray[np.bool_]
 Distances = npt.NDArray[np.float32]
 Spacing = tuple[float, float, float]
 
+# Below so many voxels threads cost more than they save.
+SMALL = 1_000_000
+
 
 def distance_to(mask: BoolArray, spacing_mm: Spacing) -> Distances:
     """Distance of every voxel to the nearest voxel of the mask, mm; 0 within; infinite where the mask is empty.

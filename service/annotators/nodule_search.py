@@ -1,106 +1,30 @@
-"""Round dense things in the lungs: where they may be, what belongs to each, and how round it is."""
+"""Where round dense things may be in the lungs: seeds that lie deep in something dense, each looked at closely."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Annotated
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from service.annotators.components import components
-from service.annotators.distances import BoolArray, Spacing, depth_in, distance_to, open_mask
-from service.annotators.parameters import Fraction, Positive, Strict
+from service.annotators.distances import BoolArray, Spacing, depth_in
+from service.annotators.nodule_candidate import (
+    Box,
+    Index,
+    NoduleCandidate,
+    SearchParameters,
+    box_around,
+    look_closely,
+    offsets_mm,
+)
 from service.core.volume import Volume
-
-Index = tuple[int, int, int]
-Box = tuple[slice, slice, slice]
 
 # More seeds than this are a lung full of consolidation, not nodules.
 MOST_SEEDS = 400
 # A ball around a seed in which no further seed is looked for, in radii.
 OWN_GROUND = 1.3
-# How far around a seed is looked at: three radii and this.
-SURROUNDINGS_MM = 9.0
-# What opening gives back, in voxels: its own rounding. More would leave stumps of vessels.
-SLACK = 0.5
-# The layer of lung around a nodule that tells what it is attached to.
-LAYER_MM = (1.2, 3.0)
-# A smaller share of that layer is noise, not a vessel that leads on.
-STRAND_SHARE = 0.01
-
-
-class SearchParameters(Strict):
-    """What makes a nodule.
-
-    Parameters
-    ----------
-    dense_hu : denser than this is not lung
-    diameter_mm : of the smallest and the largest nodule
-    opening : a nodule is cut from vessels thinner than this share of its own thickness
-    roundness : least share of it that lies in the ball of the same volume around its middle
-    elongation : greatest ratio of its longest to its shortest principal axis
-    attachment : greatest share of its surface beyond which there is no lung
-    strands : greatest number of separate things that it continues into; where vessels meet there are more
-    contrast_hu : least difference to the lung around it
-    """
-
-    dense_hu: float = -450.0
-    diameter_mm: tuple[Positive, Positive] = (4.5, 35.0)
-    opening: Fraction = 0.55
-    roundness: Fraction = 0.72
-    elongation: Positive = 2.0
-    attachment: Fraction = 0.45
-    strands: Annotated[int, Field(ge=0)] = 2
-    contrast_hu: Positive = 250.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NoduleCandidate:
-    """One thing that was looked at closely.
-
-    Parameters
-    ----------
-    mask : within ``box`` of the volume
-    level_hu : halfway between its inside and the lung around it
-    outlined : the box of the volume with everything else set to lung; for drawing outlines at ``level_hu``
-    """
-
-    box: Box
-    mask: BoolArray
-    level_hu: float
-    outlined: npt.NDArray[np.float32]
-    diameter_mm: float
-    roundness: float
-    elongation: float
-    attachment: float
-    strands: int
-    contrast_hu: float
-
-    def is_nodule(self, parameters: SearchParameters) -> bool:
-        """Whether it is one by every measure."""
-        low, high = parameters.diameter_mm
-        return (
-            low <= self.diameter_mm <= high
-            and self.roundness >= parameters.roundness
-            and self.elongation <= parameters.elongation
-            and self.attachment <= parameters.attachment
-            and self.strands <= parameters.strands
-            and self.contrast_hu >= parameters.contrast_hu
-        )
-
-    def confidence(self, parameters: SearchParameters) -> float:
-        """From 0 to 1: how far it stands above the least roundness, contrast and freedom that a nodule needs."""
-        round_ = _share(self.roundness, parameters.roundness, 0.93)
-        free = 1 - _share(self.attachment, 0.05, parameters.attachment)
-        bright = _share(self.contrast_hu, parameters.contrast_hu, 800.0)
-        return round(0.1 + 0.9 * (0.5 * round_ + 0.3 * free + 0.2 * bright), 2)
-
-
-def _share(value: float, low: float, high: float) -> float:
-    return float(np.clip((value - low) / (high - low), 0, 1))
 
 
 def search_nodules(volume: Volume, field: BoolArray, parameters: SearchParameters) -> list[NoduleCandidate]:
@@ -115,7 +39,7 @@ def search_nodules(volume: Volume, field: BoolArray, parameters: SearchParameter
     for seed, radius in _seeds(depth, volume.spacing_mm, parameters.diameter_mm[0] / 2):
         if taken[seed]:
             continue
-        candidate = _look_closely(volume, image, field, seed, radius, parameters)
+        candidate = look_closely(volume, image, field, seed, radius, parameters)
         if candidate is None or taken[candidate.box][candidate.mask].any():
             continue
         if candidate.is_nodule(parameters):
@@ -167,129 +91,5 @@ def _index(peak: Index, box: Box) -> Index:
 
 
 def _clear_ball(values: npt.NDArray[np.float32], centre: Index, radius_mm: float, spacing_mm: Spacing) -> None:
-    box = _around(centre, radius_mm, spacing_mm, values.shape)
-    values[box][_offsets_mm(box, centre, spacing_mm) <= radius_mm] = 0
-
-
-def _around(centre: Index, reach_mm: float, spacing_mm: Spacing, shape: tuple[int, ...]) -> Box:
-    sides = []
-    for middle, mm, size in zip(centre, spacing_mm, shape, strict=True):
-        reach = int(np.ceil(reach_mm / mm)) + 1
-        sides.append(slice(max(0, middle - reach), min(size, middle + reach + 1)))
-    return sides[0], sides[1], sides[2]
-
-
-def _offsets_mm(box: Box, centre: Index, spacing_mm: Spacing) -> npt.NDArray[np.float64]:
-    """Distance of each voxel of a box from a point given by index, mm."""
-    squares = [
-        ((np.arange(side.start, side.stop) - middle) * mm) ** 2
-        for side, middle, mm in zip(box, centre, spacing_mm, strict=True)
-    ]
-    distances: npt.NDArray[np.float64] = np.sqrt(
-        squares[0][:, None, None] + squares[1][None, :, None] + squares[2][None, None, :]
-    )
-    return distances
-
-
-def _look_closely(
-    volume: Volume,
-    image: npt.NDArray[np.float32],
-    field: BoolArray,
-    seed: Index,
-    radius: float,
-    parameters: SearchParameters,
-) -> NoduleCandidate | None:
-    """What belongs to the thing at a seed, by the level halfway between it and the lung around it."""
-    spacing = volume.spacing_mm
-    box = _around(seed, 3 * radius + SURROUNDINGS_MM, spacing, image.shape)
-    values, lung = image[box], field[box]
-    offset = _offsets_mm(box, seed, spacing)
-    inside = values[(offset <= max(0.6 * radius, min(spacing))) & lung]
-    around = values[lung & (values < parameters.dense_hu)]
-    if not inside.size or not around.size:
-        return None
-    inside_hu, lung_hu = float(np.median(inside)), float(np.median(around))
-    level = (inside_hu + lung_hu) / 2
-    dense = values > level
-    place = (seed[0] - box[0].start, seed[1] - box[1].start, seed[2] - box[2].start)
-    mask = _cut_free(dense & lung, place, radius, spacing, parameters.opening)
-    if mask is None:
-        return None
-    attachment, strands = _surface(mask, dense, lung, spacing)
-    return NoduleCandidate(
-        box=box,
-        mask=mask,
-        level_hu=level,
-        outlined=np.where(
-            mask | (~dense & (distance_to(mask, spacing) <= 2 * max(spacing))), values, np.float32(lung_hu)
-        ),
-        diameter_mm=2 * _ball_radius(mask, volume.voxel_mm3),
-        roundness=_roundness(volume, mask),
-        elongation=_elongation(volume, mask),
-        attachment=attachment,
-        strands=strands,
-        contrast_hu=inside_hu - lung_hu,
-    )
-
-
-def _cut_free(dense: BoolArray, seed: Index, radius: float, spacing: Spacing, opening: float) -> BoolArray | None:
-    """The piece at the seed without what is much thinner: vessels, the angle to the pleura."""
-    opened = open_mask(dense, opening * radius, spacing, slack_mm=SLACK * min(spacing))
-    found = components(opened)
-    label = int(found.labels[seed])
-    if label == 0:
-        return None
-    own: BoolArray = found.labels == label
-    for number in np.flatnonzero(own.any(axis=(1, 2))):
-        own[number] = _without_stumps(own[number : number + 1], spacing, opening)[0]
-    return own
-
-
-def _without_stumps(plane: BoolArray, spacing: Spacing, opening: float) -> BoolArray:
-    """One slice of it, opened once more by itself: within a slice voxels are fine enough to show a stump."""
-    depth = float(depth_in(plane, spacing).max())
-    return open_mask(plane, opening * depth, spacing, slack_mm=SLACK * min(spacing[1:]))
-
-
-def _ball_radius(mask: BoolArray, voxel_mm3: float) -> float:
-    return float((3 * np.count_nonzero(mask) * voxel_mm3 / (4 * np.pi)) ** (1 / 3))
-
-
-def _points_mm(volume: Volume, mask: BoolArray) -> npt.NDArray[np.float64]:
-    """Centres of the voxels of a mask in mm, about their middle."""
-    points = np.argwhere(mask) @ volume.affine[:3, :3].T
-    centred: npt.NDArray[np.float64] = points - points.mean(axis=0)
-    return centred
-
-
-def _spread(volume: Volume, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Covariance of a mask's points about their middle, with the extent of the voxels themselves; mm²."""
-    directions = volume.affine[:3, :3]
-    spread: npt.NDArray[np.float64] = points.T @ points / len(points) + directions @ directions.T / 12
-    return spread
-
-
-def _roundness(volume: Volume, mask: BoolArray) -> float:
-    """Share of the mask inside the ball of its volume around its middle; 1 for a ball."""
-    distances = np.linalg.norm(_points_mm(volume, mask), axis=1)
-    # Half a voxel's reach: the ball of a few coarse voxels must hold their centres.
-    reach = _ball_radius(mask, volume.voxel_mm3) + 0.25 * float(np.mean(volume.spacing_mm))
-    return float(np.mean(distances <= reach))
-
-
-def _elongation(volume: Volume, mask: BoolArray) -> float:
-    """Ratio of the longest to the shortest principal axis."""
-    axes = np.linalg.eigvalsh(_spread(volume, _points_mm(volume, mask)))
-    return float(np.sqrt(axes[-1] / axes[0]))
-
-
-def _surface(mask: BoolArray, dense: BoolArray, lung: BoolArray, spacing: Spacing) -> tuple[float, int]:
-    """Share of the layer around the mask that is not lung, and how many dense things (vessels, wall) it holds."""
-    away = distance_to(mask, spacing)
-    low, high = LAYER_MM
-    layer = (away > min(low, 0.9 * min(spacing))) & (away <= max(high, 1.01 * min(spacing)))
-    size = int(np.count_nonzero(layer))
-    if size == 0:
-        return 1.0, 0
-    attachment = 1 - float(np.mean((lung & ~dense)[layer]))
-    return attachment, len(components(layer & dense, least_voxels=max(2, round(STRAND_SHARE * size)), diagonally=True))
+    box = box_around(centre, radius_mm, spacing_mm, values.shape)
+    values[box][offsets_mm(box, centre, spacing_mm) <= radius_mm] = 0

@@ -14,7 +14,8 @@ from service.annotators.distances import BoolArray
 from service.annotators.lung_field import FieldParameters, LungField, find_lungs
 from service.annotators.lungs import LEAST_SLICES, LEFT, RIGHT
 from service.annotators.measured import LONG_AXIS, SHORT_AXIS, axis, mean_hounsfield, volume_mm3
-from service.annotators.nodule_search import NoduleCandidate, SearchParameters, search_nodules
+from service.annotators.nodule_candidate import NoduleCandidate, SearchParameters
+from service.annotators.nodule_search import search_nodules
 from service.annotators.parameters import AnnotatorParameters, CodeParameters, identify
 from service.core.annotator import AnnotatorResult, SeriesSummary
 from service.core.codes import Code
