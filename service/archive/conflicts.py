@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
-from service.archive.database import Database
+from service.archive.database import Database, upsert
 from service.archive.rows import ConflictRow
 from service.archive.schema import conflicts
 
@@ -32,7 +32,7 @@ class ConflictTable:
         *,
         connection: Connection | None = None,
     ) -> None:
-        """List a conflict; ``action`` is "kept-first", "replaced" or "quarantined"."""
+        """List a conflict; ``action`` is "kept-first", "replaced" or "quarantined". The same one again is counted."""
         row = {
             "project": project,
             "sop_instance_uid": sop_instance_uid,
@@ -41,18 +41,29 @@ class ConflictTable:
             "at": self._clock(),
         }
         with self._database.write_or_join(connection) as transaction:
-            transaction.execute(insert(conflicts), row)
+            statement = upsert(transaction, conflicts).values(row)
+            transaction.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[
+                        conflicts.c.project,
+                        conflicts.c.sop_instance_uid,
+                        conflicts.c.action,
+                        conflicts.c.calling_ae_title,
+                    ],
+                    set_={"at": statement.excluded.at, "times_seen": conflicts.c.times_seen + 1},
+                )
+            )
 
     def list(self, project: str | None = None, *, limit: int = 100, offset: int = 0) -> list[ConflictRow]:
         """Conflicts, the last first."""
-        query = select(conflicts).order_by(conflicts.c.id.desc()).limit(limit).offset(offset)
+        query = select(conflicts).order_by(conflicts.c.at.desc(), conflicts.c.id.desc()).limit(limit).offset(offset)
         if project is not None:
             query = query.where(conflicts.c.project == project)
         with self._database.read() as connection:
             return [ConflictRow(**row._mapping) for row in connection.execute(query)]
 
     def count(self, project: str | None = None) -> int:
-        """How many there were."""
+        """How many there are."""
         query = select(func.count()).select_from(conflicts)
         with self._database.read() as connection:
             return connection.execute(

@@ -145,7 +145,16 @@ conflicts = Table(
     Column("sop_instance_uid", String(64), nullable=False),  # as served
     Column("action", String(16), nullable=False),
     Column("calling_ae_title", String(16), nullable=False, server_default=""),
-    Column("at", Float, nullable=False),
+    Column("at", Float, nullable=False),  # the last time
+    Column("times_seen", Integer, nullable=False, server_default="1"),
+)
+Index(
+    "conflicts_once",
+    conflicts.c.project,
+    conflicts.c.sop_instance_uid,
+    conflicts.c.action,
+    conflicts.c.calling_ae_title,
+    unique=True,
 )
 
 quarantine = Table(

@@ -40,9 +40,16 @@ def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> No
     if conflicts:
         print_table(
             "The same UID with other content",
-            ("at", "project", "SOP Instance UID as served", "what was done", "from"),
+            ("last at", "project", "SOP Instance UID as served", "what was done", "from", "times"),
             [
-                (moment(row.at), row.project, row.sop_instance_uid, row.action, row.calling_ae_title)
+                (
+                    moment(row.at),
+                    row.project,
+                    row.sop_instance_uid,
+                    row.action,
+                    row.calling_ae_title,
+                    str(row.times_seen),
+                )
                 for row in conflicts
             ],
         )

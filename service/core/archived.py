@@ -199,7 +199,10 @@ class QuarantineRow:
 
 @dataclass(frozen=True, slots=True)
 class ConflictRow:
-    """A UID that came again with other content; ``action`` says what was done ("kept-first", "replaced", …)."""
+    """A UID that came again with other content; ``action`` says what was done ("kept-first", "replaced", …).
+
+    ``at`` is the last time of ``times_seen``.
+    """
 
     id: int
     project: str
@@ -207,3 +210,4 @@ class ConflictRow:
     action: str
     calling_ae_title: str
     at: float
+    times_seen: int = 1

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Table, insert, select, text
+from sqlalchemy import Table, create_engine, insert, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.archive import schema
+from service.archive.conflicts import ConflictTable
 from service.archive.database import Database, upsert
+from service.archive.migration import MIGRATIONS
 from service.archive.schema import counters, metadata, projects
 from service.errors import SettingsInvalid
 
@@ -236,3 +240,19 @@ def test_upsert_speaks_the_dialect_of_its_connection(database: Database) -> None
         for _ in range(2):
             connection.execute(upsert(connection, projects).on_conflict_do_nothing(), ROW)
     assert names(database) == ["default"]
+
+
+def test_conflicts_that_an_older_version_listed_one_by_one_are_counted(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'index.sqlite'}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        insertion = "INSERT INTO conflicts (project, sop_instance_uid, action, at) VALUES ('p', ?, 'kept-first', ?)"
+        for row in (("1.1", 1.0), ("1.2", 2.0), ("1.1", 3.0)):
+            connection.exec_driver_sql(insertion, row)
+    engine.dispose()
+    with Database.open(tmp_path / "index.sqlite") as database:
+        found = ConflictTable(database, lambda: 4.0).list()
+    assert [(row.sop_instance_uid, row.at, row.times_seen) for row in found] == [("1.1", 3.0, 2), ("1.2", 2.0, 1)]

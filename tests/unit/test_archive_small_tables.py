@@ -210,3 +210,11 @@ def test_restored_study_keeps_its_version(index: InstanceIndex, states: StudySta
     index.add(new_instance(ct_slice(2)))
     assert states.restore(study(index))
     assert (study(index).state, study(index).version) == ("complete", 1)
+
+
+def test_conflict_that_comes_again_is_counted_in_its_row(database: Database, clock: SetClock) -> None:
+    conflicts = ConflictTable(database, clock)
+    for _ in range(3):
+        conflicts.add("default", "1.1", "kept-first", "PACS")
+    conflicts.add("default", "1.1", "kept-first", "OTHER")
+    assert sorted((row.calling_ae_title, row.times_seen) for row in conflicts.list()) == [("OTHER", 1), ("PACS", 3)]

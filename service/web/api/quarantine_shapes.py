@@ -82,7 +82,8 @@ class ConflictShape(Shape):
     sop_instance_uid: str = Field(description="SOP Instance UID, as served")
     action: str = Field(description="What was done")
     calling_ae_title: str = Field(description="Who sent it")
-    at: Moment = Field(description="When")
+    at: Moment = Field(description="When, the last time")
+    times_seen: int = Field(description="How often")
 
     @classmethod
     def of(cls, row: ConflictRow) -> Self:
@@ -93,6 +94,7 @@ class ConflictShape(Shape):
             action=row.action,
             calling_ae_title=row.calling_ae_title,
             at=moment(row.at),
+            times_seen=row.times_seen,
         )
 
 
