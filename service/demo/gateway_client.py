@@ -43,10 +43,10 @@ class GatewayClient:
         """The body at ``path`` as it comes."""
         return self._get(path, accept)[0]
 
-    def instances(self, path: str) -> Iterator[bytes]:
+    def instances(self, path: str, project: str = "default") -> Iterator[bytes]:
         """The Part 10 files of a study, series or instance, as stored (PS3.18 10.4)."""
         accept = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-        body, content_type = self._get(f"/dicom-web{path}", accept)
+        body, content_type = self._get(f"/projects/{project}/dicom-web{path}", accept)
         yield from parts_of(body, content_type)
 
     def _get(self, path: str, accept: str) -> tuple[bytes, str]:
