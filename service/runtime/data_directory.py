@@ -74,7 +74,13 @@ class SupervisorLock:
 
     def _holder_lives(self) -> bool:
         written = os.pread(self.fd, 20, 0)
-        return written.isdigit() and Path(f"/proc/{int(written)}").exists()
+        if not written.isdigit():
+            return False
+        try:
+            state = Path(f"/proc/{int(written)}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state not in {"Z", "X"}  # killed, and only not yet waited for by its parent
 
     def release(self) -> None:
         """Let go; the lock stays with role processes that still run."""

@@ -25,6 +25,7 @@ STOP_S = 20.0  # how long a role may take to end cleanly
 FIRST_PAUSE_S = 0.2  # before a role that died is started again; doubles up to LONGEST_PAUSE_S
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0  # a role that lived so long starts again without a longer pause
+PATIENCE_S = 60.0  # a role that is not ready after so long is told of
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class RoleProcess:
     started_at: float
     pause_s: float = FIRST_PAUSE_S
     ready: bool = False
+    told: bool = False
 
 
 @dataclass
@@ -49,10 +51,13 @@ class Supervisor:
     Parameters
     ----------
     announce : called once with the addresses when every role is ready: ``http`` and ``dicom``, as ``host:port``
+    role_command : starts a role's process, its arguments left out
     """
 
     settings: Settings
     announce: Callable[[str, str], None]
+    role_command: tuple[str, ...] = (sys.executable, "-m", "service.runtime.role")
+    patience_s: float = PATIENCE_S
     _roles: dict[str, RoleProcess] = field(default_factory=dict)
     _sockets: dict[str, socket.socket] = field(default_factory=dict)
     _stopping: bool = False
@@ -81,7 +86,7 @@ class Supervisor:
 
     def _prepare(self) -> int:
         """Have a process of its own check everything once; the supervisor itself stays small."""
-        command = [sys.executable, "-m", "service.runtime.role", "prepare", "-1", str(os.getpid())]
+        command = [*self.role_command, "prepare", "-1", str(os.getpid())]
         return subprocess.run(  # noqa: S603 (our own module)
             command, input=self.settings.model_dump_json().encode(), check=False
         ).returncode
@@ -95,11 +100,14 @@ class Supervisor:
         ready_read, ready_write = os.pipe()
         listening = self._sockets.get(role)
         handed = [ready_write, lock_fd] + ([listening.fileno()] if listening else [])
-        command = [sys.executable, "-m", "service.runtime.role", role, str(ready_write), str(os.getpid())]
+        command = [*self.role_command, role, str(ready_write), str(os.getpid())]
         if listening:
             command.append(str(listening.fileno()))
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=handed)  # noqa: S603 (our own module)
+        except OSError:
+            os.close(ready_read)
+            raise
         finally:
             os.close(ready_write)
         assert process.stdin is not None  # noqa: S101 (asked for above)
@@ -114,14 +122,13 @@ class Supervisor:
     def _watch(self, selector: selectors.BaseSelector, wake: socket.socket, lock_fd: int) -> int:
         announced = False
         while True:
-            timeout = None
-            if self._waiting:
-                timeout = max(0.0, min(due for due, _ in self._waiting.values()) - time.monotonic())
-            for key, _ in selector.select(timeout):
+            for key, _ in selector.select(self._rest()):
                 if key.data is None:
                     if {signal.SIGTERM, signal.SIGINT} & set(wake.recv(64)):
                         return 0
                     continue
+                if key.fd not in selector.get_map():
+                    continue  # of a role whose end was met a moment ago
                 what, role = key.data
                 if what == "ready":
                     role.ready = bool(os.read(role.ready_fd, 16))
@@ -129,15 +136,45 @@ class Supervisor:
                     continue
                 self._forget(role, selector)
                 if not announced:
-                    return 1  # it has said why on standard error
+                    # It may have said why on standard error; one that was killed could not.
+                    log.error("a role ended before all were ready", ended=role.role, status=role.process.returncode)
+                    return 1
                 self._plan_restart(role)
-            for name, (due, pause_s) in list(self._waiting.items()):
-                if due <= time.monotonic():
-                    del self._waiting[name]
-                    self._start(name, selector, lock_fd, pause_s)
+            self._start_due(selector, lock_fd)
+            self._tell_of_late_ones()
             if not announced and all(role.ready for role in self._roles.values()):
                 announced = True
                 self.announce(address_of(self._sockets["web"]), address_of(self._sockets["node"]))
+
+    def _rest(self) -> float | None:
+        """Seconds until something is due that no descriptor tells of."""
+        due = [at for at, _ in self._waiting.values()]
+        due += [role.started_at + self.patience_s for role in self._late_candidates()]
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _late_candidates(self) -> list[RoleProcess]:
+        return [
+            role for role in self._roles.values() if not role.ready and not role.told and role.role not in self._waiting
+        ]
+
+    def _tell_of_late_ones(self) -> None:
+        for role in self._late_candidates():
+            if role.started_at + self.patience_s <= time.monotonic():
+                role.told = True
+                log.error("role is not ready yet", late=role.role, pid=role.process.pid, after_s=self.patience_s)
+
+    def _start_due(self, selector: selectors.BaseSelector, lock_fd: int) -> None:
+        for name, (due, pause_s) in list(self._waiting.items()):
+            if due > time.monotonic():
+                continue
+            try:
+                self._start(name, selector, lock_fd, pause_s)
+            except OSError as error:  # no memory or no process left: that must not end the roles that live
+                longer_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                log.error("role could not be started", missing=name, reason=error.strerror, pause_s=longer_s)  # noqa: TRY400
+                self._waiting[name] = (time.monotonic() + longer_s, longer_s)
+            else:
+                del self._waiting[name]
 
     def _forget(self, role: RoleProcess, selector: selectors.BaseSelector) -> None:
         for fd in (role.ready_fd, role.pid_fd):
