@@ -29,6 +29,7 @@ from pydicom.uid import (
 
 from dicom_nodes.errors import InstanceUnreadable
 from service import __version__
+from service.core.implementation import IMPLEMENTATION_CLASS_UID
 from service.deident.uid_map import is_uid
 
 PIXEL_TAGS = frozenset({(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)})
@@ -36,7 +37,6 @@ UNDEFINED = 0xFFFFFFFF
 CHUNK = 1 << 20
 MAX_INFLATED = 1 << 30
 """A deflated data set that grows beyond this is not a header with pixels but an attack."""
-IMPLEMENTATION_CLASS_UID = UID("2.25.265192584481824652461630774592294414955")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: U
     meta.MediaStorageSOPClassUID = clean.SOPClassUID
     meta.MediaStorageSOPInstanceUID = sop_instance_uid
     meta.TransferSyntaxUID = source.transfer_syntax_uid
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = f"ANNOGATE {__version__}"[:16]
     file.write(bytes(128) + b"DICM")
     write_file_meta_info(DicomFileLike(file), meta)

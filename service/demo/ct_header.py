@@ -9,12 +9,12 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from service.core.implementation import IMPLEMENTATION_CLASS_UID
 from service.demo.voxel_grid import Image, VoxelGrid
 
 # PS3.15 leaves nothing of a device that no one sold.
 MANUFACTURER = "Annogate"
 MODEL = "Thorax phantom"
-IMPLEMENTATION_CLASS_UID = "2.25.273840194427590226893013178410905613781"
 RESCALE_INTERCEPT = -1024
 
 
