@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from dicom_nodes.errors import GatewayError
+from dicom_nodes.storage_classes import is_uid
 from service.archive.database import Connection
 from service.archive.quarantine_rows import HELD, NewQuarantineRow, QuarantineTable
 from service.core.archived import QuarantineRow
@@ -72,8 +73,8 @@ class Quarantine:
                 received_at=incoming.received_at,
                 content_digest=digest,
                 calling_ae_title=incoming.calling_ae_title,
-                sop_class_uid=incoming.sop_class_uid,
-                transfer_syntax_uid=incoming.transfer_syntax_uid,
+                sop_class_uid=_uid_or_nothing(incoming.sop_class_uid),
+                transfer_syntax_uid=_uid_or_nothing(incoming.transfer_syntax_uid),
             ),
             connection=connection,
         )
@@ -161,6 +162,11 @@ class Quarantine:
             digest.update(_LENGTH.pack(len(text.encode())) + text.encode())
         digest.update(incoming.data_set)
         return digest.digest()
+
+
+def _uid_or_nothing(text: str) -> str:
+    """Text of a sender where a UID belongs could be a patient's: rows are open to read."""
+    return text if is_uid(text) else ""
 
 
 def _encode(incoming: Incoming) -> tuple[bytes, bytes]:

@@ -146,3 +146,10 @@ def test_held_files_are_not_tidied_away(house, held):
 def test_unknown_id_is_not_found(desk):
     with pytest.raises(InstanceNotFound):
         desk.show("../../etc/passwd")
+
+
+def test_row_repeats_no_text_that_came_where_a_uid_belongs(house):
+    incoming = replace(house.incoming(ct_slice(1)), sop_class_uid="1.2.Doe", transfer_syntax_uid="Doe^Jane")
+    row = house.quarantine.show(house.quarantine.hold(incoming, ERROR))
+    assert (row.sop_class_uid, row.transfer_syntax_uid) == ("", "")
+    assert house.quarantine.read(row.id) == incoming
