@@ -153,7 +153,13 @@ class Gateway:
         """
         from service.web.auth import refuse_open_listener
 
-        refuse_open_listener(self.settings.http.host, self.accounts.any_configured())
+        http = self.settings.http
+        refuse_open_listener(
+            http.host,
+            self.accounts.any_configured(),
+            trusted_proxy=http.trusted_proxy,
+            public_url=http.public_url,
+        )
 
     def _refuse_lost_keys(self) -> None:
         orphaned = [name for name in self.project_table.names() if self.project_table.has_data(name)]

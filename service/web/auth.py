@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from flask import Request
 from werkzeug.datastructures import Authorization
@@ -18,7 +19,7 @@ from service.web.throttle import LoginThrottle
 
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_FORWARDED = {"forwarded", "x-real-ip", "x-client-ip", "x-original-host", "via"}
 UNKNOWN_ACTOR = "unknown"
 
 
@@ -32,14 +33,29 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def refuse_open_listener(host: str, has_accounts: bool) -> None:
+def refuse_open_listener(
+    host: str, has_accounts: bool, *, trusted_proxy: bool = False, public_url: str | None = None
+) -> None:
     """Refuse to listen where others can call while anybody would be let in.
+
+    Parameters
+    ----------
+    trusted_proxy, public_url : as configured; either says that a proxy brings others here
 
     Raises
     ------
-    SettingsInvalid : the address is not a loopback one and there is no user or token
+    SettingsInvalid : the address is not a loopback one, or a proxy's, and there is no user or token
     """
-    if not has_accounts and not is_loopback(host):
+    if has_accounts:
+        return
+    if trusted_proxy or (public_url and not is_loopback(urlsplit(public_url).hostname or "")):
+        key = "trusted_proxy" if trusted_proxy else "public_url"
+        raise SettingsInvalid(
+            f"http.{key}: it says that a proxy stands before the gateway, and behind a proxy everybody calls from this "
+            "machine; no user or token is configured: anybody could read everything. Add one first (annogate user add, "
+            "annogate token add)"
+        )
+    if not is_loopback(host):
         raise SettingsInvalid(
             f"http.host: {host} can be reached from other machines, and no user or token is configured: anybody could "
             "read everything. Add one first (annogate user add, annogate token add), or listen on 127.0.0.1"
@@ -118,7 +134,7 @@ class Authenticator:
             raise NotAuthenticated("no user or token is configured, and only this machine may call without one")
         if host_name(request.headers.get("Host", "")) not in _LOOPBACK_NAMES:
             raise CallerNotAllowed("without users or tokens the gateway answers to localhost, 127.0.0.1 and [::1] only")
-        if any(name in request.headers for name in _FORWARDED):
+        if any(_is_of_a_proxy(name) for name in request.headers.keys()):  # noqa: SIM118 - iteration gives pairs
             raise CallerNotAllowed("behind a proxy users or tokens are needed: without them everybody would be local")
         refuse_cross_site(request)
         return LOCAL_ADMINISTRATOR
@@ -162,6 +178,11 @@ class Authenticator:
                 detail={"scheme": scheme if scheme in ("basic", "bearer") else "other"},
             )
         )
+
+
+def _is_of_a_proxy(header: str) -> bool:
+    name = header.lower()
+    return name in _FORWARDED or name.startswith("x-forwarded-")
 
 
 def refuse_cross_site(request: Request) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,9 @@ def test_name_that_was_rebound_to_this_machine_is_refused(open_gateway: WebGatew
     assert "localhost" in text(answer)
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Server", "Forwarded", "X-Real-IP", "Via"]
+)
 def test_proxy_before_an_open_gateway_is_refused(open_gateway: WebGateway, header: str) -> None:
     assert open_gateway.client().get(STATUS, headers={header: "192.0.2.1"}).status_code == 403
 
@@ -271,3 +274,14 @@ def test_open_listener_is_refused_with_the_reason() -> None:
 @pytest.mark.parametrize(("host", "has_accounts"), [("0.0.0.0", True), ("127.0.0.1", False), ("127.0.0.1", True)])
 def test_other_listeners_are_let_be(host: str, has_accounts: bool) -> None:
     refuse_open_listener(host, has_accounts)
+
+
+@pytest.mark.parametrize("proxied", [{"trusted_proxy": True}, {"public_url": "https://annogate.example.org"}])
+def test_listener_behind_a_proxy_is_refused_as_an_open_one_is(proxied: dict[str, Any]) -> None:
+    with pytest.raises(SettingsInvalid, match=r"http\.\w+: .* proxy .* no user or token"):
+        refuse_open_listener("127.0.0.1", has_accounts=False, **proxied)
+    refuse_open_listener("127.0.0.1", has_accounts=True, **proxied)
+
+
+def test_public_address_on_this_machine_is_let_be() -> None:
+    refuse_open_listener("127.0.0.1", has_accounts=False, public_url="http://localhost:8080/annogate")
