@@ -50,6 +50,8 @@ def study_report(instances: InstanceStore, overview: Overview, project: str, stu
     study = instances.study(project, study_uid)
     if study is None:
         raise InstanceNotFound("there is no such study in this project")
+    # Runs before results: one that is told to be done has stored what it made by the time when that is looked up.
+    runs = overview.runs_of([study.id]).get(study.id, [])
     held = instances.instances_of(project, study_uid)
     counts = Counter(instance.series_uid for instance in held)
     kinds: dict[str, set[ObjectKind]] = {}
@@ -64,7 +66,7 @@ def study_report(instances: InstanceStore, overview: Overview, project: str, stu
             for row in series
             if counts[row.series_uid]
         ),
-        runs=tuple(overview.runs_of([study.id]).get(study.id, [])),
+        runs=tuple(runs),
         results=tuple(
             ResultReport(instance, modalities[instance.series_uid])
             for instance in held
