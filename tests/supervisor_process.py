@@ -1,4 +1,4 @@
-"""``supervisor_process FOLDER``: a supervisor over processes that stand for roles; says "ready" as the real one does."""
+"""A supervisor over processes that stand for roles: ``supervisor_process FOLDER``; prints "ready" like the real one."""
 
 from __future__ import annotations
 
