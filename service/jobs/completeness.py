@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -23,6 +24,9 @@ from service.core.annotator import Annotator
 from service.core.archived import InstanceRow, StudyRow
 from service.core.fault_place import fault_place
 from service.jobs.run_inputs import images_of, inputs_digest, summarize
+
+_TROUBLE_S: Final = 300.0
+"""Until a study that an annotator's fault kept from becoming complete is looked at again."""
 
 _log = structlog.get_logger("annogate.jobs")
 
@@ -77,6 +81,7 @@ class StudyWatch:
         self._index = index
         self._runs = runs
         self._clock = clock
+        self._not_before: dict[int, float] = {}
 
     def complete_due(self) -> int:
         """Complete what has gone quiet; how many runs were queued."""
@@ -113,11 +118,15 @@ class StudyWatch:
         return False
 
     def _complete_or_skip(self, project: ProjectJobs, study: StudyRow) -> int:
+        if self._clock() < self._not_before.get(study.id, 0.0):
+            return 0
+        self._not_before.pop(study.id, None)
         try:
             return self._complete(project, study)
         except GatewayError:
             raise
         except Exception as error:  # noqa: BLE001  # an annotator's fault in one study must not hold up the others
+            self._not_before[study.id] = self._clock() + _TROUBLE_S
             _log.error("study.trouble", project=project.name, error=fault_place(error))
             return 0
 

@@ -210,3 +210,35 @@ def test_new_version_of_the_annotator_makes_another_digest(house):
     rows = house.index.instances_of("research", house.receive_slices(2).study_uid)
     newer = FixedAnnotator(algorithm=replace(ALGORITHM, version="2"))
     assert inputs_digest(rows, FixedAnnotator()) != inputs_digest(rows, newer)
+
+
+class Faulty(FixedAnnotator):
+    """An annotator that fails at being asked, and counts how often it was."""
+
+    asked = 0
+
+    def matches(self, series):
+        self.asked += 1
+        raise RuntimeError("a bug")
+
+
+def test_study_that_gives_trouble_is_not_looked_at_again_at_once(tmp_path):
+    annotator = Faulty()
+    house = JobsHouse(tmp_path, [annotator])
+    house.receive_slices(1)
+    house.go_quiet()
+    for _ in range(5):
+        house.watch.complete_due()
+    assert annotator.asked == 1
+    house.close()
+
+
+def test_study_that_gives_trouble_is_looked_at_again_later(tmp_path):
+    annotator = Faulty()
+    house = JobsHouse(tmp_path, [annotator])
+    house.receive_slices(1)
+    house.go_quiet()
+    house.clock.now += 600
+    house.watch.complete_due()
+    assert annotator.asked == 2
+    house.close()
