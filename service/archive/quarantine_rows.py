@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, select, update
@@ -100,6 +101,13 @@ class QuarantineTable:
         )
         with self._database.write_or_join(connection) as transaction:
             return transaction.execute(statement).rowcount == 1
+
+    @contextmanager
+    def unless_held(self, row_id: str) -> Iterator[bool]:
+        """Whether an object may be erased: it is decided on, or has no row. It cannot come back meanwhile."""
+        query = select(quarantine.c.state).where(quarantine.c.id == row_id).with_for_update()
+        with self._database.write() as transaction:
+            yield transaction.execute(query).scalar_one_or_none() != HELD
 
     def expire(self, before: float, project: str | None = None) -> tuple[str, ...]:
         """Give up what was received before a time; the ids whose objects are to be destroyed."""

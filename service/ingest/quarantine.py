@@ -128,29 +128,38 @@ class Quarantine:
         row = self.show(quarantine_id)
         if not self._table.decide(quarantine_id, state, by):
             raise InstanceNotFound(f"the object is not in quarantine any more: {row.state}")
-        erase_sealed(self._path(row.content_digest))
+        self._erase(quarantine_id)
         return self.show(quarantine_id)
 
     def expire(self, before: float) -> tuple[str, ...]:
         """Erase what was received before a time and is still undecided; the ids."""
         expired = self._table.expire(before)
         for quarantine_id in expired:
-            erase_sealed(self._path(self.show(quarantine_id).content_digest))
+            self._erase(quarantine_id)
         return expired
 
     def tidy(self) -> int:
-        """Erase what a kill left behind, unfinished files and those of closed cases; how many."""
+        """Erase what a kill left behind: files unfinished, without a row, or of closed cases; how many."""
         erased = 0
         for path in sorted(self._directory.iterdir()):
+            is_old = path.stat().st_mtime < self._clock() - _UNFINISHED_S
             if path.name.endswith(PART_SUFFIX):
-                stale = path.stat().st_mtime < self._clock() - _UNFINISHED_S
-            else:
-                row = self._table.get(path.name.removesuffix(_SUFFIX))
-                stale = row is not None and row.state != HELD
-            if stale:
-                erase_sealed(path)
-                erased += 1
+                if is_old:
+                    erase_sealed(path)
+                    erased += 1
+                continue
+            quarantine_id = path.name.removesuffix(_SUFFIX)
+            row = self._table.get(quarantine_id)
+            if is_old if row is None else row.state != HELD:
+                erased += self._erase(quarantine_id)
         return erased
+
+    def _erase(self, quarantine_id: str) -> bool:
+        """Erase an object's file, unless the object came again and is held."""
+        with self._table.unless_held(quarantine_id) as may_go:
+            if may_go:
+                erase_sealed(self._directory / f"{quarantine_id}{_SUFFIX}")
+        return may_go
 
     def _path(self, digest: bytes) -> Path:
         return self._directory / f"{digest[:16].hex()}{_SUFFIX}"

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from dicom_nodes.errors import InstanceUnreadable
+from service.archive.quarantine_rows import QuarantineTable
 from service.core.records import OutcomeKind
 from service.errors import InstanceNotFound, KeysMissing
 from service.ingest.quarantine import Quarantine
 from service.ingest.quarantine_desk import QuarantineDesk
 from tests.datasets import ct_slice
-from tests.ingest_house import CLINICAL, IngestHouse
+from tests.ingest_house import CLINICAL, SEALING_KEY, IngestHouse
 
 ERROR = InstanceUnreadable("Cut short in its header")
 
@@ -153,3 +154,28 @@ def test_row_repeats_no_text_that_came_where_a_uid_belongs(house):
     row = house.quarantine.show(house.quarantine.hold(incoming, ERROR))
     assert (row.sop_class_uid, row.transfer_syntax_uid) == ("", "")
     assert house.quarantine.read(row.id) == incoming
+
+
+class SeesItComeAgain(QuarantineTable):
+    """Rows that tell when one was decided on, before anything else is done."""
+
+    on_decided = staticmethod(lambda: None)
+
+    def decide(self, *args, **kwargs):
+        decided = super().decide(*args, **kwargs)
+        self.on_decided()
+        return decided
+
+
+def test_object_that_comes_again_while_it_is_discarded_is_kept(house, held):
+    rows = SeesItComeAgain(house.database, house.clock)
+    rows.on_decided = lambda: house.quarantine.hold(house.incoming(ct_slice(1)), ERROR)
+    Quarantine(house.folder / "quarantine", SEALING_KEY, rows, house.clock).close_case(held, "discarded", "alice")
+    assert house.quarantine.read(held).data_set == house.incoming(ct_slice(1)).data_set
+
+
+def test_file_that_never_got_its_row_is_erased(house):
+    house.quarantine.keep(house.incoming(ct_slice(1)))
+    assert (house.quarantine.tidy(), len(files(house))) == (0, 1)
+    house.clock.now = 4e9
+    assert (house.quarantine.tidy(), files(house)) == (1, [])
