@@ -9,11 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from service.errors import SettingsInvalid
 
@@ -44,20 +40,30 @@ def upgrade(engine: Engine) -> None:
             _upgrade(connection)
 
 
+def revisions() -> list[str]:
+    """Every schema that this version knows, the first first; a migration's file is named after its revision."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
 def _upgrade(connection: Connection) -> None:
+    known = revisions()
+    current = None
+    if inspect(connection).has_table("alembic_version"):
+        current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    if current == known[-1]:
+        return
+    if current is not None and current not in known:
+        raise SettingsInvalid(
+            f"the index was written by a newer Annogate (schema {current}); this one knows schemas up to {known[-1]}. "
+            "Install that version again, or restore a backup made before the upgrade"
+        )
+    # Loaded when there is something to migrate: every process opens the index, and hardly any of them has to.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    script = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(connection).get_current_revision()
-    head = script.get_current_head()
-    if current == head:
-        return
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
-        raise SettingsInvalid(
-            f"the index was written by a newer Annogate (schema {current}); this one knows schemas up to {head}. "
-            "Install that version again, or restore a backup made before the upgrade"
-        )
     command.upgrade(config, "head")
 
 

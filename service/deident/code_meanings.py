@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pydicom.sr.codedict import codes
-
 SCHEMES = ("DCM", "SCT", "UCUM", "FMA", "LN", "NCIt", "UMLS", "RADLEX", "NEU")
 
 
@@ -14,6 +12,9 @@ def is_own_meaning(scheme: str, value: str, meaning: str) -> bool:
     """Whether the code dictionary gives this code this meaning, in any case."""
     if scheme not in SCHEMES:
         return False
+    # The dictionary takes 16 MiB, and most processes never meet a code.
+    from pydicom.sr.codedict import codes
+
     try:
         concepts = getattr(codes, scheme).concepts
     except AttributeError:

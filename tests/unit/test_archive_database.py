@@ -15,6 +15,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Table, create_engine, insert, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
@@ -24,7 +25,7 @@ from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.archive import schema
 from service.archive.conflicts import ConflictTable
 from service.archive.database import Database, upsert
-from service.archive.migration import MIGRATIONS
+from service.archive.migration import MIGRATIONS, revisions
 from service.archive.schema import counters, metadata, projects
 from service.errors import SettingsInvalid
 
@@ -256,3 +257,19 @@ def test_conflicts_that_an_older_version_listed_one_by_one_are_counted(tmp_path:
     with Database.open(tmp_path / "index.sqlite") as database:
         found = ConflictTable(database, lambda: 4.0).list()
     assert [(row.sop_instance_uid, row.at, row.times_seen) for row in found] == [("1.1", 3.0, 2), ("1.2", 2.0, 1)]
+
+
+def test_known_schemas_are_those_of_the_migrations() -> None:
+    walked = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    assert revisions() == walked[::-1]
+
+
+def test_index_that_is_up_to_date_is_opened_without_loading_the_migrations(path: Path) -> None:
+    Database.open(path).close()
+    code = f"""
+import sys
+from service.archive.database import Database
+Database.open({str(path)!r}).close()
+sys.exit("alembic" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
