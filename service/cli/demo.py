@@ -99,7 +99,7 @@ def show(report: DemoReport) -> None:
     way.add_row("Instances in / served", f"{report.instances_in} / {report.instances_served}")
     way.add_row("Elements removed / replaced", f"{report.elements_removed} / {report.elements_replaced}")
     identity = "none" if not report.identity_left else f"{len(report.identity_left)}: {', '.join(report.identity_left)}"
-    way.add_row(f"Identity left (of {report.planted} planted)", identity)
+    way.add_row(f"Identity left (of {report.searched} values)", identity)
     way.add_row("Seconds", ", ".join(f"{step} {seconds:.1f}" for step, seconds in report.seconds.items()))
     console.print(way)
 

@@ -41,7 +41,7 @@ class DemoReport:
     identity_left: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
-    planted: int = 0
+    searched: int = 0
     elements_removed: int = 0
     elements_replaced: int = 0
     truths: int = 0

@@ -89,13 +89,14 @@ class Demonstration:
         if self.study is not None:
             files = sorted(path for path in self.study.rglob("*") if path.is_file())
             self._tokens = tokens_of(files)
+            self.report.searched = len(self._tokens)
             return files
         folder.mkdir()
         phantom = generate_phantom(self.seed, folder)
         self._truths = phantom.nodules
         self._tokens = phantom.planted
         self.report.truths = len(phantom.nodules)
-        self.report.planted = len(phantom.planted)
+        self.report.searched = len(phantom.planted)
         return list(phantom.files)
 
     @contextmanager

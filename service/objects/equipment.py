@@ -30,8 +30,12 @@ def describe_equipment(data_set: Dataset, algorithm: AlgorithmIdentification, co
     data_set.ContributingEquipmentSequence = [contributing]
 
 
-def series_description(title: str, algorithm: AlgorithmIdentification) -> str:
-    """The title, with the warning after a demonstrator's; an LO of at most 64 characters."""
+def series_description(title: str, algorithm: AlgorithmIdentification, *, found: bool = True) -> str:
+    """The title, with the warning after a demonstrator's; an LO of at most 64 characters.
+
+    That nothing was ``found`` is said here too: OHIF shows an empty viewport for a report without measurements.
+    """
     # The title first: a viewer shows the beginning of a long description.
+    title = title if found else f"{title}: nothing found"
     text = f"{title}, {NOT_FOR_DIAGNOSIS}" if algorithm.demonstrator else title
     return text[:64]

@@ -22,7 +22,7 @@ from service.objects.content_tree import (
 )
 from service.objects.display_colour import rgb_of
 from service.objects.image_plane import plane_of
-from service.objects.tracking import label_of
+from service.objects.tracking import label_of, points_tracking_uid
 
 _UNKNOWN = Code("", "", "")
 
@@ -46,6 +46,9 @@ def findings_of(report: Dataset, segmentation: Dataset | None = None, sources: S
             tracking = child(group, concepts.TRACKING_UID)
             uid = "" if tracking is None else str(tracking.get("UID", ""))
             groups.setdefault(uid, []).append(group)
+    for uid in list(groups):
+        if uid in groups and (points := groups.pop(points_tracking_uid(uid), None)):
+            groups[uid] += points
     colours = _colours(segmentation)
     found = [_finding(uid, parts, images) for uid, parts in groups.items()]
     return [

@@ -35,7 +35,7 @@ from service.objects.content_items import (
 )
 from service.objects.drawn_axis import largest_axial_extent
 from service.objects.image_plane import ImagePlane, nearest_plane, planes_of, slice_distance_mm
-from service.objects.tracking import AXES, drawn_axes, drawn_measurements, tracking_identifier
+from service.objects.tracking import AXES, drawn_axes, drawn_measurements, points_tracking_uid, tracking_identifier
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +83,7 @@ class _Part:
     """One group in the making: what stands before the finding site, its numbers, and what stands after them."""
 
     template: str
+    tracking_uid: str
     regions: list[Dataset] = field(default_factory=list)
     numbers: list[Dataset] = field(default_factory=list)
     shapes: list[Dataset] = field(default_factory=list)
@@ -95,10 +96,11 @@ def groups_of(finding: Finding, segment_number: int | None, surroundings: GroupS
     ------
     ObjectInvalid : nothing of the finding has a place
     """
-    parts = [*_line_parts(finding, surroundings), *_point_parts(finding, surroundings)]
+    parts = list(_line_parts(finding, surroundings))
+    parts += _point_parts(finding, surroundings, points_tracking_uid(finding.tracking_uid) if parts else None)
     parts += _region_parts(finding, surroundings)
     if segment_number is not None:
-        parts.append(_volume_part(segment_number, surroundings))
+        parts.append(_volume_part(finding, segment_number, surroundings))
     if not parts:
         raise ObjectInvalid(f"{finding.label}: a finding without mask, line, point, box or contour has no place")
     carrier = parts[-1] if segment_number is not None else parts[0]
@@ -113,14 +115,14 @@ def _group(finding: Finding, part: _Part, *, with_label: bool, with_answers: boo
     sites = _sites(finding) if part.template == "1501" or part.numbers else []
     answers = _answers(finding) if with_answers else []
     comment = [text(concepts.COMMENT, finding.label)] if with_label else []
-    rows = [*_head(finding), *part.regions, *sites, *part.numbers, *part.shapes, *answers, *comment]
+    rows = [*_head(finding, part.tracking_uid), *part.regions, *sites, *part.numbers, *part.shapes, *answers, *comment]
     return container(concepts.MEASUREMENT_GROUP, rows, template=part.template)
 
 
-def _head(finding: Finding) -> list[Dataset]:
+def _head(finding: Finding, tracking_uid: str) -> list[Dataset]:
     return [
         text(concepts.TRACKING_IDENTIFIER, tracking_identifier(finding), relationship=HAS_OBS_CONTEXT),
-        uidref(concepts.TRACKING_UID, finding.tracking_uid, relationship=HAS_OBS_CONTEXT),
+        uidref(concepts.TRACKING_UID, tracking_uid, relationship=HAS_OBS_CONTEXT),
         code(concepts.FINDING_CATEGORY, finding.category),
         code(concepts.FINDING, finding.type),
     ]
@@ -166,19 +168,19 @@ def _certainty(finding: Finding) -> list[Dataset]:
 
 def _line_parts(finding: Finding, surroundings: GroupSurroundings) -> Iterator[_Part]:
     """Both axes together, any other drawn line by itself; a mask without any gets its largest extent."""
-    drawn, axes = drawn_measurements(finding), drawn_axes(finding)
+    drawn, axes, uid = drawn_measurements(finding), drawn_axes(finding), finding.tracking_uid
     pair = axes if len(axes) == len(AXES) else []
     if pair:
-        yield _Part("1501", numbers=[_drawn_number(one, surroundings) for one in pair])
+        yield _Part("1501", uid, numbers=[_drawn_number(one, surroundings) for one in pair])
     for measurement in drawn:
         if all(measurement is not one for one in pair):
-            yield _Part("1501", numbers=[_drawn_number(measurement, surroundings)])
+            yield _Part("1501", uid, numbers=[_drawn_number(measurement, surroundings)])
     bare = [line for line in finding.lines if all(line != one.line for one in drawn)]
     if not drawn and not bare and finding.mask is not None:
         longest = largest_axial_extent(finding.mask, surroundings.volume)
-        yield _length_part(concepts.LONG_AXIS, longest, surroundings)
+        yield _length_part(uid, concepts.LONG_AXIS, longest, surroundings)
     for line in bare:
-        yield _length_part(concepts.LENGTH, line, surroundings)
+        yield _length_part(uid, concepts.LENGTH, line, surroundings)
 
 
 def _drawn_number(measurement: Measurement, surroundings: GroupSurroundings) -> Dataset:
@@ -188,12 +190,13 @@ def _drawn_number(measurement: Measurement, surroundings: GroupSurroundings) -> 
     return _number(measurement, surroundings.line(measurement.line), name)
 
 
-def _length_part(name: Code, line: Line, surroundings: GroupSurroundings) -> _Part:
-    return _Part("1501", numbers=[num(name, line.length_mm, concepts.MILLIMETRE, children=[surroundings.line(line)])])
+def _length_part(uid: str, name: Code, line: Line, surroundings: GroupSurroundings) -> _Part:
+    length = num(name, line.length_mm, concepts.MILLIMETRE, children=[surroundings.line(line)])
+    return _Part("1501", uid, numbers=[length])
 
 
-def _point_parts(finding: Finding, surroundings: GroupSurroundings) -> Iterator[_Part]:
-    """Points as coordinates of TID 1501 rows 10c and 10e."""
+def _point_parts(finding: Finding, surroundings: GroupSurroundings, own_uid: str | None) -> Iterator[_Part]:
+    """Points as coordinates of TID 1501 rows 10c and 10e, tracked by themselves where there are lines."""
     shapes = []
     for point in finding.points:
         plane = surroundings.plane_through([point])
@@ -203,7 +206,7 @@ def _point_parts(finding: Finding, surroundings: GroupSurroundings) -> Iterator[
         else:
             shapes.append(scoord("POINT", [point], plane, name=concepts.CENTER, relationship=CONTAINS))
     if shapes:
-        yield _Part("1501", shapes=shapes)
+        yield _Part("1501", own_uid or finding.tracking_uid, shapes=shapes)
 
 
 def _region_parts(finding: Finding, surroundings: GroupSurroundings) -> Iterator[_Part]:
@@ -214,10 +217,10 @@ def _region_parts(finding: Finding, surroundings: GroupSurroundings) -> Iterator
         plane = nearest_plane(surroundings.planes, [(middle[0], middle[1], middle[2])])
         regions.append(surroundings.polygon(finding.label, outline_on(plane, box)))
     if regions:
-        yield _Part("1410" if len(regions) == 1 else "1411", regions=regions)
+        yield _Part("1410" if len(regions) == 1 else "1411", finding.tracking_uid, regions=regions)
 
 
-def _volume_part(segment_number: int, surroundings: GroupSurroundings) -> _Part:
+def _volume_part(finding: Finding, segment_number: int, surroundings: GroupSurroundings) -> _Part:
     """The segment, and the series that it was drawn on (TID 1411 rows 7 and 12)."""
     if surroundings.segmentation is None:
         raise ObjectInvalid("a segment is referred to, but there is no segmentation")
@@ -225,6 +228,7 @@ def _volume_part(segment_number: int, surroundings: GroupSurroundings) -> _Part:
     reference.ReferencedSegmentNumber = segment_number
     return _Part(
         "1411",
+        finding.tracking_uid,
         regions=[
             image(reference, name=concepts.REFERENCED_SEGMENT),
             uidref(concepts.SOURCE_SERIES, surroundings.volume.series_uid),

@@ -53,7 +53,7 @@ def write_report(
     )
     report = patient_and_study_of(volume.sources[0])
     report.update(root)
-    _describe_document(report, title, result.algorithm, context)
+    _describe_document(report, title, result, context)
     report.StudyInstanceUID = volume.study_uid
     report.CurrentRequestedProcedureEvidenceSequence = [_evidence(volume, segmentation)]
     if context.predecessor is not None:
@@ -61,7 +61,7 @@ def write_report(
     return report
 
 
-def _describe_document(report: Dataset, title: str, algorithm: AlgorithmIdentification, context: ResultContext) -> None:
+def _describe_document(report: Dataset, title: str, result: AnnotatorResult, context: ResultContext) -> None:
     """SR Document Series, SR Document General and SOP Common (PS3.3 C.17.1, C.17.2, C.12.1)."""
     report.SOPClassUID = Comprehensive3DSRStorage
     report.SeriesInstanceUID = context.uid()
@@ -69,14 +69,14 @@ def _describe_document(report: Dataset, title: str, algorithm: AlgorithmIdentifi
     report.Modality = "SR"
     report.SeriesNumber = context.series_number_base + 1
     report.InstanceNumber = 1
-    report.SeriesDescription = series_description(title, algorithm)
+    report.SeriesDescription = series_description(title, result.algorithm, found=bool(result.findings))
     report.ContentDate = report.SeriesDate = report.InstanceCreationDate = context.date
     report.ContentTime = report.SeriesTime = report.InstanceCreationTime = context.time
     report.CompletionFlag = "COMPLETE"
     report.VerificationFlag = "UNVERIFIED"
     report.ReferencedPerformedProcedureStepSequence = []
     report.PerformedProcedureCodeSequence = []
-    describe_equipment(report, algorithm, context)
+    describe_equipment(report, result.algorithm, context)
     report.file_meta = FileMetaDataset()
     report.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from uuid import NAMESPACE_OID, uuid5
 
 from service.core.findings import Finding, Measurement
 from service.objects import concepts
@@ -15,6 +16,15 @@ AXES: Final = (concepts.LONG_AXIS, concepts.SHORT_AXIS)
 def tracking_identifier(finding: Finding) -> str:
     """What the finding is called in each group and segment; begins with the OHIF tool that can draw it."""
     return f"{_TOOLS}{_VERSION}:{_tool(finding)}:{finding.label}"
+
+
+def points_tracking_uid(tracking_uid: str) -> str:
+    """The tracking UID of a finding's points where it has lines as well; always the same one for a finding.
+
+    OHIF merges the groups of one tracking UID and looks for all of their coordinates on one image, so points on another
+    slice would take the finding's line off its panel.
+    """
+    return f"2.25.{uuid5(NAMESPACE_OID, f'{tracking_uid} points').int}"
 
 
 def label_of(identifier: str) -> str:

@@ -19,7 +19,8 @@ from service.core.findings import Box, Contour, Evaluation, Mask, Measurement
 from service.core.volume import Volume
 from service.errors import ObjectInvalid
 from service.objects import concepts
-from service.objects.content_tree import children, coded_child, descendants, name_of, template_of, text_child
+from service.objects.content_tree import child, children, coded_child, descendants, name_of, template_of, text_child
+from service.objects.findings_reader import findings_of
 from service.objects.writer import WrittenResult, write_results
 from tests.volumes import (
     ALGORITHM,
@@ -366,6 +367,24 @@ def test_point_is_drawn_on_its_slice() -> None:
     (group,) = groups(write(volume, finding).report)
     (shape,) = children(group, concepts.CENTER)
     assert (shape.GraphicType, list(shape.GraphicData)) == ("POINT", [7.5, 6.5])
+
+
+def test_point_beside_a_line_is_tracked_by_itself_and_read_back_as_one_finding() -> None:
+    volume = axial()
+    (point,) = volume.to_patient([(1, 6, 7)]).tolist()
+    finding = replace(nodule(volume), points=(tuple(point),))
+    report = write(volume, finding).report
+    tracked = [uid for group in groups(report) for uid in [child(group, concepts.TRACKING_UID).UID]]
+    with_shape = [uid for group, uid in zip(groups(report), tracked, strict=True) if child(group, concepts.CENTER)]
+    assert finding.tracking_uid in tracked
+    assert finding.tracking_uid not in with_shape
+    assert [found.tracking_uid for found in findings_of(report)] == [finding.tracking_uid]
+
+
+def test_description_says_that_nothing_was_found() -> None:
+    volume = axial()
+    assert ": nothing found" in write(volume).report.SeriesDescription
+    assert ": nothing found" not in write(volume, nodule(volume)).report.SeriesDescription
 
 
 def test_finding_with_no_place_is_refused() -> None:
