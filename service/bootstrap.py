@@ -40,6 +40,7 @@ from service.archive.study_states import StudyStates
 from service.archive.vault_store import VaultStore
 from service.core.bell import Bell
 from service.core.pydicom_reading import read_leniently
+from service.core.release import why_held
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
 from service.deident.profile import load_profile
@@ -545,8 +546,20 @@ class Gateway:
                 viewer_directory=self.viewer_directory,
                 pings=self.pings(),
                 form_key=self.key_file.sealing_key("forms"),
+                why_held=self.why_held,
                 trusted_proxy=http.trusted_proxy,
             )
+        )
+
+    def why_held(self, project: str, annotator: str) -> str:
+        """What keeps an annotator's results from leaving for the PACS, in words."""
+        rules, known = self.settings.projects[project], self.annotators.get(annotator)
+        return why_held(
+            # What is not configured any more was, for all that is known, a demonstrator.
+            demonstrator=known is None or known.algorithm.demonstrator,
+            allow_demonstrator=rules.allow_demonstrator,
+            approve=rules.approve,
+            has_target=bool(rules.deliver_to),
         )
 
     def pings(self) -> dict[str, Callable[[], Any]]:

@@ -111,6 +111,7 @@ class WebGateway:
             viewer_directory=None,
             pings={"index": lambda: None},
             form_key=bytes(32),
+            why_held=lambda project, annotator: f"{annotator} is held in {project}",
             passwords=self.passwords,
             clock=self.clock,
             monotonic=self.clock,

@@ -76,6 +76,7 @@ class WebServices:
     pings : what ``/health/ready`` tries, by name; each raises when its part is not well
     viewer_directory : the unpacked viewer; absent or empty where it was not installed
     form_key : 32 bytes that sign forms; the same in every web process of a gateway
+    why_held : by project and annotator, what keeps such a result from leaving for the PACS, in words
     clock : seconds since the epoch, UTC
     monotonic : seconds that never go back
     """
@@ -97,6 +98,7 @@ class WebServices:
     viewer_directory: Path | None
     pings: Mapping[str, Callable[[], object]]
     form_key: bytes = field(repr=False)
+    why_held: Callable[[str, str], str]
     trusted_proxy: bool = False
     passwords: Passwords = field(default_factory=lambda: Passwords(time.monotonic))
     clock: Callable[[], float] = time.time

@@ -27,6 +27,7 @@ class ResultReport:
 
     instance: InstanceRow
     modality: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def study_report(instances: InstanceStore, overview: Overview, project: str, stu
     for instance in held:
         kinds.setdefault(instance.series_uid, set()).add(instance.kind)
     series = instances.series_of(project, study_uid)
-    modalities = {row.series_uid: row.modality for row in series}
+    by_uid = {row.series_uid: row for row in series}
     return StudyReport(
         study=study,
         series=tuple(
@@ -68,7 +69,7 @@ def study_report(instances: InstanceStore, overview: Overview, project: str, stu
         ),
         runs=tuple(runs),
         results=tuple(
-            ResultReport(instance, modalities[instance.series_uid])
+            ResultReport(instance, by_uid[instance.series_uid].modality, by_uid[instance.series_uid].series_description)
             for instance in held
             if instance.kind is ObjectKind.RESULT
         ),

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from service.core.release import Held, may_leave
+from service.core.release import Held, may_leave, why_held
 
 
 @pytest.mark.parametrize(("approve", "approved"), list(itertools.product(["person", "automatic"], [True, False])))
@@ -24,3 +24,17 @@ def test_unapproved_result_waits_for_a_person(demonstrator):
 @pytest.mark.parametrize(("approve", "approved"), [("person", True), ("automatic", False), ("automatic", True)])
 def test_approved_or_automatic_result_leaves(approve, approved):
     assert may_leave(demonstrator=False, allow_demonstrator=False, approve=approve, approved=approved) is None
+
+
+@pytest.mark.parametrize(
+    ("project", "held"),
+    [
+        ({"demonstrator": True, "allow_demonstrator": False}, Held.DEMONSTRATOR),
+        ({"demonstrator": True}, Held.NOT_APPROVED),
+        ({"approve": "automatic", "has_target": False}, Held.NO_TARGET),
+        ({"approve": "automatic"}, Held.NO_DELIVERY),
+    ],
+)
+def test_every_result_has_a_reason_to_stay_while_nothing_delivers(project, held):
+    asked = {"demonstrator": False, "allow_demonstrator": True, "approve": "person", "has_target": True}
+    assert why_held(**(asked | project)) is held

@@ -327,3 +327,9 @@ def test_models_and_document_agree_on_the_query(document: dict[str, Any]) -> Non
 @pytest.mark.parametrize("value", [{"studies": 1}, {"studies": [{}]}, {}, {"studies": [], "more": 1}, []])
 def test_check_against_the_document_bites(document: dict[str, Any], value: Any) -> None:
     assert fits(document, document["components"]["schemas"]["StudyList"], value) != []
+
+
+def test_results_say_what_keeps_them_here(gateway: WebGateway) -> None:
+    gateway.add_result("1.2.3")
+    (result,) = gateway.client().get("/api/v1/projects/default/studies/1.2.3").json["results"]
+    assert result["held"] == "nodules is held in default"

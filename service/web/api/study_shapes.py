@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -155,9 +156,10 @@ class ResultShape(Shape):
     sop_class_uid: str = Field(description="SOP Class UID")
     series_uid: str = Field(description="Series Instance UID, as served")
     sop_instance_uid: str = Field(description="SOP Instance UID, as served")
+    held: str = Field(description="What keeps it from leaving for the PACS")
 
     @classmethod
-    def of(cls, report: ResultReport) -> Self:
+    def of(cls, report: ResultReport, held: str) -> Self:
         """From a study's report."""
         made = report.instance
         return cls(
@@ -166,6 +168,7 @@ class ResultShape(Shape):
             sop_class_uid=made.sop_class_uid,
             series_uid=made.series_uid,
             sop_instance_uid=made.sop_instance_uid,
+            held=held,
         )
 
 
@@ -186,8 +189,8 @@ class StudyDetail(Shape):
     results: list[ResultShape] = Field(description="The objects that were made of it")
 
     @classmethod
-    def of(cls, report: StudyReport, viewer: str) -> Self:
-        """From a study's report."""
+    def of(cls, report: StudyReport, viewer: str, why_held: Callable[[str, str], str]) -> Self:
+        """From a study's report; ``why_held`` as in ``WebServices``."""
         study = report.study
         return cls(
             project=study.project,
@@ -201,5 +204,7 @@ class StudyDetail(Shape):
             viewer=viewer,
             series=[SeriesShape.of(entry) for entry in report.series],
             runs=[RunShape.of(run) for run in report.runs],
-            results=[ResultShape.of(entry) for entry in report.results],
+            results=[
+                ResultShape.of(entry, why_held(study.project, entry.instance.annotator)) for entry in report.results
+            ],
         )

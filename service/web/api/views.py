@@ -122,7 +122,7 @@ class ApiViews:
     def study(self, project: str, study_uid: str) -> study_shapes.StudyDetail:
         """One study."""
         report = study_report(self._services.instances, self._services.overview, project, study_uid)
-        return study_shapes.StudyDetail.of(report, study_path(project, study_uid))
+        return study_shapes.StudyDetail.of(report, study_path(project, study_uid), self._services.why_held)
 
     def conflicts(self, query: shapes.ProjectPage) -> quarantine_shapes.ConflictList:
         """Conflicts of a project."""

@@ -119,6 +119,7 @@ def _register_studies(pages: Blueprint, services: WebServices) -> None:
             report=report,
             run_line=presentation.run_line,
             finding_lines=presentation.finding_lines,
+            why_held=services.why_held,
         )
 
 
