@@ -85,9 +85,10 @@ def test_pages_links_lead_somewhere(filled: WebGateway, path: str) -> None:
     links = {link.split("#")[0] for link in Parts(text(client.get(path))).links} - {""}
     lost = {}
     for link in sorted(links):
+        if "/instances/" in link:
+            continue  # objects have rows here, and no files
         with client.get(link) as answer:
-            # The viewer is not installed here, and objects have rows but no files.
-            if answer.status_code != 200 and not link.startswith("/viewer/") and "/instances/" not in link:
+            if answer.status_code != 200 and not link.startswith("/viewer/"):
                 lost[link] = answer.status_code
     assert lost == {}
 
