@@ -14,7 +14,7 @@ from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
 from dicom_nodes.object_sink import ObjectHeader
-from service.ingest.spool_scan import ScannedObject, SegmentScan, destroy, rename_unheld
+from service.ingest.spool_scan import ReadAt, ScannedObject, SegmentScan, destroy, rename_unheld
 from service.ingest.spool_segment import NEW_SUFFIX, SUFFIX, sync_directory
 
 _LOGGER = logging.getLogger(__name__)
@@ -71,7 +71,8 @@ class SpoolReader:
     sealing_key : the 32 bytes that the writers were given
     """
 
-    def __init__(self, directory: Path, sealing_key: bytes) -> None:
+    def __init__(self, directory: Path, sealing_key: bytes, read_at: ReadAt = os.pread) -> None:
+        self._read_at = read_at
         self._directory = directory
         self._sealing_key = sealing_key
         self._lock = threading.RLock()
@@ -190,7 +191,7 @@ class SpoolReader:
             self._scan(name)
 
     def _scan(self, name: str) -> None:
-        scan = self._scans.get(name) or SegmentScan(self._directory / (name + SUFFIX), self._sealing_key)
+        scan = self._scans.get(name) or SegmentScan(self._directory / (name + SUFFIX), self._sealing_key, self._read_at)
         try:
             for found in scan.scan():
                 self._note(name, found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,6 +27,10 @@ from service.ingest.spool_frames import (
 )
 
 _SEARCH_BYTES: Final = 1024 * 1024
+_SECTOR_BYTES: Final = 4096
+
+ReadAt = Callable[[int, int, int], bytes]
+"""Descriptor, how many bytes, from where: ``os.pread``."""
 
 
 @dataclass(slots=True)
@@ -42,8 +48,9 @@ class ScannedObject:
 class SegmentScan:
     """A segment seen from the reading side; ``scan`` goes on where it stopped."""
 
-    def __init__(self, path: Path, sealing_key: bytes) -> None:
+    def __init__(self, path: Path, sealing_key: bytes, read_at: ReadAt = os.pread) -> None:
         self.path = path
+        self._read_at = read_at
         self.objects: dict[int, ScannedObject] = {}
         self.finished = False
         """Whether its writer has let it go and everything was walked over."""
@@ -73,7 +80,8 @@ class SegmentScan:
             ended = self._walk(descriptor, cipher, size)
             if not writer_lives:
                 self.finished = True
-                self.damaged_bytes += self._damaged_tail(descriptor, size)
+                tail = self._damaged_tail(descriptor, size)
+                self.damaged_bytes += tail
                 if self.damaged_bytes:
                     ended += self._without_end()
         finally:
@@ -130,10 +138,10 @@ class SegmentScan:
 
         A write that was cut leaves the beginning of a frame; a crash of the machine may leave zeros.
         """
-        header = os.pread(descriptor, FRAME_HEADER_BYTES, self._offset)
+        header = self._read(descriptor, FRAME_HEADER_BYTES, self._offset)
         if len(header) < FRAME_HEADER_BYTES or decode_frame_header(header) is not None:
             return 0
-        return size - self._offset if any(os.pread(descriptor, size - self._offset, self._offset)) else 0
+        return size - self._offset if any(self._read(descriptor, size - self._offset, self._offset)) else 0
 
     def _without_end(self) -> list[ScannedObject]:
         """Objects of a damaged segment that were neither ended nor taken back: their end may be what was damaged."""
@@ -144,7 +152,10 @@ class SegmentScan:
 
     def _open_cipher(self, descriptor: int) -> SegmentCipher:
         if self._cipher is None:
-            head = os.pread(descriptor, HEAD_BYTES, 0)
+            try:
+                head = self._read_at(descriptor, HEAD_BYTES, 0)
+            except OSError as error:
+                raise InstanceUnreadable("the head of a spool segment cannot be read") from error
             if is_destroyed(head):
                 raise FileNotFoundError(f"{self.path.name} was released")
             self._cipher = SegmentCipher(open_head(self._sealing_key, head))
@@ -153,7 +164,7 @@ class SegmentScan:
     def _walk(self, descriptor: int, cipher: SegmentCipher, size: int) -> list[ScannedObject]:
         ended: dict[int, ScannedObject] = {}
         while self._offset + FRAME_HEADER_BYTES <= size:
-            header = decode_frame_header(os.pread(descriptor, FRAME_HEADER_BYTES, self._offset))
+            header = decode_frame_header(self._read(descriptor, FRAME_HEADER_BYTES, self._offset))
             if header is None:
                 found = self._search(descriptor, size)
                 if found is None:
@@ -197,19 +208,36 @@ class SegmentScan:
             return  # it was acknowledged, so it is listed; to read it then fails
         known.header, known.end_pieces, known.size = end.header, end.pieces, end.size
 
-    @staticmethod
-    def _payload(descriptor: int, cipher: SegmentCipher, offset: int, header: FrameHeader) -> bytes:
-        data = os.pread(descriptor, header.payload_bytes, offset + FRAME_HEADER_BYTES)
+    def _payload(self, descriptor: int, cipher: SegmentCipher, offset: int, header: FrameHeader) -> bytes:
+        data = self._read(descriptor, header.payload_bytes, offset + FRAME_HEADER_BYTES)
         return cipher.open(header, data)
+
+    def _read(self, descriptor: int, size: int, offset: int) -> bytes:
+        """Bytes of the file, zeros where the disk does not give them back: they fit no frame and no seal."""
+        try:
+            return self._read_at(descriptor, size, offset)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+        parts = []
+        size = min(size, os.fstat(descriptor).st_size - offset)
+        for start in range(offset, offset + size, _SECTOR_BYTES):
+            length = min(_SECTOR_BYTES, offset + size - start)
+            try:
+                parts.append(self._read_at(descriptor, length, start))
+            except OSError:
+                self.damaged_bytes += length
+                parts.append(bytes(length))
+        return b"".join(parts)
 
     def _search(self, descriptor: int, size: int) -> int | None:
         """The next frame after damage; None, and not searched again, if there is none yet."""
         start = max(self._offset + 1, self._searched)
         while start + FRAME_HEADER_BYTES <= size:
-            window = os.pread(descriptor, _SEARCH_BYTES, start)
+            window = self._read(descriptor, _SEARCH_BYTES, start)
             at = window.find(FRAME_MAGIC)
             while at >= 0:
-                if decode_frame_header(os.pread(descriptor, FRAME_HEADER_BYTES, start + at)) is not None:
+                if decode_frame_header(self._read(descriptor, FRAME_HEADER_BYTES, start + at)) is not None:
                     return start + at
                 at = window.find(FRAME_MAGIC, at + 1)
             start += max(1, len(window) - len(FRAME_MAGIC) + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -32,9 +34,9 @@ def finished_segment() -> Iterator[Path]:
         yield segment
 
 
-def read_all(segment: Path) -> dict[str, bytes | None]:
+def read_all(segment: Path, reader: SpoolReader | None = None) -> dict[str, bytes | None]:
     """Data by instance UID, None where it is listed and found damaged."""
-    reader = SpoolReader(segment.parent, KEY)
+    reader = reader or SpoolReader(segment.parent, KEY)
     found: dict[str, bytes | None] = {}
     for spooled in reader.committed():
         try:
@@ -171,3 +173,40 @@ def test_a_segment_in_use_cannot_be_set_aside(tmp_path: Path):
         put(spool, b"a")
         (segment,) = tmp_path.glob("*.segment")
         assert SpoolReader(tmp_path, KEY).set_aside(segment.stem) is False
+
+
+LARGE = {"1.2.1": b"first" * 5000, "1.2.2": b"second" * 5000, "1.2.3": b"third" * 5000}
+
+
+def with_bad_sector(directory: Path, sector: int) -> SpoolReader:
+    """A reader over a disk that does not give one sector back."""
+    start, end = sector * 4096, (sector + 1) * 4096
+
+    def read_at(descriptor: int, size: int, offset: int) -> bytes:
+        if offset < end and offset + size > start:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return os.pread(descriptor, size, offset)
+
+    return SpoolReader(directory, KEY, read_at)
+
+
+@pytest.mark.parametrize("sector", range(1, 24))
+def test_a_sector_that_cannot_be_read_harms_only_objects_that_lie_there(tmp_path: Path, sector: int):
+    with closing(spool_at(tmp_path)) as spool:
+        for uid, data in LARGE.items():
+            put(spool, data, uid)
+    (segment,) = tmp_path.glob("*.segment")
+    found = read_all(segment, with_bad_sector(tmp_path, sector))
+    intact = [uid for uid, data in LARGE.items() if found.get(uid) == data]
+    wrong = [uid for uid, data in found.items() if data is not None and data != LARGE[uid]]
+    assert (len(intact) >= 1, wrong) == (True, [])
+    (finished,) = with_bad_sector(tmp_path, sector).finished_segments()
+    assert finished.is_damaged or len(found) == len(LARGE)
+
+
+def test_a_head_that_cannot_be_read_destroys_nothing(tmp_path: Path):
+    with closing(spool_at(tmp_path)) as spool:
+        put(spool, b"a")
+    reader = with_bad_sector(tmp_path, 0)
+    (segment,) = tmp_path.glob("*.segment")
+    assert (list(reader.committed()), reader.unreadable_segments) == ([], {segment.stem})
