@@ -123,7 +123,7 @@ def _keep_house(gateway: Gateway, stop: threading.Event) -> None:
         try:
             gateway.quarantine_desk.expire(gateway.clock() - gateway.settings.storage.quarantine_days * DAY_S)
             gateway.quarantine.tidy()
-            gateway.blob_sweep.run()
+            gateway.blob_sweep.run(stop.is_set)
         except Exception as error:  # noqa: BLE001 (housekeeping must not end ingest; the next hour tries again)
             log.warning("housekeeping.trouble", reason=type(error).__name__)
         if stop.wait(HOUSEKEEPING_S):

@@ -78,6 +78,14 @@ def test_files_that_a_kill_left_are_swept(house, place):
     assert house.index.held_blobs(sorted(house.blob_keys())) == house.blob_keys()
 
 
+def test_sweep_that_is_stopped_leaves_the_rest_for_later(house):
+    house.spool(slices(GOOD))
+    assert killed_at(house, "blobs.put_many", "after")
+    before = house.blob_keys()
+    assert BlobSweep(house.blobs, house.index, lambda: 4e9, grace_s=0).run(lambda: True) == 0
+    assert (house.blob_keys(), len(before)) == (before, GOOD)
+
+
 def test_files_of_the_index_are_never_swept(house):
     house.spool(slices(GOOD))
     house.worker.work()
