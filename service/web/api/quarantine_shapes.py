@@ -93,7 +93,6 @@ class ConflictShape(Shape):
             sop_instance_uid=row.sop_instance_uid,
             action=row.action,
             calling_ae_title=row.calling_ae_title,
-            times_seen=row.times_seen,
             at=moment(row.at),
             times_seen=row.times_seen,
         )
