@@ -10,10 +10,13 @@ import sys
 
 from service.cli.root import annogate
 from service.errors import GatewayError
+from service.runtime.log import configure_logging
 
 
 def main() -> None:
     """Run the command line; an error that we know becomes a line of words and status 1."""
+    # Before anything is read: a library's warning may quote a value, and standard output is the answer's alone.
+    configure_logging("warning", "text", "annogate")
     try:
         annogate(prog_name="annogate")
     except GatewayError as error:
