@@ -86,6 +86,9 @@ DAY_S = 86400.0
 SPOOL_BELL = "spool"
 STUDIES_BELL = "studies"
 
+RESULTS_STAY = "results stay in the gateway: this version delivers nothing to peers"
+_OF_DELIVERY = ("deliver_to", "approve", "allow_demonstrator")
+
 log = structlog.get_logger("annogate")
 
 
@@ -176,11 +179,14 @@ class Gateway:
 
         faults = []
         for name, project in self.settings.projects.items():
-            try:
-                self._deidentifier(name, project)
-                load_annotators(self.config / "annotators", project.annotators)
-            except SettingsInvalid as error:
-                faults.append(f"projects.{name}: {error}")
+            for look in (
+                partial(self._deidentifier, name, project),
+                partial(load_annotators, self.config / "annotators", project.annotators),
+            ):
+                try:
+                    look()
+                except SettingsInvalid as error:
+                    faults.append(f"projects.{name}: {error}")
         if faults:
             raise SettingsInvalid("\n".join(faults))
 
@@ -550,6 +556,14 @@ class Gateway:
                 trusted_proxy=http.trusted_proxy,
             )
         )
+
+    def settings_without_effect(self) -> dict[str, tuple[str, ...]]:
+        """By project, what its settings say of delivery, which is not part of this version."""
+        defaults = ProjectSettings()
+        return {
+            name: tuple(key for key in _OF_DELIVERY if getattr(project, key) != getattr(defaults, key))
+            for name, project in self.settings.projects.items()
+        }
 
     def why_held(self, project: str, annotator: str) -> str:
         """What keeps an annotator's results from leaving for the PACS, in words."""

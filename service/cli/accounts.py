@@ -15,7 +15,7 @@ from service.bootstrap import DAY_S, Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.cli.tables import moment, print_table
 from service.core.access import Role
-from service.errors import BadRequest
+from service.errors import BadRequest, SettingsInvalid
 from service.settings import Settings
 
 ROLE = click.Choice([role.value for role in Role])
@@ -27,6 +27,19 @@ def _open(settings: Settings) -> Gateway:
     gateway = Gateway(settings)
     gateway.prepare()
     return gateway
+
+
+def _refuse_unknown(projects: tuple[str, ...], settings: Settings) -> None:
+    """A name that is mistyped would grant nothing, and say so to nobody.
+
+    Raises
+    ------
+    SettingsInvalid : a project is not configured
+    """
+    for name in projects:
+        if name != "*" and name not in settings.projects:
+            known = ", ".join(settings.projects)
+            raise SettingsInvalid(f"there is no project {name!r} (there are: {known})")
 
 
 def _note(gateway: Gateway, action: str, target: str) -> None:
@@ -62,7 +75,9 @@ def user() -> None:
 @click.option("--project", "projects", multiple=True, default=("*",), help="A project they may reach; all by default.")
 def add_user(config_file: Path | None, data_dir: Path | None, name: str, role: str, projects: tuple[str, ...]) -> None:
     """Add a user; the password is asked for, or read from standard input."""
-    with _open(settings_of(config_file, data_dir)) as gateway:
+    settings = settings_of(config_file, data_dir)
+    _refuse_unknown(projects, settings)
+    with _open(settings) as gateway:
         added = gateway.accounts.add_user(name, _hash(_password()), Role(role), projects)
         _note(gateway, "user.add", added.name)
     click.echo(f"user {added.name}: {added.role}")
@@ -145,7 +160,9 @@ def add_token(
     days: float | None,
 ) -> None:
     """Make a token; it is shown once and kept as a hash."""
-    with _open(settings_of(config_file, data_dir)) as gateway:
+    settings = settings_of(config_file, data_dir)
+    _refuse_unknown(projects, settings)
+    with _open(settings) as gateway:
         expires_at = None if days is None else gateway.clock() + days * DAY_S
         made = gateway.accounts.add_token(name, Role(role), projects, expires_at)
         _note(gateway, "token.add", made.token.id)

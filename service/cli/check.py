@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from service.bootstrap import Gateway
+from service.bootstrap import RESULTS_STAY, Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.errors import GatewayError, SettingsInvalid
 
@@ -46,6 +46,7 @@ def findings(gateway: Gateway) -> Iterator[Finding]:
     for name, ping in gateway.pings().items():
         yield _tried(name, "can be opened", ping)
     yield _tried("http", "nobody is let in unasked", gateway.refuse_open_listener)
+    yield from _deliveries(gateway)
     yield from _warnings(gateway)
     for name, peer in gateway.settings.peers.items():
         words = f"{peer.ae_title} at {peer.host}:{peer.port} answers C-ECHO"
@@ -58,6 +59,12 @@ def _tried(what: str, words: str, ask: Callable[[], object]) -> Finding:
     except (GatewayError, OSError) as error:
         return Finding("error", what, str(error))
     return Finding("ok", what, words)
+
+
+def _deliveries(gateway: Gateway) -> Iterator[Finding]:
+    for name, idle in gateway.settings_without_effect().items():
+        told = f" ({', '.join(idle)} have no effect yet)" if idle else ""
+        yield Finding("warning" if idle else "ok", f"projects.{name}", RESULTS_STAY + told)
 
 
 def _warnings(gateway: Gateway) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.cli.options import echo_json, with_json
+from service.cli.options import echo_json, with_config_checked, with_json
 from service.demo.report import DemoReport
 from service.demo.run import Demonstration
 from service.demo.run import Progress as Told
@@ -39,14 +39,13 @@ WORDS = {
 )
 @click.option("--seed", default=1, show_default=True, help="Of the phantom.")
 @click.option("--once", is_flag=True, help="End when it is done instead of serving on.")
-@click.option("--config", "config_file", type=click.Path(), hidden=True, help="Accepted as everywhere; not used.")
+@with_config_checked
 @with_json
-def demo(study: Path | None, seed: int, once: bool, config_file: str | None, as_json: bool) -> None:
+def demo(study: Path | None, seed: int, once: bool, as_json: bool) -> None:
     """Push a study, have it de-identified and annotated, and show what comes back.
 
     The gateway runs on a data directory of its own, which is removed at the end.
     """
-    del config_file
     # Ended by SIGTERM at any moment, it ends its gateway and removes its data as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with _progress() as told, Demonstration(study, seed, told).run() as report:

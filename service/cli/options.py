@@ -29,6 +29,21 @@ def with_settings(command: Command) -> Command:
     )(command)
 
 
+def with_config_checked(command: Command) -> Command:
+    """Add ``--config`` to a command that uses none of it: a wrong file is refused as everywhere."""
+
+    def check(_context: click.Context, _option: click.Parameter, file: Path | None) -> None:
+        load_settings(file)
+
+    return click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=check,
+        expose_value=False,
+        help="TOML configuration; it is checked, nothing of it is used here.",
+    )(command)
+
+
 def with_json(command: Command) -> Command:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")(command)

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import click
 
-from service.cli.options import echo_json, with_json
+from service.cli.options import echo_json, with_config_checked, with_json
 from service.errors import GatewayError, ObjectInvalid
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--config", "config_file", type=click.Path(), hidden=True, help="Accepted as everywhere; not used.")
+@with_config_checked
 @with_json
-def validate(files: tuple[Path, ...], config_file: str | None, as_json: bool) -> None:
+def validate(files: tuple[Path, ...], as_json: bool) -> None:
     """Check SEG, SR, parametric map, key object and RTSTRUCT files, each seen by itself."""
-    del config_file
     from service.objects.validation import validate_file
     from service.runtime.log import configure_logging
 

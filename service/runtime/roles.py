@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from service.bootstrap import DAY_S, SPOOL_BELL, STUDIES_BELL, Gateway
+from service.bootstrap import DAY_S, RESULTS_STAY, SPOOL_BELL, STUDIES_BELL, Gateway
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
@@ -48,6 +48,11 @@ def run_prepare(context: RoleContext) -> None:
     with Gateway(context.settings) as gateway:
         gateway.prepare()
         gateway.refuse_open_listener()
+        for project, idle in gateway.settings_without_effect().items():
+            if idle:
+                log.warning(RESULTS_STAY, project=project, without_effect=", ".join(idle))
+            else:
+                log.info(RESULTS_STAY, project=project)
 
 
 def run_node(context: RoleContext) -> None:
