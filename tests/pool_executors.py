@@ -46,6 +46,9 @@ class ScriptedExecutor:
         times = len((self._folder / "asked").read_text())
         if self._kind == "dies" or (self._kind == "dies-once" and times == 1):
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._kind == "falls-silent":
+            os.closerange(3, 256)
+            threading.Event().wait()
         if self._kind == "hangs":
             threading.Event().wait()
         if self._kind == "trouble":

@@ -90,6 +90,8 @@ class WorkerProcess:
                 return None
             answer: Answer | None = self._connection.recv()
         except (EOFError, OSError):
+            # It has ended, or cannot answer any more and would be waited for without rest.
+            self._process.kill()
             return None
         self.is_ready = True
         self.run = None

@@ -119,6 +119,13 @@ def test_run_that_hangs_fails_in_words(start):
     assert run_of(running, study_uid).state is RunState.FAILED
 
 
+def test_process_that_cannot_answer_any_more_is_ended(start):
+    pool = start("falls-silent")
+    pool.receive()
+    (end,) = pool.wait_for(1)
+    assert (end.state, "3 times" in end.reason) == (RunState.FAILED, True)
+
+
 def test_trouble_of_the_house_is_the_reason_at_last(start):
     running = start("trouble", attempts=1)
     study_uid = running.receive()
