@@ -10,6 +10,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from service.bootstrap import Gateway
+from service.runtime.web_worker import WebLog, WebWorker, with_checked_bodies
 from service.settings import Settings
 
 GRACE_S = 10  # for answers under way when SIGTERM comes
@@ -38,7 +39,8 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "bind": f"fd://{listening.fileno()}",
             "workers": workers,
             "threads": threads,
-            "worker_class": "gthread",
+            "worker_class": WebWorker,
+            "logger_class": WebLog,
             "graceful_timeout": GRACE_S,
             "keepalive": KEEP_ALIVE_S,
             "timeout": 0,  # a thread may stream a large study for as long as it takes
@@ -62,7 +64,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         """Make the application, in the worker's own process."""
         self._gateway = Gateway(self._settings)
-        return self._gateway.web_application()
+        return with_checked_bodies(self._gateway.web_application())
 
     def close(self) -> None:
         """End the worker's parts: audit rows that wait are written."""
