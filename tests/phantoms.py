@@ -10,7 +10,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from service.annotators.registry import load_annotators
-from service.core.annotator import Annotator
+from service.core.annotator import Annotator, AnnotatorResult
 from service.core.stored_pixels import decode_pixels
 from service.core.volume import Volume
 from service.core.volume_building import build_volumes
@@ -46,3 +46,9 @@ def annotator(name: str) -> Annotator:
     """A shipped annotator whose tracking UIDs are 2.25.1, 2.25.2 …"""
     numbers = count(1)
     return load_annotators(ANNOTATORS, [name], lambda: f"2.25.{next(numbers)}")[name]
+
+
+@cache
+def marked(name: str, seed: int) -> AnnotatorResult:
+    """What a shipped annotator says of the thorax of a seed."""
+    return annotator(name).annotate(thorax(seed)[1])

@@ -35,7 +35,8 @@ class DensityParameters(Strict):
     ----------
     bone_hu : at least so dense
     gap_mm : gaps as narrow as this within a slice are bridged, marrow and noise
-    marrow_mm2 : holes in a slice up to this area are filled; a skull's is larger
+    marrow_mm2 : holes in a slice up to this area are filled, the shafts of long bones
+    spongy_hu, spongy_mm2 : so are larger ones of at least this mean density, up to this area: vertebrae, but no skull
     least_ml : smaller pieces are left out
     body_hu, body_depth_mm : at least so dense and, somewhere, so thick is a body; what is no part of one is left out,
         such as a head holder or the table
@@ -45,7 +46,9 @@ class DensityParameters(Strict):
     body_hu: float = -300.0
     body_depth_mm: Positive = 8.0
     gap_mm: Positive = 1.5
-    marrow_mm2: Positive = 300.0
+    marrow_mm2: Positive = 200.0
+    spongy_hu: float = 80.0
+    spongy_mm2: Positive = 2500.0
     least_ml: Positive = 1.5
 
 
@@ -127,14 +130,17 @@ def _bone(volume: Volume, density: DensityParameters) -> npt.NDArray[np.bool_]:
     reach = max(1, round(density.gap_mm / 2 / between_rows)), max(1, round(density.gap_mm / 2 / between_columns))
     across = [np.arange(-n, n + 1) / (n + 0.5) for n in reach]
     disc = across[0][:, None] ** 2 + across[1][None, :] ** 2 <= 1
-    most = int(density.marrow_mm2 / (between_rows * between_columns))
+    pixel_mm2 = between_rows * between_columns
     for number in np.flatnonzero(mask.any(axis=(1, 2))):
         padded = np.pad(mask[number], [(n, n) for n in reach])
         mask[number] |= ndimage.binary_closing(padded, disc)[reach[0] : -reach[0], reach[1] : -reach[1]]
-        holes, _ = ndimage.label(~mask[number])
-        small = np.bincount(holes.ravel()) <= most
-        small[0] = False
-        mask[number] |= small[holes]
+        holes, count = ndimage.label(~mask[number])
+        areas = np.bincount(holes.ravel()) * pixel_mm2
+        filled = areas <= density.marrow_mm2
+        spongy = ndimage.mean(volume.array[number], holes, np.arange(count + 1)) >= density.spongy_hu
+        filled |= spongy & (areas <= density.spongy_mm2)
+        filled[0] = False
+        mask[number] |= filled[holes]
     return mask
 
 

@@ -47,8 +47,8 @@ class SearchParameters(Strict):
     dense_hu: float = -450.0
     diameter_mm: tuple[Positive, Positive] = (4.5, 35.0)
     opening: Fraction = 0.55
-    roundness: Fraction = 0.72
-    elongation: Positive = 1.7
+    roundness: Fraction = 0.78
+    elongation: Positive = 1.5
     attachment: Fraction = 0.45
     strands: Annotated[int, Field(ge=0)] = 2
     contrast_hu: Positive = 250.0
@@ -133,7 +133,7 @@ def look_closely(
     dense = values > level
     place = (seed[0] - box[0].start, seed[1] - box[1].start, seed[2] - box[2].start)
     mask = _cut_free(values, lung, level, place, radius, spacing, parameters.opening)
-    if mask is None or not _could_be(volume, mask, parameters):
+    if mask is None or _runs_out(mask, box, image.shape) or not _could_be(volume, mask, parameters):
         return None
     for number in np.flatnonzero(mask.any(axis=(1, 2))):
         mask[number] = _without_stumps(mask[number : number + 1], spacing, parameters.opening)[0]
@@ -195,6 +195,15 @@ def _cut_free(
         return None
     own: BoolArray = (found.labels == label)[::between]
     return own
+
+
+def _runs_out(mask: BoolArray, box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether it goes on beyond what is looked at: much longer than it is thick, a vessel or the hilum."""
+    for axis, (side, size) in enumerate(zip(box, shape, strict=True)):
+        first, last = np.take(mask, 0, axis), np.take(mask, -1, axis)
+        if (side.start > 0 and first.any()) or (side.stop < size and last.any()):
+            return True
+    return False
 
 
 def _could_be(volume: Volume, mask: BoolArray, parameters: SearchParameters) -> bool:

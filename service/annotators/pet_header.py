@@ -49,7 +49,8 @@ def suv_factor(volume: Volume) -> float:
 
 
 def _require_corrections(header: Dataset) -> None:
-    corrected = {str(value) for value in header.get("CorrectedImage") or ()}
+    value = header.get("CorrectedImage") or ()
+    corrected = {value} if isinstance(value, str) else {str(one) for one in value}
     if "ATTN" not in corrected and header.get("AttenuationCorrected") != "YES":
         raise VolumeRefused(f"the image is not attenuation corrected: no ATTN in {named('CorrectedImage')}")
     if "DECY" not in corrected and header.get("DecayCorrected") != "YES":

@@ -7,7 +7,6 @@ stored in the clear tells by itself which element leaked.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -128,9 +127,3 @@ class PlantedIdentity:
     def _padded(word: str) -> bytes:
         encoded = word.encode("ascii")
         return encoded + b"\0" * (len(encoded) % 2)
-
-
-def tokens_in(header: Dataset, tokens: Iterator[str] | list[str]) -> list[str]:
-    """Which tokens stand in a header, at any depth."""
-    text = str(header)
-    return [token for token in tokens if token in text]

@@ -116,7 +116,7 @@ def _place(
     ValueError : there is none, the thorax is too low for it
     """
     margin = radius + CLEARANCE_MM
-    reach = thorax.height_mm / 2 - margin - 4
+    reach = max(0.0, thorax.height_mm / 2 - margin - 4)
     thick = [vessel for vessel in thorax.vessels if vessel.radius_mm > THIN_VESSEL_MM]
     for _ in range(PLACING_TRIES):
         point = np.array([random.uniform(-140, 140), random.uniform(-85, 90), random.uniform(-reach, reach)])
