@@ -11,6 +11,23 @@ from pathlib import Path
 
 STORESCU = "/usr/bin/storescu"
 
+# The option by which storescu proposes a transfer syntax; those of uncompressed images need none. It has no option for
+# JPEG processes that were retired, nor for High-Throughput JPEG 2000.
+OPTIONS = {
+    "1.2.840.10008.1.2": (),
+    "1.2.840.10008.1.2.1": (),
+    "1.2.840.10008.1.2.2": ("-xb",),
+    "1.2.840.10008.1.2.1.99": ("-xd",),
+    "1.2.840.10008.1.2.5": ("-xr",),
+    "1.2.840.10008.1.2.4.50": ("-xy",),
+    "1.2.840.10008.1.2.4.51": ("-xx",),
+    "1.2.840.10008.1.2.4.70": ("-xs",),
+    "1.2.840.10008.1.2.4.80": ("-xt",),
+    "1.2.840.10008.1.2.4.81": ("-xu",),
+    "1.2.840.10008.1.2.4.90": ("-xv",),
+    "1.2.840.10008.1.2.4.91": ("-xw",),
+}
+
 SENDING = re.compile(r"Sending file: (.+)$")
 RESPONSE = re.compile(r"Received Store Response \((.*)\)$")
 
