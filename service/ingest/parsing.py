@@ -33,6 +33,7 @@ _REQUIRED: Final = (
 )
 _CUT_SHORT: Final = "Cut short in its header"
 _NOT_A_DATA_SET: Final = "Not a data set that can be read"
+_ITEM_GROUP: Final = 0xFFFE
 _UNDEFINED: Final = 0xFFFFFFFF
 _BYTE_ORDERS: Final[tuple[Literal["little", "big"], ...]] = ("little", "big")
 
@@ -195,6 +196,8 @@ def _check_complete(header: Dataset, encoded: bytes, position: int) -> None:
     """Notice what pydicom hands on in silence: values shorter than they say, and bytes that are no element."""
     end = 0
     for tag in header.keys():  # noqa: SIM118  # iterating over a data set converts its elements
+        if tag.group == _ITEM_GROUP:
+            raise InstanceUnreadable("An item stands outside of a sequence")
         element: DataElement | RawDataElement = header.get_item(tag)
         end = 0
         if isinstance(element, RawDataElement) and element.length != _UNDEFINED:

@@ -161,6 +161,11 @@ def test_overlong_values_are_taken_as_they_come():
     assert parse(encode(source), ExplicitVRLittleEndian).study_uid == source.StudyInstanceUID
 
 
+def test_item_outside_of_a_sequence_is_refused_in_words():
+    with pytest.raises(InstanceUnreadable, match="outside of a sequence"):
+        parse(b"\xfe\xff\x00\xe0\x00\x00\x00\x00", ImplicitVRLittleEndian)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=600), st.sampled_from([ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]))
 def test_random_bytes_never_raise_a_foreign_error(content, transfer_syntax_uid):
