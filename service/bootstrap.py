@@ -166,11 +166,14 @@ class Gateway:
         )
 
     def _refuse_lost_keys(self) -> None:
-        orphaned = [name for name in self.project_table.names() if self.project_table.has_data(name)]
-        if orphaned:
+        held = [f"project {name}" for name in self.project_table.names() if self.project_table.has_data(name)]
+        # What was acknowledged and not yet ingested, or is held, can be read with that file alone.
+        sealed = {"the spool": self.directory.spool, "quarantine": self.directory.quarantine}
+        held += [name for name, directory in sealed.items() if any(directory.iterdir())]
+        if held:
             raise KeysMissing(
-                f"the key file {self.directory.keys} is gone, and project {', '.join(orphaned)} has data that were "
-                "made with it: restore it from its backup"
+                f"the key file {self.directory.keys} is gone, and {', '.join(held)} holds data that were made with it: "
+                "restore it from its backup"
             )
 
     def _check_projects(self) -> None:
