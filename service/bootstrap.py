@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from service import __version__
+from service import __version__, audit_events
 from service.archive.accounts import Accounts
-from service.archive.audit import AuditEvent, AuditTrail
-from service.archive.audit import Outcome as AuditOutcome
+from service.archive.audit import AuditTrail
 from service.archive.audit_buffer import AuditBuffer
 from service.archive.blobs import FilesystemBlobStore
 from service.archive.conflicts import ConflictTable
@@ -41,6 +40,7 @@ from service.archive.vault_store import VaultStore
 from service.core.bell import Bell
 from service.core.pydicom_reading import read_leniently
 from service.core.release import why_held
+from service.data_directory import DataDirectory
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
 from service.deident.profile import load_profile
@@ -59,8 +59,7 @@ from service.ingest.spool import Spool
 from service.ingest.spool_backlog import SpoolBacklog
 from service.ingest.spool_reader import SpoolReader
 from service.ingest.spool_worker import SpoolWorker
-from service.runtime.data_directory import DataDirectory
-from service.runtime.log import configure_logging
+from service.log import configure_logging
 from service.settings import ProjectSettings, Settings, config_directory
 
 if TYPE_CHECKING:
@@ -606,44 +605,15 @@ class Gateway:
     # Audit
 
     def _audit_decision(self, decision: Decision) -> None:
-        self.audit.record(
-            AuditEvent(
-                decision.by,
-                f"quarantine.{decision.action}",
-                AuditOutcome.SUCCESS if decision.succeeded else AuditOutcome.MINOR_FAILURE,
-                project=decision.project,
-                target=decision.quarantine_id,
-                detail={"reason": decision.reason} if decision.reason else {},
-            )
-        )
+        self.audit.record(audit_events.of_decision(decision))
 
     def _audit_run(self, run: RunRow, end: RunEnd) -> None:
-        self.audit.record(
-            AuditEvent(
-                "annogate",
-                f"run.{end.state}",
-                AuditOutcome.MINOR_FAILURE if end.state == "failed" else AuditOutcome.SUCCESS,
-                project=run.project,
-                target=f"{run.study_uid}/{run.series_uid}",
-                detail={"annotator": run.annotator, "version": run.version},
-            )
-        )
+        self.audit.record(audit_events.of_run(run, end))
 
     def _audit_node_event(self, event: NodeEvent) -> None:
-        # One row for each association; its objects are rows of the index, and refusals are rows of their own.
-        if event.kind in ("object.stored",):
-            return
-        failed = event.kind in ("association.rejected", "object.refused", "object.cut", "node.failed")
-        self.audit_buffer.record(
-            AuditEvent(
-                event.calling_ae_title or "unknown",
-                event.kind,
-                AuditOutcome.MINOR_FAILURE if failed else AuditOutcome.SUCCESS,
-                project=self.callers.project_of(event.called_ae_title) or "",
-                address=event.peer_address,
-                detail={"reason": event.reason, "status": f"{event.status:04X}"} if failed else {},
-            )
-        )
+        project = self.callers.project_of(event.called_ae_title) or ""
+        if (row := audit_events.of_node_event(event, project)) is not None:
+            self.audit_buffer.record(row)
 
 
 def random_uid() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from service.runtime.log import configure_logging
+from service.log import configure_logging
 from service.runtime.supervisor import Supervisor
 from service.settings import Settings
 

@@ -10,7 +10,7 @@ import sys
 
 from service.cli.root import annogate
 from service.errors import GatewayError
-from service.runtime.log import configure_logging
+from service.log import configure_logging
 
 
 def main() -> None:

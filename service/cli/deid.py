@@ -44,7 +44,7 @@ def deid(
     if not what_if and out is None:
         raise click.UsageError("say where the clean files go (--out DIR), or ask only what would happen (--what-if)")
     from service.deident.offline import deidentify_files, offline_deidentifier
-    from service.runtime.log import configure_logging
+    from service.log import configure_logging
 
     settings = settings_of(config_file, data_dir)
     configure_logging(settings.log.level, settings.log.format, "deid")

@@ -31,7 +31,7 @@ def serve(
 
     When all listen, one line says where: ready http=http://127.0.0.1:8080 dicom=ANNOGATE@127.0.0.1:11112
     """
-    from service.runtime.log import configure_logging
+    from service.log import configure_logging
     from service.runtime.supervisor import Supervisor
 
     node = {**(host_and_port(dicom) if dicom else {}), **({"ae_title": ae_title} if ae_title else {})}

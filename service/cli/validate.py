@@ -16,8 +16,8 @@ from service.errors import GatewayError, ObjectInvalid
 @with_json
 def validate(files: tuple[Path, ...], as_json: bool) -> None:
     """Check SEG, SR, parametric map, key object and RTSTRUCT files, each seen by itself."""
+    from service.log import configure_logging
     from service.objects.validation import validate_file
-    from service.runtime.log import configure_logging
 
     configure_logging("warning", "text", "validate")
     judged, broken = [], 0

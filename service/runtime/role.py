@@ -11,7 +11,7 @@ import signal
 import sys
 
 from service.errors import GatewayError
-from service.runtime.log import configure_logging
+from service.log import configure_logging
 from service.runtime.roles import RoleContext, run_role
 from service.runtime.sockets import adopt
 from service.settings import Settings

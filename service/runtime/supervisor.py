@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.runtime.data_directory import DataDirectory, SupervisorLock
+from service.data_directory import DataDirectory
 from service.runtime.sockets import address_of, listen
+from service.runtime.supervisor_lock import SupervisorLock
 from service.settings import Settings
 
 ROLES = ("node", "ingest", "web", "jobs")

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from service.data_directory import DataDirectory
 from service.errors import SettingsInvalid
-from service.runtime.data_directory import DataDirectory, SupervisorLock
+from service.runtime.supervisor_lock import SupervisorLock
 
 PATIENCE_S = 60
 ROLE = Path(__file__).resolve().parent.parent / "role_process.py"
@@ -153,7 +154,8 @@ def test_role_that_cannot_be_started_is_tried_again_while_the_others_live(superv
 HOLDER = """
 import os, sys
 from pathlib import Path
-from service.runtime.data_directory import DataDirectory, SupervisorLock
+from service.data_directory import DataDirectory
+from service.runtime.supervisor_lock import SupervisorLock
 lock = SupervisorLock(DataDirectory(Path(sys.argv[1])))
 lock.acquire()
 if not os.fork():

@@ -57,7 +57,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "service.settings": ("service.core", "service.errors", "dicom_nodes.errors"),
     # The one place that wires everything, and what starts it.
-    "service.bootstrap": ("service", "dicom_nodes"),
+    "service.data_directory": ("service.errors",),
+    "service.log": (),
+    "service.audit_events": ("service.archive", "service.core", "service.ingest", "service.jobs", "dicom_nodes"),
+    "service.bootstrap": (
+        *("service.data_directory", "service.log", "service.audit_events", "service.settings", "service.errors"),
+        *("service.web", "service.ingest", "service.jobs", "service.annotators", "service.objects"),
+        *("service.archive", "service.deident", "service.core", "service.__version__", "dicom_nodes"),
+    ),
     "service.runtime": ("service", "dicom_nodes"),
     "service.demo": ("service", "dicom_nodes"),
     "service.cli": ("service", "dicom_nodes"),

@@ -1,0 +1,57 @@
+"""What the rooms tell, as events of the audit trail; UIDs as served, never a patient's value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from service.archive.audit import AuditEvent, Outcome
+
+if TYPE_CHECKING:
+    from dicom_nodes.node_event import NodeEvent
+    from service.core.archived import RunRow
+    from service.ingest.quarantine_desk import Decision
+    from service.jobs.run_end import RunEnd
+
+GATEWAY: Final = "annogate"
+# One row for each association; its objects are rows of the index, and what was refused is a row of its own.
+NOT_AUDITED: Final = frozenset({"object.stored"})
+FAILURES: Final = frozenset({"association.rejected", "object.refused", "object.cut", "node.failed"})
+
+
+def of_decision(decision: Decision) -> AuditEvent:
+    """A person, or time, decided on an object in quarantine."""
+    return AuditEvent(
+        decision.by,
+        f"quarantine.{decision.action}",
+        Outcome.SUCCESS if decision.succeeded else Outcome.MINOR_FAILURE,
+        project=decision.project,
+        target=decision.quarantine_id,
+        detail={"reason": decision.reason} if decision.reason else {},
+    )
+
+
+def of_run(run: RunRow, end: RunEnd) -> AuditEvent:
+    """An annotator's run ended."""
+    return AuditEvent(
+        GATEWAY,
+        f"run.{end.state}",
+        Outcome.MINOR_FAILURE if end.state == "failed" else Outcome.SUCCESS,
+        project=run.project,
+        target=f"{run.study_uid}/{run.series_uid}",
+        detail={"annotator": run.annotator, "version": run.version},
+    )
+
+
+def of_node_event(event: NodeEvent, project: str) -> AuditEvent | None:
+    """Something happened at the node; None for what is no row of the trail."""
+    if event.kind in NOT_AUDITED:
+        return None
+    failed = event.kind in FAILURES
+    return AuditEvent(
+        event.calling_ae_title or "unknown",
+        event.kind,
+        Outcome.MINOR_FAILURE if failed else Outcome.SUCCESS,
+        project=project,
+        address=event.peer_address,
+        detail={"reason": event.reason, "status": f"{event.status:04X}"} if failed else {},
+    )
