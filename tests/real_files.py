@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from pydicom import config, dcmread
@@ -108,6 +109,7 @@ def studies_of(root: Path, modalities: Iterable[str]) -> dict[str, list[Path]]:
     return {study_uid: paths for study_uid, paths in found.items() if study_uid in with_images}
 
 
+@cache
 def header_of(path: Path) -> Dataset | None:
     """The header of a file that says what it is, else None."""
     try:
