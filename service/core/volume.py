@@ -24,7 +24,7 @@ class Volume:
     sources : the de-identified data set (without pixel data) of each slice, ``sources[k]`` for ``array[k]``;
         for an enhanced multi-frame image the same data set in each place, with ``frame_numbers``
     frame_numbers : the frame of each slice within its source, from 1; all 1 for single-frame images
-    unit : UCUM code of the voxel values ("[hnsf'U]" for Hounsfield units, "Bq/ml", "{SUVbw}g/ml", "1")
+    unit : UCUM code of the voxel values ("[hnsf'U]" for Hounsfield units, "Bq/ml", "g/ml{SUVbw}", "1")
     """
 
     array: npt.NDArray[np.float32]
