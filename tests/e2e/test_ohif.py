@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -131,6 +132,20 @@ def test_measurements_of_the_panel_are_those_of_the_report(viewer: OhifPage, ser
         # OHIF rounds to three figures.
         assert float(shown[1]) == pytest.approx(long_axis, rel=5e-3)
     save(viewer, "ohif.png")
+
+
+@pytest.mark.peer("dicom3tools")
+def test_dciodvfy_finds_no_error_in_what_was_made_of_the_phantom(served: Served, tmp_path: Path) -> None:
+    client = GatewayClient(served.gateway.http)
+    made = served.gateway.api(f"/projects/default/studies/{served.study_uid}")["results"]
+    assert len(made) == 4
+    for entry in made:
+        path = f"/studies/{served.study_uid}/series/{entry['series_uid']}/instances/{entry['sop_instance_uid']}"
+        file = tmp_path / f"{entry['annotator']}-{entry['modality']}.dcm"
+        file.write_bytes(next(client.instances(path)))
+        judged = subprocess.run(["/usr/bin/dciodvfy", str(file)], capture_output=True, text=True, check=False)
+        errors = [line for line in (judged.stdout + judged.stderr).splitlines() if line.startswith("Error")]
+        assert errors == [], file.name
 
 
 def save(viewer: OhifPage, name: str) -> None:
