@@ -90,7 +90,17 @@ def run_line(run: RunRow) -> RunLine:
 
 
 # UCUM units as people write them.
-_UNITS = {"mm3": "mm³", "cm3": "cm³", "mm2": "mm²", "[hnsf'U]": "HU", "{SUVbw}g/ml": "g/ml SUVbw", "1": "", "mL": "ml"}
+_UNITS = {
+    "mm3": "mm³",
+    "cm3": "cm³",
+    "mm2": "mm²",
+    "[hnsf'U]": "HU",
+    "g/ml{SUVbw}": "g/ml SUVbw",
+    # As older editions wrote it.
+    "{SUVbw}g/ml": "g/ml SUVbw",
+    "1": "",
+    "mL": "ml",
+}
 
 
 @dataclass(frozen=True, slots=True)
