@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,14 +111,12 @@ class Demonstration:
         )
         command = [sys.executable, "-m", "service.cli", "serve", "--config", str(config)]
         command += ["--data-dir", str(folder / "data")]
-        command += [part for name in USUAL_PORTS for part in (f"--{name}", f"127.0.0.1:{_free_or_any(name)}")]
         with self._step("start"):
-            # A session of its own: Ctrl-C reaches the demonstration, which ends the gateway in its turn.
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603
-            assert process.stdout is not None  # noqa: S101 (asked for)
-            line = process.stdout.readline()
+            process, addresses = _started(command, {name: _free_or_any(name) for name in USUAL_PORTS})
+            if not addresses:
+                # Somebody else may have taken a usual port between our look and the gateway's.
+                process, addresses = _started(command, dict.fromkeys(USUAL_PORTS, 0))
         try:
-            addresses = dict(part.split("=", 1) for part in line.split()[1:])
             if not addresses:
                 raise GatewayError("the gateway did not start; it says why above")
             title, _, place = addresses["dicom"].partition("@")
@@ -134,7 +132,8 @@ class Demonstration:
         finally:
             process.terminate()
             process.wait()
-            process.stdout.close()
+            if process.stdout is not None:
+                process.stdout.close()
 
     def _send(self, files: Sequence[Path], peer: PeerAddress) -> int:
         objects = []
@@ -227,6 +226,21 @@ class Demonstration:
             bodies.append(client.raw(f"/dicom-web/studies/{study_uid}/metadata", DICOM_JSON))
             bodies += client.instances(f"/studies/{study_uid}")
         return iter(bodies)
+
+
+def _started(command: Sequence[str], ports: Mapping[str, int]) -> tuple[subprocess.Popen[str], dict[str, str]]:
+    """A gateway's process and the addresses of its ready line; none, and the process ended, where it did not start."""
+    places = [part for name, port in ports.items() for part in (f"--{name}", f"127.0.0.1:{port}")]
+    # A session of its own: Ctrl-C reaches the demonstration, which ends the gateway in its turn.
+    process = subprocess.Popen(  # noqa: S603 (our own command)
+        [*command, *places], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None  # noqa: S101 (asked for)
+    line = process.stdout.readline()
+    if not line:
+        process.wait()
+        process.stdout.close()
+    return process, dict(part.split("=", 1) for part in line.split()[1:])
 
 
 def _until(done: Callable[[], bool], what: str) -> None:
