@@ -236,7 +236,13 @@ def _started(command: Sequence[str], ports: Mapping[str, int]) -> tuple[subproce
         [*command, *places], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stdout is not None  # noqa: S101 (asked for)
-    line = process.stdout.readline()
+    try:
+        line = process.stdout.readline()
+    except BaseException:  # ended while it waits
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+        raise
     if not line:
         process.wait()
         process.stdout.close()
