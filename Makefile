@@ -7,7 +7,7 @@ STUDY  ?=
 # Tests run in parallel on the machine's cores; `make test WORKERS=0` runs them one by one.
 WORKERS ?= auto
 
-.PHONY: demo test lint types unit viewer bench clean help
+.PHONY: demo test lint types unit viewer screenshot bench clean help
 
 help:
 	@echo "make demo [STUDY=DIR]  the main job end to end, then serves until Ctrl-C"
@@ -46,6 +46,10 @@ unit: $(STAMP)
 
 test: lint types viewer-if-possible
 	$(BIN)/pytest -m "not bench" $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup)
+
+# The picture that the README shows, taken anew by the browser test.
+screenshot: $(STAMP) viewer
+	ANNOGATE_SCREENSHOTS=docs/images $(BIN)/pytest -q tests/e2e/test_ohif.py
 
 bench: $(STAMP)
 	$(BIN)/pytest -m bench benchmarks
