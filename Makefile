@@ -22,6 +22,7 @@ $(STAMP): pyproject.toml requirements.lock
 
 viewer/dist/index.html: viewer/VERSION viewer/install
 	viewer/install
+	touch $@
 
 viewer: viewer/dist/index.html
 
@@ -52,7 +53,8 @@ screenshot: $(STAMP) viewer
 	ANNOGATE_SCREENSHOTS=docs/images $(BIN)/pytest -q tests/e2e/test_ohif.py
 
 bench: $(STAMP)
-	$(BIN)/pytest -m bench benchmarks
+	$(BIN)/python -m benchmarks.archive_metadata
+	$(BIN)/python -m benchmarks.receive
 
 clean:
 	rm -rf $(VENV) viewer/dist .mypy_cache .ruff_cache .pytest_cache
