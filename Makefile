@@ -46,7 +46,9 @@ unit: $(STAMP)
 	$(BIN)/pytest tests/unit -q
 
 test: lint types viewer-if-possible
-	$(BIN)/pytest -m "not bench" $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup)
+	$(BIN)/pytest -m "not bench" $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup) \
+	|| { echo "What failed beside others is run once more by itself; it has to pass alone." >&2; \
+	     $(BIN)/pytest -m "not bench" --last-failed --last-failed-no-failures none; }
 
 # The picture that the README shows, taken anew by the browser test.
 screenshot: $(STAMP) viewer
