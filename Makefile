@@ -6,12 +6,14 @@ STAMP  := $(VENV)/.installed
 STUDY  ?=
 # Tests run in parallel on the machine's cores; `make test WORKERS=0` runs them one by one.
 WORKERS ?= auto
+ROUNDS  ?= 5
 
-.PHONY: demo test lint types unit viewer screenshot bench clean help
+.PHONY: demo test lint types unit fuzz viewer screenshot bench clean help
 
 help:
 	@echo "make demo [STUDY=DIR]  the main job end to end, then serves until Ctrl-C"
 	@echo "make test              format check, lint, types, tests"
+	@echo "make fuzz [ROUNDS=5]   property tests with new examples"
 	@echo "make viewer            unpack OHIF into viewer/dist (needs npm)"
 
 $(STAMP): pyproject.toml requirements.lock
@@ -46,9 +48,11 @@ unit: $(STAMP)
 	$(BIN)/pytest tests/unit -q
 
 test: lint types viewer-if-possible
-	$(BIN)/pytest -m "not bench" $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup) \
-	|| { echo "What failed beside others is run once more by itself; it has to pass alone." >&2; \
-	     $(BIN)/pytest -m "not bench" --last-failed --last-failed-no-failures none; }
+	$(BIN)/pytest -m "not bench" --hypothesis-profile=repeatable $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup)
+
+# The property tests with examples drawn anew, as often as asked for; what they find is kept in .hypothesis.
+fuzz: $(STAMP)
+	for round in $$(seq $(ROUNDS)); do $(BIN)/pytest -q -m hypothesis --hypothesis-profile=fuzz -n auto tests/unit || exit 1; done
 
 # The picture that the README shows, taken anew by the browser test.
 screenshot: $(STAMP) viewer

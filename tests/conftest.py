@@ -7,6 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# `make test` draws the same examples each time, so that what lands does not hang on chance; `make fuzz` draws new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("fuzz", print_blob=True)
 
 # What proves that a Debian package is there. dcmtk by absolute path: pynetdicom installs commands of the same names.
 PEERS = {

@@ -12,6 +12,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID
+from pydicom.values import converters
 
 from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch
 from dicom_nodes.storage_classes import is_uid
@@ -35,6 +36,7 @@ _CUT_SHORT: Final = "Cut short in its header"
 _NOT_A_DATA_SET: Final = "Not a data set that can be read"
 _ITEM_GROUP: Final = 0xFFFE
 _UNDEFINED: Final = 0xFFFFFFFF
+_VALUE_REPRESENTATIONS: Final = frozenset(converters)
 _BYTE_ORDERS: Final[tuple[Literal["little", "big"], ...]] = ("little", "big")
 
 DEFAULT_INFLATED_LIMIT: Final = 2 << 30
@@ -108,7 +110,7 @@ def text_of(header: Dataset, tag: int) -> str:
     """The value of an element that holds ASCII text, taken from its bytes; "" where it is absent."""
     if tag not in header:
         return ""
-    element = header.get_item(tag)
+    element = header.get_item(tag, keep_deferred=True)
     value = element.value
     if isinstance(value, bytes):
         return value.decode("ascii", "replace").strip("\0 ")
@@ -119,7 +121,7 @@ def number_of(header: Dataset, tag: int) -> int | None:
     """The integer in a US, UL or IS element, taken from its bytes; None where there is none to be read."""
     if tag not in header:
         return None
-    element = header.get_item(tag)
+    element = header.get_item(tag, keep_deferred=True)
     value = element.value
     if isinstance(element, RawDataElement) and isinstance(value, bytes):
         if tag == 0x00280008:  # Number of Frames is an IS, the others are US
@@ -198,8 +200,11 @@ def _check_complete(header: Dataset, encoded: bytes, position: int) -> None:
     for tag in header.keys():  # noqa: SIM118  # iterating over a data set converts its elements
         if tag.group == _ITEM_GROUP:
             raise InstanceUnreadable("An item stands outside of a sequence")
-        element: DataElement | RawDataElement = header.get_item(tag)
+        element: DataElement | RawDataElement = header.get_item(tag, keep_deferred=True)
         end = 0
+        if element.VR is not None and element.VR not in _VALUE_REPRESENTATIONS:
+            # Its length may be of either form (PS3.5 7.1.2), so what follows cannot be trusted to be read rightly.
+            raise InstanceUnreadable(f"Not a VR of the standard at ({tag.group:04X},{tag.element:04X})")
         if isinstance(element, RawDataElement) and element.length != _UNDEFINED:
             if len(element.value or b"") < element.length:
                 raise InstanceUnreadable(f"{_CUT_SHORT} at ({tag.group:04X},{tag.element:04X})")

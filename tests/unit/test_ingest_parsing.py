@@ -166,6 +166,16 @@ def test_item_outside_of_a_sequence_is_refused_in_words():
         parse(b"\xfe\xff\x00\xe0\x00\x00\x00\x00", ImplicitVRLittleEndian)
 
 
+@pytest.mark.parametrize("tag", [b"\x08\x00\x60\x00", b"\x08\x00\x90\x00"], ids=["with a value", "empty"])
+def test_a_vr_that_the_standard_does_not_know_is_refused_in_words(tag):
+    source = ct_slice(rows=4, columns=4)
+    source.ReferringPhysicianName = ""
+    content = encode(source)
+    place = content.index(tag) + 4
+    with pytest.raises(InstanceUnreadable, match="Not a VR of the standard at"):
+        parse(content[:place] + b"L\0" + content[place + 2 :], ExplicitVRLittleEndian)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=600), st.sampled_from([ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]))
 def test_random_bytes_never_raise_a_foreign_error(content, transfer_syntax_uid):
