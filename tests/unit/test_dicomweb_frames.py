@@ -23,15 +23,15 @@ from pydicom.uid import (
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.core.archived import InstanceRow
 from service.core.blob_key import blob_key
+from service.core.frame_index import index_frames
+from service.core.pixel_format import OffsetTable, PixelFormat
 from service.core.records import ObjectKind, PixelLocation, StoredBlob
 from service.errors import InstanceNotFound, NotAcceptable
 from service.ingest.parsing import parse
 from service.ingest.part10 import read_file
 from service.ingest.stored_file import original_file
-from service.web.dicomweb.frame_index import index_frames
 from service.web.dicomweb.frame_reader import FrameLayouts, FrameReader
 from service.web.dicomweb.pixel_decoding import decode_frame
-from service.web.dicomweb.pixel_format import OffsetTable, PixelFormat
 from service.web.dicomweb.stored_object import StoredObject
 from tests.datasets import as_file, ct_slice
 from tests.fakes.in_memory_blob_store import InMemoryBlobStore

@@ -13,11 +13,11 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from service.core.pixel_format import PixelFormat
 from service.errors import BadRequest, NotAcceptable
 from service.web.dicomweb.display import displayed, windowed
 from service.web.dicomweb.media_types import parse_accept
 from service.web.dicomweb.pixel_decoding import DecodedFrame
-from service.web.dicomweb.pixel_format import PixelFormat
 from service.web.dicomweb.render_parameters import RenderRequest, Viewport, Window, parse_rendering
 from service.web.dicomweb.rendering import choose_image_type, encode_image
 from service.web.dicomweb.report_text import as_html, as_plain_text

@@ -9,11 +9,11 @@ from typing import Final
 
 from dicom_nodes.errors import GatewayError
 from service.core.explicit_little_endian import swap_bytes
+from service.core.frame_index import Frame, index_frames
+from service.core.pixel_format import PixelFormat, read_offset_table, read_pixel_format
 from service.errors import InstanceNotFound, NotAcceptable
-from service.web.dicomweb.frame_index import Frame, index_frames
 from service.web.dicomweb.media_types import is_video
 from service.web.dicomweb.pixel_decoding import DecodedFrame, decode_frame, from_native, pack_bits, unpack_bits
-from service.web.dicomweb.pixel_format import PixelFormat, read_offset_table, read_pixel_format
 from service.web.dicomweb.stored_object import PixelElement, StoredObject
 
 _CACHED_INDEX_ENTRIES: Final = 2_000_000

@@ -14,8 +14,8 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from service.core.pixel_format import PixelFormat
 from service.errors import NotAcceptable
-from service.web.dicomweb.pixel_format import PixelFormat
 
 RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"

@@ -17,6 +17,7 @@ from service.core.explicit_little_endian import (
     swap_bytes,
     to_explicit_little_endian,
 )
+from service.core.pixel_format import PixelFormat, read_pixel_format
 from service.core.ports import BlobStore
 from service.errors import NotAcceptable
 from service.ingest.part10 import file_head
@@ -29,7 +30,6 @@ from service.web.dicomweb.frame_reader import (
 )
 from service.web.dicomweb.media_types import EXPLICIT_VR_LITTLE_ENDIAN, is_video
 from service.web.dicomweb.pixel_decoding import can_decode, may_be_lossy, pack_bits
-from service.web.dicomweb.pixel_format import PixelFormat, read_pixel_format
 from service.web.dicomweb.stored_object import StoredObject
 
 _CHUNK: Final = 1 << 20

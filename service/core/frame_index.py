@@ -9,7 +9,7 @@ from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.encoded_data_set import ITEM, SEQUENCE_DELIMITER
-from service.web.dicomweb.pixel_format import OffsetTable
+from service.core.pixel_format import OffsetTable
 
 _ITEM_HEAD: Final = struct.Struct("<HHI")
 # Code streams of JPEG, JPEG-LS and JPEG 2000 all close with one of these markers, and may be padded.
