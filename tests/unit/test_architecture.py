@@ -85,8 +85,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "argon2": ("service.web",),
     "pydantic": ("service.settings", "service.web.api", "service.annotators", "service.deident"),
     "SimpleITK": ("service.annotators",),
-    "scipy": ("service.annotators",),
-    "skimage": ("service.annotators",),
+    "scipy": ("service.annotators", "service.deident.faces"),
+    "skimage": ("service.annotators", "service.deident.faces"),
 }
 
 # The core's vocabulary.

@@ -100,7 +100,8 @@ def _band(front: Heights, band_mm: float) -> Mask:
     foremost[some] = np.nanmin(front[some], axis=1)
     steady = ndimage.minimum_filter1d(foremost, max(1, int(20 / GRID_MM)))
     with np.errstate(invalid="ignore"):
-        return np.isfinite(front) & (front < steady[:, None] + band_mm / GRID_MM)
+        facing: Mask = np.isfinite(front) & (front < steady[:, None] + band_mm / GRID_MM)
+    return facing
 
 
 def _limit(front: Heights) -> Heights:
@@ -115,7 +116,8 @@ def _limit(front: Heights) -> Heights:
     # Hollows (eyes) reach farther back than the smooth surface: their neighbours go with them.
     widest = ndimage.maximum_filter(np.where(known, behind, -np.inf), int(16 / GRID_MM))
     level = smoothed(np.where(known, np.minimum(widest, behind + LARGEST_DEPTH_MM / GRID_MM), np.nan), FEATURE_MM)
-    return np.fmin(np.fmax(behind, level), np.fmax(smooth, front) + CAP * depth)
+    limit: Heights = np.fmin(np.fmax(behind, level), np.fmax(smooth, front) + CAP * depth)
+    return limit
 
 
 def _ears(head: Mask) -> Mask:

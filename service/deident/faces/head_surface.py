@@ -128,7 +128,7 @@ def _background_limit(values: npt.NDArray[np.float32]) -> float:
 
 def front_of(head: Mask) -> Heights:
     """Return for each (z, x) the first cell from the front that is head, as a y index; NaN where there is none."""
-    first = head.argmax(axis=1).astype(np.float64)
+    first: Heights = head.argmax(axis=1).astype(np.float64)
     first[~head.any(axis=1)] = NO_SURFACE
     return first
 
