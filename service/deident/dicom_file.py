@@ -168,7 +168,7 @@ def _transfer_syntax(stream: BinaryIO) -> str:
             stream.seek(-len(head), os.SEEK_CUR)
             return found
         _, element, vr, length = struct.unpack("<HH2sH", head)
-        if vr in (b"OB", b"UN", b"OW", b"UT", b"SQ"):
+        if vr in (b"OB", b"UN", b"OW", b"UT", b"SQ", b"UR", b"UC"):
             (length,) = struct.unpack("<I", stream.read(4))
         value = stream.read(length)
         if element == 0x0010:

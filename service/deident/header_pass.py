@@ -363,7 +363,8 @@ class HeaderPass:
             return element
         digest = hmac.digest(self._to.token_key, raw_bytes(element, self._encoding).strip(b" \0"), hashlib.sha256)
         self._why = "free text of unknown words; a keyed token in its place"
-        return self._text(element, "ID-" + base64.b32encode(digest[:5]).decode("ascii"), rule.vr)
+        mark = "ID_" if rule.vr == "CS" else "ID-"  # a coded string has no hyphens (PS3.5 6.2)
+        return self._text(element, mark + base64.b32encode(digest[:5]).decode("ascii"), rule.vr)
 
     def _coded_meaning(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
         meanings = [meaning for tag in SEGMENT_CODES for meaning in _meanings(source, tag)]

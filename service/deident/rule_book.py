@@ -45,7 +45,7 @@ STANDARD_VERSIONS = frozenset({"ContextGroupVersion", "TemplateVersion"})
 """Dates of the standard's own tables: public constants, which would give the shift away if they moved."""
 PIXELS = frozenset({"PixelData", "FloatPixelData", "DoubleFloatPixelData"})
 FREE_TEXT = frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "AE"})
-BYTES = frozenset({"OB", "UN"})
+BYTES = frozenset({"OB", "UN", "OW", "OL", "OV", "OF", "OD"})
 DATED_VRS = frozenset({"DA", "DT", "TM"})
 UTC_OFFSET = "TimezoneOffsetFromUTC"
 VR_FAMILIES = (
