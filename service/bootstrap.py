@@ -35,6 +35,7 @@ from service.archive.overview import Overview
 from service.archive.projects import ProjectTable
 from service.archive.quarantine_rows import QuarantineTable
 from service.archive.runs import RunTable
+from service.archive.study_dates import StudyDates
 from service.archive.study_states import StudyStates
 from service.archive.vault_store import VaultStore
 from service.core.bell import Bell
@@ -54,6 +55,7 @@ from service.ingest.project_rules import ConflictRule, ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.quarantine_desk import Decision, QuarantineDesk
 from service.ingest.routing import Router
+from service.ingest.scratch import Scratch
 from service.ingest.segment_claim import SegmentClaims
 from service.ingest.spool import Spool
 from service.ingest.spool_backlog import SpoolBacklog
@@ -333,7 +335,9 @@ class Gateway:
     def cleaners(self) -> dict[str, ProjectCleaner | None]:
         """What takes the patient out of each project's objects; None where they are kept as they come."""
         return {
-            name: ProjectCleaner(deidentifier, Vault(self.key_file, name), self.vault_store, name)
+            name: ProjectCleaner(
+                deidentifier, Vault(self.key_file, name), self.vault_store, name, StudyDates(self.instances)
+            )
             if deidentifier
             else None
             for name, deidentifier in self.deidentifiers.items()
@@ -352,6 +356,11 @@ class Gateway:
             )
             for name, project in self.settings.projects.items()
         }
+
+    @cached_property
+    def scratch(self) -> Scratch:
+        """Where uploads and inflated objects wait that are too large for memory."""
+        return Scratch(self.directory.scratch)
 
     @cached_property
     def quarantine_table(self) -> QuarantineTable:
@@ -380,9 +389,10 @@ class Gateway:
             counters=self.counters,
             blobs=self.blobs,
             quarantine=self.quarantine,
-            router=Router(self.instances, IMPLEMENTATION_VERSION),
+            router=Router(self.instances, IMPLEMENTATION_VERSION, self.scratch.keep),
             number=secrets.randbelow,
             on_stored=self._ring(STUDIES_BELL),
+            keep=self.scratch.keep,
         )
 
     @cached_property
@@ -541,6 +551,7 @@ class Gateway:
                     public_url=http.public_url,
                     trusted_proxy=http.trusted_proxy,
                     note=audit_target,
+                    keep=self.scratch.keep,
                 ),
                 instances=self.instances,
                 overview=self.overview,

@@ -19,6 +19,7 @@ from service.archive.database import Database
 from service.archive.instances import InstanceIndex
 from service.archive.intake import IntakeTable
 from service.archive.quarantine_rows import QuarantineTable
+from service.archive.study_dates import StudyDates
 from service.archive.vault_store import VaultStore
 from service.core.archived import InstanceRow
 from service.core.ports import BlobStore
@@ -111,7 +112,8 @@ class IngestHouse:
         )
 
     def _research(self) -> ProjectRules:
-        cleaner = ProjectCleaner(self.deidentifier, self.research_vault, self.vault, "research")
+        dates = StudyDates(self.index)
+        cleaner = ProjectCleaner(self.deidentifier, self.research_vault, self.vault, "research", dates)
         return ProjectRules("research", cleaner, self.keys.project_keys("research").digest_key)
 
     def _wake(self) -> None:

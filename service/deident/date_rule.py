@@ -13,11 +13,13 @@ class DateRule:
     days : how far back; 0 keeps dates, but only where they are dates
     real_from : a DA value; dates before it are in the project's time already and stay. Used for objects made inside
         the project, which mix dates copied from its images with dates of their own
+    carried : DA values in the project's time that objects of the study carry: a copy of one of them stays as well
     """
 
-    def __init__(self, days: int, real_from: str = "") -> None:
+    def __init__(self, days: int, real_from: str = "", carried: frozenset[str] = frozenset()) -> None:
         self.days = days
         self._real_from = real_from
+        self._carried = carried
 
     def date(self, text: str) -> str | None:
         """Return what stands for a DA value; None where it is not a date."""
@@ -28,5 +30,7 @@ class DateRule:
         return shifted_date_time(text, self._days_for(text[:8]))
 
     def _days_for(self, day: str) -> int:
+        if day in self._carried:
+            return 0
         # A date cut short is compared as far as it goes; it is moved when it may be a real one.
         return self.days if day >= self._real_from[: len(day)] else 0

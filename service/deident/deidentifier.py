@@ -20,7 +20,7 @@ from service.deident.header_pass import HeaderPass, Replacements, encoding_of
 from service.deident.keys import ProjectKeys
 from service.deident.originals import CHARACTER_SET, elements_json
 from service.deident.own_values import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, OwnValues, other_ids
-from service.deident.patient_study import STUDY_INSTANCE_UID, STUDY_TAGS, is_patient_or_study_attribute
+from service.deident.patient_study import STUDY_INSTANCE_UID, WAY_BACK_TAGS, is_patient_or_study_attribute
 from service.deident.profile import MODIFIED_DATES, Profile
 from service.deident.pseudonyms import PatientIdentity, Pseudonyms
 from service.deident.rule_book import RuleBook
@@ -163,18 +163,20 @@ class Deidentifier:
         study_attributes: Dataset,
         own_values: OwnValues | None = None,
         explain: bool = False,
+        carried_dates: frozenset[str] = frozenset(),
     ) -> Cleaned:
         """Return the clean copy of an annotation made inside the project, on a study as it is served.
 
         Its UIDs stay. What it says about patient and study is overwritten with what the project says. All other
         rules apply. Dates from the study's real date on are moved by the patient's shift: they were stamped by the
-        reader's tool, and a real date beside a moved one would give the shift away; earlier ones were copied from
-        images of the project and stay.
+        reader's tool, and a real date beside a moved one would give the shift away. Earlier ones, and those that
+        objects of the study carry, were copied from the project and stay.
 
         Parameters
         ----------
         study_attributes : the patient and study attributes as served
         own_values : the patient's own values, ``OwnValues.of_vault_entry``, to be found in free text
+        carried_dates : DA values that objects of the study carry as they are served
 
         Raises
         ------
@@ -186,7 +188,7 @@ class Deidentifier:
         study_date = str(study_attributes.get("StudyDate", "") or "")
         replacements = Replacements(
             pseudonym or "REMOVED",
-            _annotation_dates(self.shift_days_of_pseudonym(pseudonym), study_date),
+            _annotation_dates(self.shift_days_of_pseudonym(pseudonym), study_date, carried_dates),
             own_values or OwnValues((), ()),
             _same_uid,
             self._token_key,
@@ -235,15 +237,18 @@ class Deidentifier:
         tags = [int(tag) for tag in header.keys()]  # noqa: SIM118
         charset = [tag for tag in tags if tag == CHARACTER_SET]
         person = [tag for tag in tags if tag >> 16 == 0x0010]
-        study = [tag for tag in tags if tag in STUDY_TAGS]
+        study = [tag for tag in tags if tag in WAY_BACK_TAGS]
         frame = _ascii_at(header, FRAME_OF_REFERENCE_UID)
         old = uids | ({FRAME_OF_REFERENCE_UID: frame} if frame else {})
+        person_elements = elements_json(header, charset + person, encoding)
         patient_value = {
-            "elements": elements_json(header, charset + person, encoding),
+            "elements": person_elements,
             "shift_days": self.shift_days_of_pseudonym(patient.pseudonym),
         }
         study_value = {
             "elements": elements_json(header, charset + study, encoding),
+            # Again, since a patient has another age and, known under several, another ID in each study.
+            "person": person_elements,
             "patient": patient.pseudonym,
         }
         entries = [
@@ -288,13 +293,13 @@ def _same_uid(uid: str) -> str:
     return uid
 
 
-def _annotation_dates(days: int, study_date: str) -> DateRule:
+def _annotation_dates(days: int, study_date: str, carried: frozenset[str]) -> DateRule:
     """Return the rule for dates of an object made inside the project: real from the real study date on."""
-    if not days or not study_date:
-        return DateRule(days)
+    if not days:
+        return DateRule(0)
     # One day earlier: the tool's clock may stand in another zone than the scanner's.
-    real_from = shifted_date(study_date, -(days - 1))
-    return DateRule(days, real_from or "")
+    real_from = shifted_date(study_date, -(days - 1)) if study_date else None
+    return DateRule(days, real_from or "", carried)
 
 
 def _order(encoding: Encoding) -> Literal["little", "big"]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from service.deident.element_values import BACKSLASH, Element, Encoding, converted_text, decoded_text, text_codecs
 from service.deident.sequence_items import items_of
@@ -15,6 +17,7 @@ from service.deident.sequence_items import items_of
 Json: TypeAlias = dict[str, Any]
 SINGLE_TEXT = frozenset({"ST", "LT", "UT", "UR"})
 STRINGS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UC", "UI"}) | SINGLE_TEXT
+NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 CHARACTER_SET = 0x00080005
 MAX_DEPTH = 8
@@ -43,14 +46,27 @@ def _element_json(header: Dataset, element: Element, encoding: Encoding, depth: 
     if element.value is None or element.value == b"":
         return {"vr": vr}
     if vr not in STRINGS:
-        if isinstance(element.value, bytes):
-            return {"vr": vr, "InlineBinary": base64.b64encode(element.value).decode("ascii")}
-        return {"vr": vr, "Value": [converted_text(element.value)]}
+        return {"vr": vr} | _not_text(element, vr, encoding)
     text = decoded_text(element, encoding)
     values = [text] if vr in SINGLE_TEXT else text.split(BACKSLASH)
     if vr == "PN":
         return {"vr": vr, "Value": [_name(value) for value in values]}
     return {"vr": vr, "Value": [value.strip(" \0") for value in values]}
+
+
+def _not_text(element: Element, vr: str, encoding: Encoding) -> Json:
+    """Return numbers as numbers, so that they can be written again, and other bytes as they are."""
+    value = element.value
+    if vr not in NUMBERS:
+        if isinstance(value, bytes):
+            return {"InlineBinary": base64.b64encode(value).decode("ascii")}
+        return {"Value": [converted_text(value)]}
+    if not isinstance(value, bytes):
+        return {"Value": list(value) if isinstance(value, MultiValue | list) else [value]}
+    width = struct.calcsize(NUMBERS[vr])
+    order = "<" if encoding.little_endian else ">"
+    count = len(value) // width
+    return {"Value": list(struct.unpack(f"{order}{count}{NUMBERS[vr]}", value[: count * width]))}
 
 
 def _items_json(header: Dataset, element: Element, encoding: Encoding, depth: int) -> list[Json]:

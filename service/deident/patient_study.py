@@ -30,12 +30,23 @@ STUDY_TAGS = frozenset(
         0x00120020,  # Clinical Trial Protocol ID
         0x00120021,  # Clinical Trial Protocol Name
         0x00120022,  # Issuer of Clinical Trial Protocol ID
+        0x00120023,  # Other Clinical Trial Protocol IDs Sequence
         0x00120030,  # Clinical Trial Site ID
         0x00120031,  # Clinical Trial Site Name
+        0x00120032,  # Issuer of Clinical Trial Site ID
         0x00120040,  # Clinical Trial Subject ID
+        0x00120041,  # Issuer of Clinical Trial Subject ID
         0x00120042,  # Clinical Trial Subject Reading ID
+        0x00120043,  # Issuer of Clinical Trial Subject Reading ID
         0x00120050,  # Clinical Trial Time Point ID
         0x00120051,  # Clinical Trial Time Point Description
+        0x00120052,  # Longitudinal Temporal Offset from Event
+        0x00120053,  # Longitudinal Temporal Event Type
+        0x00120054,  # Clinical Trial Time Point Type Code Sequence
+        0x00120055,  # Issuer of Clinical Trial Time Point ID
+        0x00120081,  # Clinical Trial Protocol Ethics Committee Name
+        0x00120082,  # Clinical Trial Protocol Ethics Committee Approval Number
+        0x00120083,  # Consent for Clinical Trial Use Sequence
         0x00200010,  # Study ID
         0x00320012,  # Study ID Issuer
         0x00321032,  # Requesting Physician
@@ -53,6 +64,12 @@ STUDY_TAGS = frozenset(
         0x00401012,  # Reason for Performed Procedure Code Sequence
     }
 )
+
+STAMP_TAGS = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
+"""Patient Identity Removed, De-identification Method with its codes, Longitudinal Temporal Information Modified."""
+TIME_ZONE = 0x00080201
+WAY_BACK_TAGS = STUDY_TAGS | STAMP_TAGS | {TIME_ZONE}
+"""What the vault keeps of a header beside the patient's group: what results take over from it."""
 
 
 def is_patient_attribute(tag: int) -> bool:

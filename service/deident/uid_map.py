@@ -9,12 +9,23 @@ import uuid
 
 STANDARD_ROOT = "1.2.840.10008."
 UID_FORM = re.compile(r"[0-9]+(\.[0-9]+)*\Z")
+UUID_ROOT = "2.25."
+UUID_DIGITS = 39
 REMEMBERED = 65_536
 
 
 def is_uid(text: str) -> bool:
     """Whether the text has the form of a UID (PS3.5 9.1): at most 64 digits and dots."""
     return 0 < len(text) <= 64 and UID_FORM.match(text) is not None
+
+
+def is_own_form(text: str) -> bool:
+    """Whether a UID has the form that ``UidMap`` gives: ``2.25.`` and a UUID of version 8 and RFC 9562's variant."""
+    number = text.removeprefix(UUID_ROOT)
+    if number == text or not number.isdigit() or len(number) > UUID_DIGITS:
+        return False
+    value = int(number)
+    return value >> 128 == 0 and value >> 76 & 0xF == 8 and value >> 62 & 0x3 == 2
 
 
 class UidMap:

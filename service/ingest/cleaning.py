@@ -6,6 +6,7 @@ import json
 
 from pydicom.dataset import Dataset
 
+from service.archive.study_dates import StudyDates
 from service.archive.vault_store import VaultStore
 from service.core.archived import StudyRow
 from service.deident.deidentifier import Cleaned, Deidentifier
@@ -19,13 +20,17 @@ class ProjectCleaner:
     Parameters
     ----------
     vault, store : open and find the entry of a patient, whose own values are looked for in what readers type
+    dates : tells which dates a study carries, so that a copy of one in an annotation is not moved again
     """
 
-    def __init__(self, deidentifier: Deidentifier, vault: Vault, store: VaultStore, project: str) -> None:
+    def __init__(
+        self, deidentifier: Deidentifier, vault: Vault, store: VaultStore, project: str, dates: StudyDates
+    ) -> None:
         self._deidentifier = deidentifier
         self._vault = vault
         self._store = store
         self._project = project
+        self._dates = dates
 
     def clean(self, header: Dataset) -> Cleaned:
         """Clean an object that came from outside.
@@ -47,4 +52,4 @@ class ProjectCleaner:
         entry = self._store.get(self._project, "patient", study.patient_id)
         own_values = None if entry is None else OwnValues.of_vault_entry(self._vault.open(entry))
         attributes = Dataset.from_json(json.loads(study.attributes))
-        return self._deidentifier.adopt_annotation(header, attributes, own_values)
+        return self._deidentifier.adopt_annotation(header, attributes, own_values, carried_dates=self._dates.of(study))

@@ -44,8 +44,18 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "service.errors",
         "dicom_nodes.errors",
     ),
+    "service.custody": (
+        "service.custody",
+        "service.objects",
+        "service.archive",
+        "service.deident",
+        "service.core",
+        "service.errors",
+        "dicom_nodes.errors",
+    ),
     "service.web": (
         "service.web",
+        "service.custody",
         "service.ingest",
         "service.jobs",
         "service.objects",
@@ -63,6 +73,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "service.bootstrap": (
         *("service.data_directory", "service.log", "service.audit_events", "service.settings", "service.errors"),
         *("service.web", "service.ingest", "service.jobs", "service.annotators", "service.objects"),
+        "service.custody",
         *("service.archive", "service.deident", "service.core", "service.__version__", "dicom_nodes"),
     ),
     "service.runtime": ("service", "dicom_nodes"),
