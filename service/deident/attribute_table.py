@@ -10,6 +10,9 @@ from service.errors import SettingsInvalid
 
 ACTIONS = frozenset({"X", "Z", "D", "K", "C", "U", "X/Z", "X/D", "X/Z/D", "Z/D", "X/Z/U*"})
 
+EDITION = "# edition: "
+"""How the file says which edition of the standard its rows are of."""
+
 
 @dataclass(frozen=True, slots=True)
 class AttributeRow:
@@ -24,11 +27,12 @@ class AttributeRow:
 class AttributeTable:
     """The rows by tag; overlays, curves and private attributes stand for their whole groups."""
 
-    def __init__(self, rows: dict[str, AttributeRow], columns: tuple[str, ...]) -> None:
+    def __init__(self, rows: dict[str, AttributeRow], columns: tuple[str, ...], edition: str = "") -> None:
         self._by_tag = {int(tag, 16): row for tag, row in rows.items() if len(tag) == 8 and "x" not in tag}
         self._by_keyword = {row.keyword: tag for tag, row in self._by_tag.items()}
         self._repeating = {tag: row for tag, row in rows.items() if "x" in tag}
         self.columns = columns
+        self.edition = edition
 
     @classmethod
     def load(cls, path: Path) -> AttributeTable:
@@ -38,17 +42,18 @@ class AttributeTable:
         ------
         SettingsInvalid : a row has an action code that is none
         """
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(line for line in file if not line.startswith("#"))
-            columns = tuple((reader.fieldnames or ())[4:])
-            rows = {}
-            for row in reader:
-                options = {column: row[column] for column in columns if row[column]}
-                for code in (row["basic"], *options.values()):
-                    if code not in ACTIONS:
-                        raise SettingsInvalid(f"{path.name}: {row['keyword']}: {code!r} is no action code")
-                rows[row["tag"]] = AttributeRow(row["keyword"], row["vr"], row["basic"], options)
-        return cls(rows, columns)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        edition = next((line.removeprefix(EDITION) for line in lines if line.startswith(EDITION)), "unknown")
+        reader = csv.DictReader(line for line in lines if not line.startswith("#"))
+        columns = tuple((reader.fieldnames or ())[4:])
+        rows = {}
+        for row in reader:
+            options = {column: row[column] for column in columns if row[column]}
+            for code in (row["basic"], *options.values()):
+                if code not in ACTIONS:
+                    raise SettingsInvalid(f"{path.name}: {row['keyword']}: {code!r} is no action code")
+            rows[row["tag"]] = AttributeRow(row["keyword"], row["vr"], row["basic"], options)
+        return cls(rows, columns, edition)
 
     def row(self, tag: int) -> AttributeRow | None:
         """Return the row of a tag; None where the table is silent."""

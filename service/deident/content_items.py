@@ -9,7 +9,8 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 
 from service.deident.element_values import ascii_text
-from service.deident.profile import FULL_DATES, MODIFIED_DATES, Profile
+from service.deident.options import CLEAN_CONTENT, FULL_DATES, MODIFIED_DATES, RETAIN_UIDS
+from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
 from service.deident.sequence_items import items_of
 
@@ -61,7 +62,7 @@ class ContentRules:
         if value_type == "TEXT" and concept in self._profile.content_text:
             return ""
         row = self._profile.content_items.row(*concept, value_type)
-        if row is None or row.basic != "X" or self._retained(row.options):
+        if row is None or row.basic != "X" or self._codes(row.options):
             return ""
         return f"{row.meaning} says who, where or when"
 
@@ -105,8 +106,11 @@ class ContentRules:
     ) -> tuple[Action | None, str]:
         concept = _concept(item)
         row = self._profile.content_items.row(*concept, value_type)
-        kept = row is not None and self._retained(row.options)
+        codes = set() if row is None else self._codes(row.options)
+        kept = bool(codes)
         if value_type == "UIDREF":
+            if RETAIN_UIDS in self._profile.options:
+                return Action.CLASS_UID, "the profile keeps UIDs"
             return Action.MAP_UID, "a new UID in its place"
         if value_type == "PNAME":
             return (Action.PSEUDONYM if concept == SUBJECT_NAME else Action.DUMMY), "a person's name"
@@ -114,12 +118,19 @@ class ContentRules:
             if concept in self._profile.content_text:
                 action = self._profile.content_text[concept]
                 return action, f"the profile says {action.value}"
-            return (Action.SEARCH, "the profile keeps it") if kept else (Action.DUMMY, "free text")
+            return self._text_action(listed=row is not None, codes=codes)
         if value_type in ("DATE", "DATETIME", "TIME"):
             return self._date_action(value_type, kept=kept, listed=row is not None)
         if row is not None and not kept:  # CODE, NUM or CONTAINER that would go, but others refer to by position
             return (Action.DUMMY_CODE if value_type == "CODE" else Action.EMPTY), "says who"
         return None, ""
+
+    def _text_action(self, *, listed: bool, codes: set[str]) -> tuple[Action, str]:
+        if "K" in codes:
+            return Action.SEARCH, "the profile keeps it"
+        if "C" in codes or (not listed and CLEAN_CONTENT in self._profile.options):
+            return Action.CLEAN, "what is known to be harmless of the text"
+        return Action.DUMMY, "free text"
 
     def _date_action(self, value_type: str, *, kept: bool, listed: bool) -> tuple[Action, str]:
         dated = bool(self._profile.options & {FULL_DATES, MODIFIED_DATES})
@@ -130,8 +141,9 @@ class ContentRules:
             return (Action.TIME, "the profile keeps times of day") if keeps else (Action.DUMMY, "no times of day")
         return Action.SHIFT, "the patient's shift"
 
-    def _retained(self, options: dict[str, str]) -> bool:
-        return any(option in self._profile.options for option in options)
+    def _codes(self, options: dict[str, str]) -> set[str]:
+        """Return what the profile's options say of a row: K keeps it, C cleans it; nothing leaves it to the basic."""
+        return {code for option, code in options.items() if option in self._profile.options}
 
 
 def _text(item: Dataset, tag: int) -> str:

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -50,6 +50,9 @@ NUMBER_BYTES = b"0123456789+-.eE\\ \0"
 SEARCHED_BYTES = 16 * 1024 * 1024
 OWN_VALUE = "one of the patient's own values stands in it"
 NOT_OF_ITS_VR = "the value is not of its VR"
+NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.SAFE_PRIVATE})
+"""Actions that an empty element meets as well."""
+ITEM = b"\xfe\xff\x00\xe0"
 Handler = Callable[[Element, Rule, Dataset], Element | None]
 
 
@@ -120,6 +123,10 @@ class HeaderPass:
             Action.DOCUMENT: self._document,
             Action.UTC_OFFSET: self._utc_offset,
             Action.VERSION: self._version,
+            Action.CLEAN: self._clean_text,
+            Action.REFUSE: self._refuse,
+            Action.FLATTEN: self._flatten,
+            Action.SAFE_PRIVATE: self._safe_private,
         }
 
     def run(self, header: Dataset) -> Dataset:
@@ -140,6 +147,7 @@ class HeaderPass:
         place = self._book.place(self._iod, parent)
         overrides = self._content.overrides(source) if VALUE_TYPE in source else None
         kept: dict[int, Element] = {}
+        creators: list[tuple[Element, Rule]] = []
         for tag in source.keys():  # noqa: SIM118 - a Dataset iterates over its converted elements
             element = source.get_item(tag, keep_deferred=True)
             rule = place.get((tag, element.VR)) or self._book.rule(self._iod, parent, tag, element.VR)
@@ -150,27 +158,37 @@ class HeaderPass:
                 result: Element | None = element
             elif action is Action.REMOVE:
                 result = None
+            elif action is Action.PRIVATE_CREATOR:
+                creators.append((element, rule))
+                continue
             else:
                 self._path = path
                 result = self._apply(element, rule, source)
-            if result is None:
-                self.removed += 1
-            else:
-                if result is not element:
-                    self.replaced += 1
-                elif element.VR is None and not self._encoding.implicit_vr:
-                    result = element._replace(VR=rule.vr)  # implicit VR inside an explicit data set
-                kept[tag] = result
-            if self.decisions is not None:
-                self._explain(path, element, result, rule)
+            self._settle(kept, path, element, result, rule)
+        for creator, rule in creators:
+            self._settle(kept, path, creator, self._creator(creator, kept), rule)
         clean = self._data_set(kept, source)
         self._encoding = outer
         return clean
 
+    def _settle(
+        self, kept: dict[int, Element], path: str, element: Element, result: Element | None, rule: Rule
+    ) -> None:
+        if result is None:
+            self.removed += 1
+        else:
+            if result is not element:
+                self.replaced += 1
+            elif element.VR is None and not self._encoding.implicit_vr:
+                result = element._replace(VR=rule.vr or "UN")  # implicit VR inside an explicit data set
+            kept[element.tag] = result
+        if self.decisions is not None:
+            self._explain(path, element, result, rule)
+
     def _apply(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
         if element.value is None and isinstance(element, RawDataElement) and element.length:
             element = source[element.tag]  # its reading was deferred
-        if rule.action is not Action.CLEAN_ITEMS and is_empty(element):
+        if rule.action not in NOT_BY_VALUE and is_empty(element):
             right = rule.action not in (Action.EMPTY, Action.DUMMY) or element.VR in (None, rule.vr)
             return element if right else self._encoded(element, b"", rule.vr)
         return self._handlers[rule.action](element, rule, source)
@@ -230,6 +248,34 @@ class HeaderPass:
         if self._keeps_order is None:
             self._keeps_order = self._root is not None and self._content.refers_by_position(self._root)
         return self._keeps_order
+
+    # -- private blocks ----------------------------------------------------------------------------------------------
+
+    def _safe_private(self, element: Element, _rule: Rule, source: Dataset) -> Element | None:
+        """Do what the VR asks for where a list names the element; depends on the creator of its block."""
+        group, place = element.tag.group, element.tag.element
+        creator = _ascii_at(source, group << 16 | place >> 8)
+        listed = self._profile.private.element(group, creator, place & 0xFF)
+        if listed is None:
+            return None
+        private = self._book.private_rule(listed, element.VR)
+        if private.action is Action.SEARCH_BYTES and raw_bytes(element, self._encoding).startswith(ITEM):
+            # UN with an encoded sequence (PS3.5 6.2.2), whatever the list takes it for.
+            private = replace(private, action=Action.CLEAN_ITEMS, vr="SQ")
+        self._why = private.reason
+        result = None if private.action is Action.REMOVE else self._apply(element, private, source)
+        if result is element and element.VR is None and not self._encoding.implicit_vr:
+            return element._replace(VR=private.vr)
+        return result
+
+    def _creator(self, element: Element, kept: dict[int, Element]) -> Element | None:
+        """Keep the creator of a block when elements of the block were kept."""
+        block = int(element.tag) >> 16 << 16 | int(element.tag) << 8 & 0xFF00
+        if any(tag & 0xFFFFFF00 == block for tag in kept):
+            right = element.VR in (None, "LO")
+            return element if right else self._text(element, ascii_text(element), "LO")
+        self._why = "none of its block is kept"
+        return None
 
     # -- values ------------------------------------------------------------------------------------------------------
 
@@ -354,6 +400,27 @@ class HeaderPass:
         text = ascii_text(element) if not isinstance(element, RawDataElement) or _plain(element) else ""
         words = self._profile.words
         return words.match(text) or (bool(text) and not self._has_own_value(element) and words.allow(text, also))
+
+    def _clean_text(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
+        if self._profile.texts is None:
+            return self._otherwise(element, rule, "the profile cleans no texts")
+        own = self._to.own_values
+        value, why = self._profile.texts.value(element, rule.keyword, rule.vr, self._encoding, own)
+        if value is None:
+            return self._otherwise(element, rule, why)
+        cleaned = self._encoded(element, value, rule.vr) if why else element
+        # The other readings of its bytes count as well: a wrong character set hides nothing.
+        if self._has_own_value(cleaned, coded=rule.vr == "CS"):
+            return self._otherwise(element, rule, OWN_VALUE)
+        self._why = why
+        return cleaned
+
+    def _refuse(self, _element: Element, rule: Rule, _source: Dataset) -> Element | None:
+        raise IdentityNotRemovable(f"{rule.keyword}: {rule.reason}")
+
+    def _flatten(self, element: Element, rule: Rule, _source: Dataset) -> Element:
+        length = 4 * element.VM if isinstance(element, DataElement) else len(element.value or b"")
+        return self._encoded(element, bytes(length), rule.vr)
 
     def _words(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         return element if self._allowed(element, []) else self._otherwise(element, rule, "free text of unknown words")

@@ -6,55 +6,45 @@ profile says that is unknown, contradicts itself or would keep identity is refus
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from typing import TYPE_CHECKING
 
 from service.deident.attribute_table import AttributeTable
 from service.deident.content_item_table import ContentItemTable
 from service.deident.element_types import ElementTypes
-from service.deident.rules import PROFILE_ACTIONS, Action
+from service.deident.options import (
+    BASIC_PROFILE,
+    CLEANING_OPTIONS,
+    FULL_DATES,
+    MODIFIED_DATES,
+    OPTION_CODES,
+    PIXEL_OPTIONS,
+    SAFE_PRIVATE,
+)
+from service.deident.profile_document import ProfileDocument
+from service.deident.profile_elements import element_actions
+from service.deident.rules import Action
+from service.deident.safe_private import SafePrivate
 from service.deident.safe_words import SafeWords
 from service.errors import SettingsInvalid
 
-MODIFIED_DATES = "retain_longitudinal_modified_dates"
-FULL_DATES = "retain_longitudinal_full_dates"
+if TYPE_CHECKING:
+    from service.deident.descriptors import DescriptorCleaning
+    from service.deident.text_cleaning.name_recogniser import NameRecogniser
 
-OPTION_CODES = {
-    "retain_safe_private": ("113111", "Retain Safe Private Option"),
-    "retain_uids": ("113110", "Retain UIDs Option"),
-    "retain_device_identity": ("113109", "Retain Device Identity Option"),
-    "retain_institution_identity": ("113112", "Retain Institution Identity Option"),
-    "retain_patient_characteristics": ("113108", "Retain Patient Characteristics Option"),
-    FULL_DATES: ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
-    MODIFIED_DATES: ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
-    "clean_descriptors": ("113105", "Clean Descriptors Option"),
-    "clean_structured_content": ("113104", "Clean Structured Content Option"),
-    "clean_graphics": ("113103", "Clean Graphics Option"),
-    "clean_pixel_data": ("113101", "Clean Pixel Data Option"),
-    "clean_recognizable_visual_features": ("113102", "Clean Recognizable Visual Features Option"),
-}
-"""CID 7050 (PS3.16): the code that says that an option was applied."""
-NOT_OFFERED = {
-    "retain_safe_private": "private elements are removed whole",
-    "clean_descriptors": "descriptors are removed, not cleaned",
-    "clean_graphics": "graphics are removed, not cleaned",
-    "clean_pixel_data": "text in pixels is not removed",
-    "clean_recognizable_visual_features": "faces are not removed",
-}
-"""Options that this version refuses, since a stamp must only say what was done."""
 SETTINGS = {
+    "options": ("allowed", "none"),
     "burned_in_annotation": ("refuse", "pass"),
     "references": ("mapped", "by-type"),
     "encapsulated_documents": ("placeholder", "refuse"),
     "times": ("keep", "remove"),
+    "other_text": ("search", "by-type"),
+    "overlays": ("remove", "refuse"),
 }
-SECTIONS = {"title", "extends", "options", "rules", "elements", "words", "content_text"}
-VR_OF_ACTION = {Action.MAP_UID: {"UI"}, Action.SHIFT: {"DA", "DT"}}
-TEXT_VRS = {"SH", "LO", "ST", "LT", "UT", "UC", "CS"}
+"""The [rules] with what each may say, the default first."""
+STANDARD_LIST = "standard"
+"""The list of Table E.3.10-1, which holds when a profile names none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +53,13 @@ class Profile:
 
     Parameters
     ----------
-    options : columns of Table E.1-1 that apply
+    options : those that apply: columns of Table E.1-1, and the two that are about pixels
     settings : the ``[rules]`` of the profile, each with its default
     elements : actions by tag that stand before the table's
     words : what free text may consist of to be kept
     content_text : what becomes of the text of a content item, by (scheme, code) of its concept
+    private : private elements that are kept; empty without the option
+    texts : cleans texts; None where the profile drops them
     """
 
     name: str
@@ -77,14 +69,20 @@ class Profile:
     elements: dict[int, Action]
     words: SafeWords
     content_text: dict[tuple[str, str], Action]
+    private: SafePrivate
+    texts: DescriptorCleaning | None
     attributes: AttributeTable
     types: ElementTypes
     content_items: ContentItemTable
 
     def applied_codes(self) -> list[tuple[str, str]]:
-        """Return the codes of CID 7050 that are true of this profile, the Basic Profile first."""
-        codes = [code for option, code in OPTION_CODES.items() if option in self.options]
-        return [("113100", "Basic Application Confidentiality Profile"), *sorted(codes)]
+        """Return the codes of CID 7050 that are true of every object of this profile, the Basic Profile first.
+
+        Those of the options about pixels are not among them: they are true of an object only once its own pixels
+        were cleaned.
+        """
+        applied = self.options.difference(PIXEL_OPTIONS)
+        return [BASIC_PROFILE, *sorted(code for option, code in OPTION_CODES.items() if option in applied)]
 
     @property
     def temporal_information(self) -> str:
@@ -93,149 +91,123 @@ class Profile:
             return "UNMODIFIED"
         return "MODIFIED" if MODIFIED_DATES in self.options else "REMOVED"
 
+    @property
+    def edition(self) -> str:
+        """The edition of Table E.1-1 that the profile works by."""
+        return self.attributes.edition
 
-def load_profile(directory: Path, name: str) -> Profile:
+
+def load_profile(
+    directory: Path, name: str, text_directory: Path | None = None, recogniser: NameRecogniser | None = None
+) -> Profile:
     """Read a profile, those that it extends, and the tables of the standard beside it.
+
+    Parameters
+    ----------
+    directory : the profiles and tables
+    text_directory : what is known of texts; when not given, ``text`` beside the profiles
+    recogniser : finds names in texts, beside the vocabulary
 
     Raises
     ------
     SettingsInvalid : with each line of thought: the file, the key and what is wrong with it
     """
-    documents = _with_ancestors(directory, name)
+    document = ProfileDocument.read(directory, name)
     table = AttributeTable.load(directory / "ps3.15-e1.csv")
-    options = _options(documents, table)
+    settings = _settings(document)
+    options = _options(document, table, settings)
     return Profile(
         name=name,
-        title=str(documents[-1][1].get("title", name)),
+        title=document.title,
         options=options,
-        settings=_settings(documents),
-        elements=_elements(documents, table, options),
-        words=_words(documents),
-        content_text=_content_text(documents),
+        settings=settings,
+        elements=element_actions(document.entries("elements"), table, options),
+        words=_words(document),
+        content_text=_content_text(document),
+        private=_private(document, directory, options),
+        texts=_texts_cleaner(text_directory or directory.parent / "text", options, recogniser),
         attributes=table,
         types=ElementTypes.load(directory / "element-types.json"),
         content_items=ContentItemTable.load(directory / "ps3.15-e3.4-1.csv"),
     )
 
 
-def _with_ancestors(directory: Path, name: str) -> list[tuple[str, dict[str, Any]]]:
-    chain: list[tuple[str, dict[str, Any]]] = []
-    wanted: str | None = name
-    while wanted is not None:
-        if not isinstance(wanted, str) or not wanted.replace("-", "").replace("_", "").isalnum():
-            raise SettingsInvalid(f"{wanted!r} is not the name of a profile")
-        if wanted in [seen for seen, _ in chain]:
-            raise SettingsInvalid(f"profile {wanted}: extends itself")
-        path = directory / f"{wanted}.toml"
-        try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            known = ", ".join(sorted(file.stem for file in directory.glob("*.toml")))
-            raise SettingsInvalid(f"there is no profile {wanted!r}; there are: {known}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsInvalid(f"profile {wanted}: {error}") from error
-        for key in document:
-            if key not in SECTIONS:
-                raise SettingsInvalid(f"profile {wanted}: {key}: no such section ({', '.join(sorted(SECTIONS))})")
-        chain.append((wanted, document))
-        wanted = document.get("extends")
-    return chain[::-1]
-
-
-def _section(documents: list[tuple[str, dict[str, Any]]], section: str) -> list[tuple[str, str, Any]]:
-    """Return (profile, key, value) of a section, ancestors first."""
-    found = []
-    for name, document in documents:
-        table = document.get(section, {})
-        if not isinstance(table, dict):
-            raise SettingsInvalid(f"profile {name}: {section} is not a table")
-        found += [(name, key, value) for key, value in table.items()]
-    return found
-
-
-def _options(documents: list[tuple[str, dict[str, Any]]], table: AttributeTable) -> frozenset[str]:
+def _options(document: ProfileDocument, table: AttributeTable, settings: dict[str, str]) -> frozenset[str]:
     chosen: dict[str, bool] = {}
-    for name, key, value in _section(documents, "options"):
-        if key not in OPTION_CODES:
-            raise SettingsInvalid(f"profile {name}: options.{key}: no such option ({', '.join(OPTION_CODES)})")
-        if not isinstance(value, bool):
-            raise SettingsInvalid(f"profile {name}: options.{key}: true or false, not {value!r}")
-        if value and key in NOT_OFFERED:
-            raise SettingsInvalid(f"profile {name}: options.{key}: not offered by this version: {NOT_OFFERED[key]}")
-        if value and key not in table.columns:
-            raise SettingsInvalid(f"profile {name}: options.{key}: Table E.1-1 has no such column")
-        chosen[key] = value
+    for entry in document.entries("options"):
+        if entry.key not in OPTION_CODES:
+            raise SettingsInvalid(f"{entry.where}: no such option ({', '.join(OPTION_CODES)})")
+        if not isinstance(entry.value, bool):
+            raise SettingsInvalid(f"{entry.where}: true or false, not {entry.value!r}")
+        if entry.value and entry.key not in (*table.columns, *PIXEL_OPTIONS):
+            raise SettingsInvalid(f"{entry.where}: Table E.1-1 has no such column")
+        if entry.value and settings["options"] == "none":
+            raise SettingsInvalid(f'{entry.where}: contradicts rules.options = "none"')
+        chosen[entry.key] = entry.value
     options = frozenset(key for key, value in chosen.items() if value)
     if {MODIFIED_DATES, FULL_DATES} <= options:
-        raise SettingsInvalid(f"profile {documents[-1][0]}: options: dates cannot be kept both full and modified")
+        raise SettingsInvalid(f"profile {document.name}: options: dates cannot be kept both full and modified")
     return options
 
 
-def _settings(documents: list[tuple[str, dict[str, Any]]]) -> dict[str, str]:
+def _settings(document: ProfileDocument) -> dict[str, str]:
     settings = {key: allowed[0] for key, allowed in SETTINGS.items()}
-    for name, key, value in _section(documents, "rules"):
-        if key not in SETTINGS:
-            raise SettingsInvalid(f"profile {name}: rules.{key}: no such rule ({', '.join(SETTINGS)})")
-        if value not in SETTINGS[key]:
-            raise SettingsInvalid(f"profile {name}: rules.{key}: {value!r} is none of {', '.join(SETTINGS[key])}")
-        settings[key] = value
+    for entry in document.entries("rules"):
+        if entry.key not in SETTINGS:
+            raise SettingsInvalid(f"{entry.where}: no such rule ({', '.join(SETTINGS)})")
+        if entry.value not in SETTINGS[entry.key]:
+            raise SettingsInvalid(f"{entry.where}: {entry.value!r} is none of {', '.join(SETTINGS[entry.key])}")
+        settings[entry.key] = entry.value
     return settings
 
 
-def _elements(
-    documents: list[tuple[str, dict[str, Any]]], table: AttributeTable, options: frozenset[str]
-) -> dict[int, Action]:
-    elements = {}
-    for name, keyword, word in _section(documents, "elements"):
-        where = f"profile {name}: elements.{keyword}"
-        tag = tag_for_keyword(keyword) or table.tag(keyword)
-        if tag is None:
-            raise SettingsInvalid(f"{where}: no such keyword in the data dictionary")
-        action = PROFILE_ACTIONS.get(word)
-        if action is None:
-            raise SettingsInvalid(f"{where}: {word!r} is none of {', '.join(PROFILE_ACTIONS)}")
-        row = table.row(tag)
-        _check_element(where, action, row.vr if row else dictionary_VR(tag), keyword)
-        if action in (Action.KEEP, Action.SEARCH) and row is not None:
-            keeping = [option for option in options if row.options.get(option) == "K"]
-            if not keeping:
-                kept_by = [option for option, code in row.options.items() if code == "K"]
-                hint = f"; {' or '.join(kept_by)} would keep it" if kept_by else ""
-                raise SettingsInvalid(f"{where}: it carries identity (Table E.1-1: {row.basic}){hint}")
-        elements[tag] = action
-    return elements
-
-
-def _check_element(where: str, action: Action, vr: str, keyword: str) -> None:
-    if vr == "PN" and action in (Action.KEEP, Action.SEARCH, Action.WORDS):
-        raise SettingsInvalid(f"{where}: a person's name is not kept")
-    if action in VR_OF_ACTION and vr not in VR_OF_ACTION[action]:
-        raise SettingsInvalid(f"{where}: {action.value} is for {' and '.join(sorted(VR_OF_ACTION[action]))}, not {vr}")
-    if action in (Action.WORDS, Action.TOKEN, Action.CODED_MEANING) and vr not in TEXT_VRS:
-        raise SettingsInvalid(f"{where}: {action.value} is for text, not {vr}")
-    if action is Action.PSEUDONYM and keyword not in ("PatientID", "PatientName"):
-        raise SettingsInvalid(f"{where}: only PatientID and PatientName can become the pseudonym")
-
-
-def _words(documents: list[tuple[str, dict[str, Any]]]) -> SafeWords:
+def _words(document: ProfileDocument) -> SafeWords:
     lists: dict[str, list[str]] = {"list": [], "terms": [], "patterns": []}
-    for name, key, value in _section(documents, "words"):
-        if key not in lists:
-            raise SettingsInvalid(f"profile {name}: words.{key}: no such key (list, terms, patterns)")
-        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-            raise SettingsInvalid(f"profile {name}: words.{key}: a list of texts")
-        lists[key] += value
+    for entry in document.entries("words"):
+        if entry.key not in lists:
+            raise SettingsInvalid(f"{entry.where}: no such key (list, terms, patterns)")
+        lists[entry.key] += _texts(entry.where, entry.value)
     return SafeWords(lists["list"], lists["patterns"], lists["terms"])
 
 
-def _content_text(documents: list[tuple[str, dict[str, Any]]]) -> dict[tuple[str, str], Action]:
-    allowed = {a.value: a for a in (Action.SEARCH, Action.DUMMY, Action.WORDS, Action.TOKEN)}
+def _texts(where: str, value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise SettingsInvalid(f"{where}: a list of texts")
+    return value
+
+
+def _content_text(document: ProfileDocument) -> dict[tuple[str, str], Action]:
+    allowed = {a.value: a for a in (Action.SEARCH, Action.DUMMY, Action.WORDS, Action.TOKEN, Action.CLEAN)}
     actions = {}
-    for name, key, word in _section(documents, "content_text"):
-        scheme, colon, code = key.partition(":")
+    for entry in document.entries("content_text"):
+        scheme, colon, code = entry.key.partition(":")
         if not colon or not scheme or not code:
-            raise SettingsInvalid(f"profile {name}: content_text.{key}: a concept is written SCHEME:CODE")
-        if word not in allowed:
-            raise SettingsInvalid(f"profile {name}: content_text.{key}: {word!r} is none of {', '.join(allowed)}")
-        actions[(scheme, code)] = allowed[word]
+            raise SettingsInvalid(f"{entry.where}: a concept is written SCHEME:CODE")
+        if entry.value not in allowed:
+            raise SettingsInvalid(f"{entry.where}: {entry.value!r} is none of {', '.join(allowed)}")
+        actions[(scheme, code)] = allowed[entry.value]
     return actions
+
+
+def _texts_cleaner(
+    directory: Path, options: frozenset[str], recogniser: NameRecogniser | None
+) -> DescriptorCleaning | None:
+    if not options & CLEANING_OPTIONS:
+        return None
+    from service.deident.descriptors import DescriptorCleaning
+    from service.deident.text_cleaning.text_cleaner import TextCleaner
+
+    return DescriptorCleaning(TextCleaner.load(directory, recogniser))
+
+
+def _private(document: ProfileDocument, directory: Path, options: frozenset[str]) -> SafePrivate:
+    lists = [STANDARD_LIST]
+    for entry in document.entries("private"):
+        if entry.key != "lists":
+            raise SettingsInvalid(f"{entry.where}: no such key (lists)")
+        if SAFE_PRIVATE not in options:
+            raise SettingsInvalid(f"{entry.where}: has no effect without options.{SAFE_PRIVATE}")
+        lists = _texts(entry.where, entry.value)
+        if not lists:
+            raise SettingsInvalid(f"{entry.where}: names no list; turn options.{SAFE_PRIVATE} off instead")
+    return SafePrivate.load(directory, lists) if SAFE_PRIVATE in options else SafePrivate()

@@ -1,20 +1,23 @@
 """From a profile to one rule for each tag in each place: made once, then looked up.
 
-The order: private, retired groups and group lengths; the profile's own elements; Table E.1-1 with the profile's
-options; what the VR asks for. X/Z/D and the like, and what happens to a value that may not stay, follow the element's
-Type in the object's IOD, so that what comes out is as conformant as what went in.
+The order: private, retired groups and group lengths; the profile's own elements; drawings that are not kept; Table
+E.1-1 with the profile's options; what the VR asks for. X/Z/D and the like, and what happens to a value that may not
+stay, follow the element's Type in the object's IOD, so that what comes out is as conformant as what went in.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.valuerep import STANDARD_VR
 
 from service.deident.attribute_table import AttributeRow
-from service.deident.profile import FULL_DATES, MODIFIED_DATES, Profile
+from service.deident.options import CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES, RETAIN_UIDS
+from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
+from service.deident.safe_private import SafePrivateElement
 
 Place: TypeAlias = dict[tuple[int, str | None], Rule]
 """Rules by (tag, VR as encoded; None in implicit VR)."""
@@ -46,6 +49,17 @@ STANDARD_VERSIONS = frozenset({"ContextGroupVersion", "TemplateVersion"})
 PIXELS = frozenset({"PixelData", "FloatPixelData", "DoubleFloatPixelData"})
 FREE_TEXT = frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "AE"})
 BYTES = frozenset({"OB", "UN", "OW", "OL", "OV", "OF", "OD"})
+CLEANABLE = frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "AE"})
+"""Texts of which something may be kept where an option cleans (C) what the Basic Profile takes away."""
+CODE_ELEMENTS = frozenset(
+    {"CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning"}
+)
+"""A code that loses one of these says something else (PS3.3 Table 8.8-1)."""
+GRAPHIC_DATA = 0x00700022
+DRAWINGS = frozenset({0x00700009, 0x00700209})
+"""Graphic Object Sequence and Compound Graphic Sequence: drawn by a hand, unlike the coordinates of a report."""
+CREATORS = range(0x10, 0x100)
+FIRST_PRIVATE = 0x1000
 DATED_VRS = frozenset({"DA", "DT", "TM"})
 UTC_OFFSET = "TimezoneOffsetFromUTC"
 VR_FAMILIES = (
@@ -73,6 +87,7 @@ class RuleBook:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._places: dict[tuple[str, int], Place] = {}
+        self._private: dict[tuple[SafePrivateElement, str | None], Rule] = {}
 
     def iod(self, sop_class_uid: str) -> str:
         """Return the IOD whose Types hold for a SOP class."""
@@ -95,22 +110,62 @@ class RuleBook:
         place[(tag, encoded_vr)] = rule
         return rule
 
+    def private_rule(self, listed: SafePrivateElement, encoded_vr: str | None) -> Rule:
+        """Return the rule for a private element that a list of the profile names: what its VR asks for.
+
+        Numbers are looked at as bytes, since only the list says that they are numbers.
+        """
+        key = (listed, encoded_vr)
+        rule = self._private.get(key)
+        if rule is None:
+            rule = self._private[key] = self._make_private(listed, encoded_vr)
+        return rule
+
+    def _make_private(self, listed: SafePrivateElement, encoded_vr: str | None) -> Rule:
+        source = f"PS3.15 E.3.10: list {listed.source}"
+        vr = listed.vr or encoded_vr or "UN"
+        other = encoded_vr not in (None, "UN", vr) and not _related(encoded_vr, vr)
+        if vr == "PN" or other or (encoded_vr is not None and encoded_vr not in STANDARD_VR):
+            return _removed("", source, f"encoded as {encoded_vr}, which it is not")
+        rule = self._by_vr("", vr, "3", source)
+        action = Action.SEARCH_BYTES if rule.action is Action.KEEP else rule.action
+        return replace(rule, action=action, reason=f"{listed.meaning or 'listed'}: {rule.reason}")
+
     def _outside_data_set(self, tag: int) -> Rule | None:
-        """Return the rule for whole groups that go: private, retired and not of a stored object."""
+        """Return the rule for whole groups: private, retired and not of a stored object."""
         group = tag >> 16
         if tag & 0xFFFF == 0:
             return _removed("", "PS3.5 7.2", "group lengths are retired")
-        if group & 1:
-            return _removed("", f"{TABLE}: private attributes", "private elements may carry anything")
-        if group <= 0x0007 or group == 0xFFFE:
+        if group <= 0x0007 or group >= 0xFFFE:
             return _removed(keyword_for_tag(tag), "PS3.5 7.1", "not an element of a stored object")
+        if group & 1:
+            return self._private_element(tag)
         if group & 0xFF00 == 0x6000:
-            return _removed("Overlay", f"{TABLE}: Overlay Data X", "may be handwriting; the overlay goes whole")
+            return self._overlay()
         if group & 0xFF00 == 0x5000:
             return _removed("Curve", f"{TABLE}: Curve Data X", "retired, and its content cannot be searched")
         return None
 
-    def _make(self, iod: str, parent: int, tag: int, encoded_vr: str | None) -> Rule:
+    def _private_element(self, tag: int) -> Rule:
+        source = f"{TABLE}: private attributes"
+        if self._profile.private and tag & 0xFFFF in CREATORS:
+            reason = "stays with the elements of its block"
+            return Rule(Action.PRIVATE_CREATOR, "", "LO", Action.REMOVE, source, reason)
+        if self._profile.private and tag & 0xFFFF >= FIRST_PRIVATE:
+            reason = "no list of the profile names it for the creator of its block"
+            return Rule(Action.SAFE_PRIVATE, "", "", Action.REMOVE, source, reason)
+        return _removed("", source, "private elements may carry anything")
+
+    def _overlay(self) -> Rule:
+        """PS3.15 E.3.3 lets an overlay be looked at; here it goes, since any plane may be handwriting."""
+        source = f"{TABLE}: Overlay Data X"
+        if self._profile.settings["overlays"] == "refuse":
+            return Rule(Action.REFUSE, "Overlay", "", Action.REMOVE, source, "the profile holds objects with overlays")
+        return _removed("Overlay", source, "may be handwriting; the overlay goes whole")
+
+    def _make(  # noqa: PLR0911 - one branch a step of the order above
+        self, iod: str, parent: int, tag: int, encoded_vr: str | None
+    ) -> Rule:
         row = self._profile.attributes.row(tag)
         vr = _vr(tag, row, encoded_vr)
         if vr is None:
@@ -124,6 +179,8 @@ class RuleBook:
             action = self._profile.elements[tag]
             source = f"profile {self._profile.name}: elements"
             return Rule(action, keyword, vr, otherwise, source, f"the profile says {action.value}")
+        if tag == GRAPHIC_DATA and parent in DRAWINGS and CLEAN_GRAPHICS not in self._profile.options:
+            return Rule(Action.FLATTEN, keyword, vr, otherwise, f"{TABLE}: Graphic Annotation Sequence D", "a drawing")
         if row is not None:
             return self._by_table(row, keyword, vr, kind)
         if encoded_vr not in (None, "UN", vr) and not _related(encoded_vr, vr):
@@ -133,18 +190,29 @@ class RuleBook:
     def _by_table(self, row: AttributeRow, keyword: str, vr: str, kind: str) -> Rule:
         source = f"{TABLE}: {row.basic}"
         chosen = {option: row.options[option] for option in sorted(self._profile.options) if option in row.options}
-        for option, code in chosen.items():
-            if code != "C":
-                continue
-            if option == MODIFIED_DATES and (vr in DATED_VRS or keyword == UTC_OFFSET):
-                return self._by_vr(keyword, vr, kind, f"{TABLE}: {option} C")
-            if option == "clean_structured_content" and vr == "SQ":
-                reason = "the content items are cleaned one by one"
-                return Rule(Action.CLEAN_ITEMS, keyword, vr, BY_TYPE[kind], f"{TABLE}: {option} C", reason)
+        cleaned = [option for option, code in chosen.items() if code == "C"]
+        if MODIFIED_DATES in cleaned and (vr in DATED_VRS or keyword == UTC_OFFSET):
+            return self._by_vr(keyword, vr, kind, f"{TABLE}: {MODIFIED_DATES} C")
         for option, code in chosen.items():
             if code == "K" and not (option == FULL_DATES and vr in BYTES):
                 return self._by_vr(keyword, vr, kind, f"{TABLE}: {option} K", kept=True)
+        for option in cleaned:
+            if (rule := self._cleaned(row, keyword, vr, kind, f"{TABLE}: {option} C")) is not None:
+                return rule
         return self._by_code(row.basic, keyword, vr, kind, source)
+
+    def _cleaned(self, row: AttributeRow, keyword: str, vr: str, kind: str, source: str) -> Rule | None:
+        """Return the rule of an option that cleans; None where this cannot, and the Basic Profile stands."""
+        otherwise = BY_TYPE[kind]
+        if vr == "SQ":
+            return Rule(Action.CLEAN_ITEMS, keyword, vr, otherwise, source, "its items are cleaned one by one")
+        if vr == "CS":
+            return self._by_vr(keyword, vr, kind, source)
+        if vr in CLEANABLE:
+            # A text of which nothing may be kept becomes what the Basic Profile makes of it.
+            basic = _resolved(row.basic, kind)
+            return Rule(Action.CLEAN, keyword, vr, basic, source, "what is known to be harmless of the text")
+        return None
 
     def _by_code(self, code: str, keyword: str, vr: str, kind: str, source: str) -> Rule:
         otherwise = BY_TYPE[kind]
@@ -179,17 +247,17 @@ class RuleBook:
         if vr == "UI":
             if keyword in CLASS_UIDS:
                 return Action.CLASS_UID, "names a kind, not a thing"
-            if kept or "retain_uids" in options:
+            if kept or RETAIN_UIDS in options:
                 return Action.CLASS_UID, "the profile keeps UIDs"
             return Action.MAP_UID, "a new UID in its place, unless it is the standard's own"
         if vr == "PN":
             return (Action.DUMMY if kind == "1" else Action.EMPTY), "a person's name"
         if vr in ("DA", "DT"):
-            if options & {FULL_DATES, MODIFIED_DATES}:
+            if kept or options & {FULL_DATES, MODIFIED_DATES}:
                 return Action.SHIFT, "the profile keeps intervals" if MODIFIED_DATES in options else "kept in full"
             return None, "the profile keeps no dates"
         if vr == "TM" or keyword == UTC_OFFSET:
-            dated = bool(options & {FULL_DATES, MODIFIED_DATES})
+            dated = kept or bool(options & {FULL_DATES, MODIFIED_DATES})
             if not dated or self._profile.settings["times"] == "remove":
                 return None, "the profile keeps no times"
             return (Action.TIME if vr == "TM" else Action.UTC_OFFSET), "the profile keeps times of day"
@@ -206,6 +274,12 @@ class RuleBook:
         if keyword == "CodeMeaning":
             return Action.MEANING, "searched, unless it is the code's own meaning"
         if vr in FREE_TEXT:
+            if (
+                self._profile.settings["other_text"] == "by-type"
+                and kind != "1"
+                and not (kept or keyword in CODE_ELEMENTS)
+            ):
+                return None, "the profile keeps no text that the table does not name"
             return Action.SEARCH, "searched for the patient's own values"
         if vr in ("DS", "IS"):
             return Action.NUMBER, "a number"

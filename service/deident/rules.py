@@ -24,6 +24,10 @@ class Action(Enum):
     """As WORDS, else a keyed token: equal texts stay equal."""
     CODED_MEANING = "coded-meaning"
     """As WORDS and the words of the segment's own codes, else the code's meaning."""
+    CLEAN = "clean"
+    """Keep of a text what is known to be harmless (PS3.15 E.3.5)."""
+    REFUSE = "refuse"
+    """Hold the whole object when the element has a value."""
     # What VR and standard decide; a profile cannot ask for these by name.
     CLEAN_ITEMS = "clean items"
     DUMMY_CODE = "dummy code"
@@ -39,6 +43,21 @@ class Action(Enum):
     UTC_OFFSET = "UTC offset"
     VERSION = "version"
     """Keep a date that the standard gave, not the patient."""
+    FLATTEN = "flatten"
+    """Coordinates of a drawing that is not kept: as many zeros."""
+    SAFE_PRIVATE = "safe private"
+    """Keep a private element that a list names for the creator of its block, by its VR (PS3.15 E.3.10)."""
+    PRIVATE_CREATOR = "private creator"
+    """Keep the creator of a block that keeps elements."""
+
+
+SIBLING_ACTIONS = frozenset(
+    {Action.MEANING, Action.CODED_MEANING, Action.DOCUMENT, Action.SAFE_PRIVATE, Action.PRIVATE_CREATOR}
+)
+"""Actions whose outcome depends on other elements of the same data set: the code beside a meaning, the segment's
+codes, the MIME type of a document, the creator of a private block, the elements that a creator's block keeps. Beside
+these, every content item (a data set with Value Type) has its value's rule decided by its Concept Name, and a content
+item may be dropped only when nothing in the whole header refers to others by position."""
 
 
 PROFILE_ACTIONS = {
@@ -55,6 +74,8 @@ PROFILE_ACTIONS = {
         Action.WORDS,
         Action.TOKEN,
         Action.CODED_MEANING,
+        Action.CLEAN,
+        Action.REFUSE,
     )
 }
 

@@ -10,13 +10,15 @@ from pydicom.dataset import Dataset
 from service import __version__
 from service.deident.dummies import code_item, encoded_item
 from service.deident.element_values import Encoding, ascii_text, raw_element
-from service.deident.profile import OPTION_CODES, Profile
+from service.deident.options import BASIC_PROFILE, OPTION_CODES, PIXEL_OPTIONS
+from service.deident.profile import Profile
 from service.deident.sequence_items import items_of
 
 METHOD_CODES = 0x00120064
 BURNED_IN = 0x00280301
+RECOGNIZABLE_FEATURES = 0x00280302
 DE_IDENTIFYING_EQUIPMENT = ("109104", "DCM", "De-identifying Equipment")
-DEFINED_CODES = frozenset({"113100", *(code for code, _ in OPTION_CODES.values())})
+DEFINED_CODES = frozenset({BASIC_PROFILE[0], *(code for code, _ in OPTION_CODES.values())})
 
 
 class Stamps:
@@ -31,13 +33,36 @@ class Stamps:
         self._profile = profile
         self._made = lru_cache(maxsize=32)(self._make)
 
-    def put(self, header: Dataset, clean: Dataset, encoding: Encoding) -> None:
-        """Stamp a cleaned data set; codes of the standard that the header already carried stay."""
-        for element in self._made(encoding, earlier_codes(header)):
+    def put(
+        self,
+        header: Dataset,
+        clean: Dataset,
+        encoding: Encoding,
+        *,
+        pixels_cleaned: bool = False,
+        faces_removed: bool = False,
+    ) -> None:
+        """Stamp a cleaned data set; codes of the standard that the header already carried stay.
+
+        To stamp what was done to the pixels later on, call it again with the stamped data set as ``header``.
+
+        Parameters
+        ----------
+        pixels_cleaned : a second look at the pixels found no text (PS3.15 E.3.1): 113101, Burned In Annotation NO
+        faces_removed : recognisable visual features were removed from them (PS3.15 E.3.2): 113102, (0028,0302) NO
+        """
+        for element in self._made(encoding, earlier_codes(header), pixels_cleaned, faces_removed):
             clean[element.tag] = element
 
-    def _make(self, encoding: Encoding, earlier: tuple[tuple[str, str], ...]) -> list[RawDataElement]:
+    def _make(
+        self, encoding: Encoding, earlier: tuple[tuple[str, str], ...], pixels_cleaned: bool, faces_removed: bool
+    ) -> list[RawDataElement]:
         applied = self._profile.applied_codes()
+        done = [
+            option for option, is_done in zip(PIXEL_OPTIONS, (pixels_cleaned, faces_removed), strict=True) if is_done
+        ]
+        applied = sorted([*applied, *(OPTION_CODES[option] for option in done)])
+        flags = {BURNED_IN: pixels_cleaned, RECOGNIZABLE_FEATURES: faces_removed}
         codes = [*earlier, *(code for code in applied if code[0] not in {value for value, _ in earlier})]
         items = b"".join(code_item(value, "DCM", meaning, encoding) for value, meaning in codes)
         method = f"Annogate, profile {self._profile.name}"[:64].encode("ascii", "replace")
@@ -56,13 +81,14 @@ class Stamps:
             raw_element(0x00120063, "LO", method, encoding),
             raw_element(METHOD_CODES, "SQ", items, encoding),
             raw_element(0x0018A001, "SQ", equipment, encoding),
+            *(raw_element(tag, "CS", b"NO", encoding) for tag, is_done in flags.items() if is_done),
             raw_element(0x00280303, "CS", self._profile.temporal_information.encode("ascii"), encoding),
         ]
 
 
 def earlier_codes(header: Dataset) -> tuple[tuple[str, str], ...]:
     """Return the codes of CID 7050 that an already de-identified object carries, with the standard's meanings."""
-    meanings = dict(OPTION_CODES.values()) | {"113100": "Basic Application Confidentiality Profile"}
+    meanings = dict([BASIC_PROFILE, *OPTION_CODES.values()])
     found = []
     for item in items_of(header, METHOD_CODES):
         code = item.get_item(0x00080100, keep_deferred=True)
