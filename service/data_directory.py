@@ -19,6 +19,7 @@ class DataDirectory:
         self.quarantine = self.root / "quarantine"
         self.keys = self.root / "keys" / "annogate.key"
         self.run = self.root / "run"
+        self.scratch = self.run / "scratch"
 
     def create(self) -> None:
         """Make what is missing, for the owner alone.
@@ -27,7 +28,7 @@ class DataDirectory:
         ------
         SettingsInvalid : it cannot be made or written
         """
-        places = (self.root, self.blobs, self.spool, self.quarantine, self.keys.parent, self.run)
+        places = (self.root, self.blobs, self.spool, self.quarantine, self.keys.parent, self.run, self.scratch)
         try:
             for place in places:
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)

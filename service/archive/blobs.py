@@ -41,7 +41,7 @@ class FilesystemBlobStore:
         self._root = root
         self._known_directories: set[Path] = set()
 
-    def put(self, key: str, parts: Iterable[bytes]) -> int:
+    def put(self, key: str, parts: Iterable[bytes | memoryview]) -> int:
         """Store the joined parts under ``key``, replacing what was there; durable when it returns the size in bytes.
 
         Raises
@@ -50,7 +50,7 @@ class FilesystemBlobStore:
         """
         return self.put_many([(key, parts)])[0]
 
-    def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes]]]) -> list[int]:
+    def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> list[int]:
         """Store several, in order, with one sync per directory; sizes in order."""
         written: list[_Written] = []
         try:
@@ -127,7 +127,7 @@ class FilesystemBlobStore:
                     if _SHARD(shard.name) and shard.is_dir():
                         yield from shard.iterdir()
 
-    def _write(self, target: Path, parts: Iterable[bytes]) -> _Written:
+    def _write(self, target: Path, parts: Iterable[bytes | memoryview]) -> _Written:
         self._make_directory(target.parent)
         # mkstemp makes the file with mode 0600 whatever the umask
         descriptor, name = tempfile.mkstemp(suffix=_UNFINISHED, prefix=".", dir=target.parent)
@@ -153,7 +153,7 @@ class FilesystemBlobStore:
         self._known_directories.add(directory)
 
 
-def _write_all(descriptor: int, data: bytes) -> int:
+def _write_all(descriptor: int, data: bytes | memoryview) -> int:
     view = memoryview(data).cast("B")
     done = 0
     while done < len(view):

@@ -20,7 +20,7 @@ from service.core.records import NewInstance
 class BlobStore(Protocol):
     """Where DICOM files lie, by key ``{project}/{two hex digits}/{SOP Instance UID}[.version].dcm``."""
 
-    def put(self, key: str, parts: Iterable[bytes]) -> int:
+    def put(self, key: str, parts: Iterable[bytes | memoryview]) -> int:
         """Store the joined parts under ``key``, replacing what was there; durable when it returns the size in bytes.
 
         Raises
@@ -28,7 +28,7 @@ class BlobStore(Protocol):
         StorageExhausted : no room
         """
 
-    def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes]]]) -> list[int]:
+    def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> list[int]:
         """Store several as `put` does, with the directory syncs shared; sizes in order."""
 
     def open(self, key: str) -> BinaryIO:

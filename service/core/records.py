@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from pydicom.dataset import Dataset
 
+from service.core.encoded_bytes import EncodedBytes
+
 
 class ObjectKind(StrEnum):
     """Why an instance is in a study."""
@@ -25,7 +27,8 @@ class Incoming:
 
     Parameters
     ----------
-    data_set : the encoded data set without preamble and file meta, in ``transfer_syntax_uid``
+    data_set : the encoded data set without preamble and file meta, in ``transfer_syntax_uid``; in memory only where it
+        is small
     sop_class_uid, sop_instance_uid : what the command set or the file meta said; the data set decides
     source : how it came: "dimse" or "stow"
     received_at : seconds since the epoch, UTC
@@ -35,7 +38,7 @@ class Incoming:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    data_set: bytes = field(repr=False)
+    data_set: EncodedBytes = field(repr=False)
     source: str
     calling_ae_title: str
     peer_address: str

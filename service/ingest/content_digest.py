@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
+from service.core.encoded_bytes import EncodedBytes, chunks
+
 _PATIENT_GROUP: Final = 0x0010
 _CLINICAL_TRIAL_GROUP: Final = 0x0012
 
@@ -28,10 +30,10 @@ _LENGTH: Final = struct.Struct(">QQ")
 
 
 class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes | memoryview, /) -> None: ...
 
 
-def content_digest(header: Dataset, pixels: bytes | memoryview, key: bytes) -> bytes:
+def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
     """Digest an object as it came, before anything in it was changed.
 
     Two encodings of the same object may have two digests; an attribute of patient or study never makes one.
@@ -39,7 +41,7 @@ def content_digest(header: Dataset, pixels: bytes | memoryview, key: bytes) -> b
     Parameters
     ----------
     header : as read, its values not yet converted
-    pixels : the encoded pixel value
+    pixels : the encoded pixel value, read once from its start to its end
     key : of the project, so that nobody can try values out
 
     Returns
@@ -48,7 +50,8 @@ def content_digest(header: Dataset, pixels: bytes | memoryview, key: bytes) -> b
     """
     digest = hmac.new(key, b"content", hashlib.sha256)
     _update(digest, header, [tag for tag in sorted(header.keys()) if not _may_be_corrected(tag)])
-    digest.update(pixels)
+    for part in chunks(pixels):
+        digest.update(part)
     return digest.digest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -16,6 +17,7 @@ from pydicom.values import converters
 
 from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch
 from dicom_nodes.storage_classes import is_uid
+from service.core.encoded_bytes import CHUNK, EncodedBytes, Keep, chunks
 from service.ingest import pixel_data
 from service.ingest.object_classes import name_of, requires_pixels
 from service.ingest.pixel_data import EncodedPixels
@@ -39,8 +41,13 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _VALUE_REPRESENTATIONS: Final = frozenset(converters)
 _BYTE_ORDERS: Final[tuple[Literal["little", "big"], ...]] = ("little", "big")
 
-DEFAULT_INFLATED_LIMIT: Final = 2 << 30
+DEFAULT_INFLATED_LIMIT: Final = 1 << 30
 """Bytes that a deflated data set may inflate to; a few kilobytes can claim terabytes."""
+DEFAULT_HEADER_LIMIT: Final = 64 << 20
+"""Bytes before Pixel Data, or of a data set without it, where the data set is not in memory anyway."""
+_FIRST_LOOK: Final = 256 << 10
+_NEXT_LOOK: Final = 4
+_MORSEL: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,13 +57,15 @@ class ParsedInstance:
     Parameters
     ----------
     header : everything before Pixel Data; values are converted when first used
-    encoded : the data set's bytes (inflated, where the transfer syntax deflates)
-    pixels : the pixel element, a view on ``encoded``; None where there is none
+    encoded : the data set's bytes (inflated, where the transfer syntax deflates); in memory only where they are few
+    encoded_header : those of them before the pixel element
+    pixels : the pixel element, a stretch of ``encoded``; None where there is none
     """
 
     header: Dataset = field(repr=False)
     transfer_syntax_uid: str
-    encoded: bytes = field(repr=False)
+    encoded: EncodedBytes = field(repr=False)
+    encoded_header: bytes = field(repr=False)
     pixels: EncodedPixels | None
     sop_class_uid: str
     sop_instance_uid: str
@@ -70,31 +79,37 @@ class ParsedInstance:
 
 
 def parse(
-    data_set: bytes,
+    data_set: EncodedBytes,
     transfer_syntax_uid: str,
     *,
     sop_class_uid: str = "",
     inflated_limit: int = DEFAULT_INFLATED_LIMIT,
+    header_limit: int = DEFAULT_HEADER_LIMIT,
+    keep: Keep = b"".join,
 ) -> ParsedInstance:
     """Read a data set as far as its pixels and hold it against what every object must have.
+
+    Of a data set that is not in memory no more than the header gets there.
 
     Parameters
     ----------
     data_set : without preamble and file meta
     sop_class_uid : what the command set or the file meta said; "" when nothing did
     inflated_limit : bytes that a deflated data set may inflate to
+    header_limit : bytes that may stand before Pixel Data
+    keep : keeps the inflated data set
 
     Raises
     ------
     InstanceUnreadable : not a data set, cut short, a UID missing or malformed, pixels missing or cut short
     SopClassMismatch : the SOP Class UID is another than that of the command
     """
-    if not data_set:
+    if not len(data_set):
         raise InstanceUnreadable("There is no data set")
     if not is_uid(transfer_syntax_uid):
         raise InstanceUnreadable("The transfer syntax is not a UID")
-    encoded = _inflate(data_set, inflated_limit) if _is_deflated(transfer_syntax_uid) else data_set
-    header, position = _read_header(encoded, transfer_syntax_uid)
+    encoded = keep(_inflated(data_set, inflated_limit)) if _is_deflated(transfer_syntax_uid) else data_set
+    header, prefix, position = _read_start(encoded, transfer_syntax_uid, header_limit)
     uids = _read_uids(header)
     if sop_class_uid and uids[0] != sop_class_uid:
         raise SopClassMismatch("SOP Class UID (0008,0016) is not that of the command")
@@ -103,7 +118,7 @@ def parse(
         implicit_vr, little_endian = header.original_encoding
         pixels = pixel_data.locate(encoded, position, implicit_vr=bool(implicit_vr), little_endian=bool(little_endian))
     _check_pixels(header, pixels, uids[0], transfer_syntax_uid)
-    return ParsedInstance(header, transfer_syntax_uid, encoded, pixels, *uids)
+    return ParsedInstance(header, transfer_syntax_uid, encoded, prefix[:position], pixels, *uids)
 
 
 def text_of(header: Dataset, tag: int) -> str:
@@ -152,22 +167,74 @@ def _is_deflated(transfer_syntax_uid: str) -> bool:
     return transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
 
-def _inflate(data_set: bytes, limit: int) -> bytes:
-    """Undo the deflation of a whole data set (PS3.5 A.5, RFC 1951 without a header)."""
+def _inflated(data_set: EncodedBytes, limit: int) -> Iterator[bytes]:
+    """Undo the deflation of a whole data set, piece by piece (PS3.5 A.5, RFC 1951 without a header)."""
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        inflated = stream.decompress(data_set, limit)
-    except zlib.error as err:
-        raise InstanceUnreadable("The deflated data set cannot be inflated") from err
-    if stream.eof:
-        return inflated
-    if len(inflated) >= limit:
-        raise InstanceUnreadable(f"Inflates to more than {limit >> 20} MiB")
+    left = limit
+    for morsel in _morsels(data_set):
+        rest = morsel
+        while True:
+            try:
+                inflated = stream.decompress(rest, CHUNK)
+            except zlib.error as err:
+                raise InstanceUnreadable("The deflated data set cannot be inflated") from err
+            left -= len(inflated)
+            if left < 0:
+                raise InstanceUnreadable(f"Inflates to more than {limit >> 20} MiB")
+            if inflated:
+                yield inflated
+            if stream.eof:
+                return
+            rest = stream.unconsumed_tail
+            if not rest and len(inflated) < CHUNK:
+                break
     raise InstanceUnreadable("Cut short in its deflated data set")
+
+
+def _morsels(data_set: EncodedBytes) -> Iterator[bytes | memoryview]:
+    """Pieces so small that what zlib hands back unused of one may be copied again and again."""
+    for chunk in chunks(data_set):
+        for start in range(0, len(chunk), _MORSEL):
+            yield chunk[start : start + _MORSEL]
 
 
 def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
     return tag in pixel_data.PIXEL_TAGS
+
+
+def _read_start(encoded: EncodedBytes, transfer_syntax_uid: str, limit: int) -> tuple[Dataset, bytes, int]:
+    """The header, the bytes that were read for it, and where in them it ends.
+
+    What is not in memory is read from its start in ever larger looks until Pixel Data is found.
+    """
+    if isinstance(encoded, bytes):
+        return _header_in(encoded, transfer_syntax_uid)
+    look = _FIRST_LOOK
+    while look < min(limit, len(encoded)):
+        try:
+            header, prefix, position = _header_in(encoded[:look], transfer_syntax_uid)
+        except InstanceUnreadable:
+            pass  # cut short, as far as anybody can tell from its start alone
+        else:
+            if position < look:
+                return header, prefix, position
+        look *= _NEXT_LOOK
+    try:
+        found = _header_in(encoded[:limit], transfer_syntax_uid)
+    except InstanceUnreadable as err:
+        raise (_header_too_large(limit) if limit < len(encoded) else err) from None
+    if limit < len(encoded) and found[2] >= limit:
+        raise _header_too_large(limit)
+    return found
+
+
+def _header_too_large(limit: int) -> InstanceUnreadable:
+    return InstanceUnreadable(f"More than {limit >> 20} MiB of it are no Pixel Data")
+
+
+def _header_in(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, bytes, int]:
+    header, position = _read_header(encoded, transfer_syntax_uid)
+    return header, encoded, position
 
 
 def _read_header(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, int]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
 from dicom_nodes.storage_classes import is_uid
+from service.core.encoded_bytes import EncodedBytes, Section
 from service.core.implementation import IMPLEMENTATION_CLASS_UID
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
@@ -21,42 +22,43 @@ class DicomFile:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    data_set: bytes = field(repr=False)
+    data_set: EncodedBytes = field(repr=False)
 
 
-def read_file(content: bytes) -> DicomFile:
-    """Take preamble and file meta off.
+def read_file(content: EncodedBytes, *, has_preamble: bool = True) -> DicomFile:
+    """Take preamble and file meta off; the data set stays where it is.
 
     Raises
     ------
     InstanceUnreadable : not a DICOM file, or its file meta names no transfer syntax
     """
-    if content[128:132] != b"DICM":
+    if has_preamble and content[128:132] != b"DICM":
         raise InstanceUnreadable("Not a DICOM file: no DICM prefix")
     values: dict[int, str] = {}
-    position = 132
+    position = len(_PREAMBLE) if has_preamble else 0
     while True:
+        head = content[position : position + 12]
         # The group decides where file meta ends: its length (0002,0000) is often wrong or missing.
-        if content[position : position + 2] != b"\x02\x00" or len(content) < position + 8:
+        if head[:2] != b"\x02\x00" or len(head) < 8:
             break
-        element, vr, short = struct.unpack_from("<H2sH", content, position + 2)
+        element, vr, length = struct.unpack_from("<H2sH", head, 2)
         position += 8
         if vr in _LONG_LENGTH:
-            if len(content) < position + 4:
+            if len(head) < 12:
                 raise InstanceUnreadable("Cut short in its file meta information")
-            (length,) = struct.unpack_from("<I", content, position)
+            (length,) = struct.unpack_from("<I", head, 8)
             position += 4
-        else:
-            length = short
-        value = content[position : position + length]
-        if len(value) < length:
+        if len(content) < position + length:
             raise InstanceUnreadable("Cut short in its file meta information")
+        if vr == b"UI":
+            values[element] = content[position : position + length].decode("ascii", "replace").strip("\0 ")
         position += length
-        values[element] = value.decode("ascii", "replace").strip("\0 ") if vr == b"UI" else ""
     transfer_syntax_uid = values.get(0x0010, "")
     if not is_uid(transfer_syntax_uid):
         raise InstanceUnreadable("No Transfer Syntax UID (0002,0010) in file meta")
-    return DicomFile(values.get(0x0002, ""), values.get(0x0003, ""), transfer_syntax_uid, content[position:])
+    is_small = isinstance(content, bytes)
+    data_set = content[position:] if is_small else Section(content, position, len(content))
+    return DicomFile(values.get(0x0002, ""), values.get(0x0003, ""), transfer_syntax_uid, data_set)
 
 
 def file_head(

@@ -24,6 +24,7 @@ from service.archive.prepared import PreparedInstance
 from service.archive.vault_store import VaultStore
 from service.core.archived import AddKind, AddOutcome
 from service.core.blob_key import blob_key
+from service.core.encoded_bytes import Keep
 from service.core.fault_place import fault_place
 from service.core.ports import BlobStore
 from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind
@@ -51,6 +52,7 @@ class IngestPipeline:
     projects : by name
     number : gives a random number below its argument, for blob keys that no two attempts share
     on_stored : called after instances were added; wakes who waits for studies to become complete
+    keep : keeps a data set that came deflated
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class IngestPipeline:
         router: Router,
         number: Callable[[int], int],
         on_stored: Callable[[], None] = lambda: None,
+        keep: Keep = b"".join,
     ) -> None:
         self._projects = projects
         self._database = database
@@ -79,6 +82,7 @@ class IngestPipeline:
         self._router = router
         self._number = number
         self._on_stored = on_stored
+        self._keep = keep
 
     def process(self, incoming: Incoming) -> Outcome:
         """Take one object in.
@@ -133,7 +137,12 @@ class IngestPipeline:
             if incoming.sop_class_uid in rules.drop_sop_classes:
                 step.drop()
                 return step
-            parsed = parse(incoming.data_set, incoming.transfer_syntax_uid, sop_class_uid=incoming.sop_class_uid)
+            parsed = parse(
+                incoming.data_set,
+                incoming.transfer_syntax_uid,
+                sop_class_uid=incoming.sop_class_uid,
+                keep=self._keep,
+            )
             step.sop_class_uid = parsed.sop_class_uid
             if parsed.sop_class_uid in rules.drop_sop_classes:
                 step.drop()

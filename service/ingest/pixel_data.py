@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
+from service.core.encoded_bytes import EncodedBytes, Section
 
 FLOAT_PIXEL_DATA: Final = 0x7FE00008
 DOUBLE_FLOAT_PIXEL_DATA: Final = 0x7FE00009
@@ -19,11 +20,14 @@ _ITEM: Final = 0xFFFEE000
 _SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _SHORT_LENGTH: Final = frozenset({b"US", b"SS"})
+_WINDOW: Final = 4096
+_MOST_ITEMS: Final = 1 << 24
+"""More frames than any image has; nothing but time is to be had from empty items without end."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPixels:
-    """The value of one pixel element as it was encoded, a view on the data set that came in.
+    """The value of one pixel element as it was encoded, a stretch of the data set that came in.
 
     Parameters
     ----------
@@ -37,14 +41,14 @@ class EncodedPixels:
 
     tag: int
     vr: str
-    value: memoryview = field(repr=False)
+    value: EncodedBytes = field(repr=False)
     offset: int
     encapsulated: bool
     fragments: int
     end: int
 
 
-def locate(encoded: bytes, position: int, *, implicit_vr: bool, little_endian: bool) -> EncodedPixels:
+def locate(encoded: EncodedBytes, position: int, *, implicit_vr: bool, little_endian: bool) -> EncodedPixels:
     """Read the pixel element whose tag stands at ``position``.
 
     Raises
@@ -54,15 +58,16 @@ def locate(encoded: bytes, position: int, *, implicit_vr: bool, little_endian: b
     endian = "<" if little_endian else ">"
     if len(encoded) < position + 12:
         raise InstanceUnreadable("Cut short before its Pixel Data")
-    group, element = struct.unpack_from(endian + "HH", encoded, position)
-    code = encoded[position + 4 : position + 6]
+    head = encoded[position : position + 12]
+    group, element = struct.unpack_from(endian + "HH", head)
+    code = head[4:6]
     # Some writers switch to implicit VR in mid-data set; two capital letters tell.
     explicit = not implicit_vr and code.isalpha() and code.isupper()
     if explicit and code in _SHORT_LENGTH:
         raise InstanceUnreadable("Pixel Data with a value representation that cannot hold it")
-    length_at = position + (8 if explicit else 4)
-    (length,) = struct.unpack_from(endian + "I", encoded, length_at)
-    start = length_at + 4
+    length_at = 8 if explicit else 4
+    (length,) = struct.unpack_from(endian + "I", head, length_at)
+    start = position + length_at + 4
     fragments = 0
     if length == _UNDEFINED:
         stop, fragments = _walk_items(encoded, start, endian)
@@ -74,7 +79,7 @@ def locate(encoded: bytes, position: int, *, implicit_vr: bool, little_endian: b
     return EncodedPixels(
         tag=group << 16 | element,
         vr=code.decode("ascii") if explicit else "",
-        value=memoryview(encoded)[start:stop],
+        value=Section(encoded, start, stop),
         offset=start,
         encapsulated=length == _UNDEFINED,
         fragments=fragments,
@@ -82,21 +87,27 @@ def locate(encoded: bytes, position: int, *, implicit_vr: bool, little_endian: b
     )
 
 
-def _walk_items(encoded: bytes, position: int, endian: str) -> tuple[int, int]:
-    """Step over the items of encapsulated pixel data (PS3.5 A.4); the delimiter's offset and the fragments."""
+def _walk_items(encoded: EncodedBytes, position: int, endian: str) -> tuple[int, int]:
+    """Step over the items of encapsulated pixel data (PS3.5 A.4); the delimiter's offset and the fragments.
+
+    Only the items' heads are read, those of small items several at a time.
+    """
     item = struct.Struct(endian + "HHI")
-    items = 0
-    while True:
-        if len(encoded) < position + 8:
+    size = len(encoded)
+    window, window_at = b"", position
+    for items in range(_MOST_ITEMS):
+        if size < position + 8:
             raise InstanceUnreadable("Cut short in its encapsulated Pixel Data")
-        group, element, length = item.unpack_from(encoded, position)
+        if position + 8 > window_at + len(window):
+            window, window_at = encoded[position : position + _WINDOW], position
+        group, element, length = item.unpack_from(window, position - window_at)
         tag = group << 16 | element
         if tag == _SEQUENCE_DELIMITER:
             return position, max(0, items - 1)
         if tag != _ITEM or length == _UNDEFINED:
             raise InstanceUnreadable("Encapsulated Pixel Data that is not made of items")
         position += 8 + length
-        items += 1
+    raise InstanceUnreadable(f"Encapsulated Pixel Data in more than {_MOST_ITEMS} items")
 
 
 def expected_length(number: Callable[[int], int | None], tag: int, photometric: str) -> int | None:

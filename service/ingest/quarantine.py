@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import json
 import struct
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from dicom_nodes.storage_classes import is_uid
 from service.archive.database import Connection
 from service.archive.quarantine_rows import HELD, NewQuarantineRow, QuarantineTable
 from service.core.archived import QuarantineRow
+from service.core.encoded_bytes import EncodedBytes, Section, chunks
 from service.core.records import Incoming
 from service.errors import InstanceNotFound
 from service.ingest.sealed_file import PART_SUFFIX, erase_sealed, read_sealed, write_sealed
@@ -55,9 +56,7 @@ class Quarantine:
 
     def keep(self, incoming: Incoming) -> None:
         """Write the object's file, if it is not there; the row comes after it."""
-        path = self._path(self._digest(incoming))
-        if not path.exists():
-            write_sealed(path, _encode(incoming), self._sealing_key)
+        self._keep(incoming, self._digest(incoming))
 
     def enter(self, incoming: Incoming, error: GatewayError, connection: Connection | None = None) -> str:
         """List an object whose file is there; its id."""
@@ -79,7 +78,7 @@ class Quarantine:
             connection=connection,
         )
         # Somebody may have decided on an earlier copy, and erased it, since the file was seen.
-        self.keep(incoming)
+        self._keep(incoming, digest)
         return row.id
 
     def list(
@@ -154,6 +153,11 @@ class Quarantine:
                 erased += self._erase(quarantine_id)
         return erased
 
+    def _keep(self, incoming: Incoming, digest: bytes) -> None:
+        path = self._path(digest)
+        if not path.exists():
+            write_sealed(path, _encode(incoming), self._sealing_key)
+
     def _erase(self, quarantine_id: str) -> bool:
         """Erase an object's file, unless the object came again and is held."""
         with self._table.unless_held(quarantine_id) as may_go:
@@ -169,7 +173,8 @@ class Quarantine:
         digest = hmac.new(self._digest_key, digestmod=hashlib.sha256)
         for text in (incoming.project, incoming.transfer_syntax_uid, incoming.sop_class_uid):
             digest.update(_LENGTH.pack(len(text.encode())) + text.encode())
-        digest.update(incoming.data_set)
+        for part in chunks(incoming.data_set):
+            digest.update(part)
         return digest.digest()
 
 
@@ -178,12 +183,16 @@ def _uid_or_nothing(text: str) -> str:
     return text if is_uid(text) else ""
 
 
-def _encode(incoming: Incoming) -> tuple[bytes, bytes]:
-    head = json.dumps({key: value for key, value in asdict(incoming).items() if key != "data_set"}).encode()
-    return _LENGTH.pack(len(head)) + head, incoming.data_set
+def _encode(incoming: Incoming) -> Iterator[bytes | memoryview]:
+    names = [field.name for field in fields(incoming) if field.name != "data_set"]
+    head = json.dumps({name: getattr(incoming, name) for name in names}).encode()
+    yield _LENGTH.pack(len(head)) + head
+    yield from chunks(incoming.data_set)
 
 
-def _decode(content: bytes) -> Incoming:
-    (length,) = _LENGTH.unpack_from(content)
-    fields = json.loads(content[_LENGTH.size : _LENGTH.size + length])
-    return Incoming(**fields, data_set=content[_LENGTH.size + length :])
+def _decode(content: EncodedBytes) -> Incoming:
+    (length,) = _LENGTH.unpack(content[: _LENGTH.size])
+    start = _LENGTH.size + length
+    values = json.loads(content[_LENGTH.size : start])
+    data_set = content[start:] if isinstance(content, bytes) else Section(content, start, len(content))
+    return Incoming(**values, data_set=data_set)

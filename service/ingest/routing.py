@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
+from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
 from service.ingest.content_digest import content_digest
@@ -44,11 +45,13 @@ class Router:
     Parameters
     ----------
     implementation_version : stands in the file meta of what is stored
+    keep : keeps a data set that is deflated again
     """
 
-    def __init__(self, index: InstanceStore, implementation_version: str) -> None:
+    def __init__(self, index: InstanceStore, implementation_version: str, keep: Keep = b"".join) -> None:
         self._index = index
         self._version = implementation_version
+        self._keep = keep
 
     def own_object(self, rules: ProjectRules, parsed: ParsedInstance) -> OwnObject | None:
         """The object of ours that this one is, if it is one.
@@ -65,7 +68,7 @@ class Router:
             return OwnObject(held.study_uid, held.series_uid, held.sop_instance_uid)
         return None
 
-    def admit(self, rules: ProjectRules, parsed: ParsedInstance, data_set: bytes) -> Admitted:
+    def admit(self, rules: ProjectRules, parsed: ParsedInstance, data_set: EncodedBytes) -> Admitted:
         """Bring the object into the form in which it may be kept.
 
         Parameters
@@ -78,7 +81,8 @@ class Router:
         InstanceUnreadable : a value cannot be read, or not be written back
         """
         study = self._index.study(rules.name, parsed.study_uid) if marks_a_study(parsed.sop_class_uid) else None
-        digest = content_digest(parsed.header, parsed.pixels.value if parsed.pixels else b"", rules.digest_key)
+        pixels: EncodedBytes = parsed.pixels.value if parsed.pixels else b""
+        digest = content_digest(parsed.header, pixels, rules.digest_key)
         kind = ObjectKind.IMAGE if study is None else ObjectKind.ANNOTATION
         if rules.cleaner is None:
             patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
@@ -90,7 +94,7 @@ class Router:
         else:
             cleaned = rules.cleaner.adopt(parsed.header, study)
             patient_digest = study.patient_digest
-        file = cleaned_file(parsed, cleaned.data_set, self._version)
+        file = cleaned_file(parsed, cleaned.data_set, self._version, self._keep)
         return Admitted(
             kind,
             cleaned.data_set,

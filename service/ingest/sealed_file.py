@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
+from service.core.encoded_bytes import EncodedBytes, FramedBytes
 from service.errors import KeysMissing
 
 PART_SUFFIX: Final = ".part"
@@ -27,6 +29,8 @@ _KEY: Final = 32
 _TAG: Final = 16
 _HEAD: Final = len(_MAGIC) + _NONCE + _KEY + _TAG
 _CHUNK: Final = 4 << 20
+IN_MEMORY_BYTES: Final = 8 << 20
+"""Longer content is opened chunk by chunk, as it is read."""
 
 
 def write_sealed(
@@ -66,29 +70,53 @@ def _write(path: Path, parts: Iterable[bytes | memoryview], sealing_key: bytes, 
     _sync_directory(path.parent)
 
 
-def read_sealed(path: Path, sealing_key: bytes) -> bytes:
-    """The content of a sealed file.
+def read_sealed(path: Path, sealing_key: bytes, in_memory_bytes: int = IN_MEMORY_BYTES) -> EncodedBytes:
+    """The content of a sealed file; what is long is opened as it is read, and stays readable if the file is removed.
 
     Raises
     ------
     FileNotFoundError : there is none
-    KeysMissing : it was sealed under another key, erased, or changed since it was written
+    KeysMissing : it was sealed under another key, erased, or changed since it was written; of what is long, a change
+        in its middle raises this when it is read
     """
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD)
-        sealed_chunks = list(iter(lambda: stream.read(_CHUNK + _TAG), b""))
-    nonce, sealed_key = head[len(_MAGIC) : len(_MAGIC) + _NONCE], head[len(_MAGIC) + _NONCE :]
-    # Even an empty content has its last chunk.
-    if not head.startswith(_MAGIC) or not sealed_chunks:
-        raise KeysMissing(f"{path.name} cannot be opened: erased, or changed")
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        cipher = AESGCM(AESGCM(sealing_key).decrypt(nonce, sealed_key, path.name.encode()))
-        return b"".join(
-            cipher.decrypt(_chunk_nonce(number, last), chunk, None)
-            for number, (chunk, last) in enumerate(_marked_last(iter(sealed_chunks)))
-        )
-    except (InvalidTag, ValueError) as err:
-        raise KeysMissing(f"{path.name} cannot be opened: other key, erased, or changed") from err
+        chunks = _SealedChunks(descriptor, path.name, sealing_key)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    # The descriptor belongs to whoever reads; nobody has to remember to close it.
+    weakref.finalize(chunks, os.close, descriptor)
+    chunks.open(chunks.count - 1)  # a file cut short has no last chunk; even an empty content has one
+    content = FramedBytes(range(0, chunks.count * _CHUNK, _CHUNK), chunks.size, chunks.open)
+    return content[:] if chunks.size <= in_memory_bytes else content
+
+
+class _SealedChunks:
+    """The chunks behind a descriptor, and how many bytes they hold."""
+
+    def __init__(self, descriptor: int, name: str, sealing_key: bytes) -> None:
+        self._descriptor = descriptor
+        self._name = name
+        head = os.pread(descriptor, _HEAD, 0)
+        sealed_size = os.fstat(descriptor).st_size - _HEAD
+        self.count = -(-sealed_size // (_CHUNK + _TAG))
+        self.size = sealed_size - self.count * _TAG
+        if not head.startswith(_MAGIC) or self.count < 1 or self.size < 0:
+            raise KeysMissing(f"{name} cannot be opened: erased, or changed")
+        nonce, sealed_key = head[len(_MAGIC) : len(_MAGIC) + _NONCE], head[len(_MAGIC) + _NONCE :]
+        self._cipher = AESGCM(self._opened(AESGCM(sealing_key), nonce, sealed_key, name.encode()))
+
+    def open(self, number: int) -> bytes:
+        """The content of one chunk."""
+        sealed = os.pread(self._descriptor, _CHUNK + _TAG, _HEAD + number * (_CHUNK + _TAG))
+        return self._opened(self._cipher, _chunk_nonce(number, number == self.count - 1), sealed, None)
+
+    def _opened(self, cipher: AESGCM, nonce: bytes, sealed: bytes, bound_to: bytes | None) -> bytes:
+        try:
+            return cipher.decrypt(nonce, sealed, bound_to)
+        except (InvalidTag, ValueError) as err:
+            raise KeysMissing(f"{self._name} cannot be opened: other key, erased, or changed") from err
 
 
 def erase_sealed(path: Path) -> None:

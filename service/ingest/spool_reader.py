@@ -14,7 +14,8 @@ from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
 from dicom_nodes.object_sink import ObjectHeader
-from service.ingest.spool_scan import ReadAt, ScannedObject, SegmentScan, destroy, rename_unheld
+from service.core.encoded_bytes import EncodedBytes
+from service.ingest.spool_scan import IN_MEMORY_BYTES, ReadAt, ScannedObject, SegmentScan, destroy, rename_unheld
 from service.ingest.spool_segment import NEW_SUFFIX, SUFFIX, sync_directory
 
 _LOGGER = logging.getLogger(__name__)
@@ -69,10 +70,18 @@ class SpoolReader:
     Parameters
     ----------
     sealing_key : the 32 bytes that the writers were given
+    in_memory_bytes : an object up to this size is read whole
     """
 
-    def __init__(self, directory: Path, sealing_key: bytes, read_at: ReadAt = os.pread) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        sealing_key: bytes,
+        read_at: ReadAt = os.pread,
+        in_memory_bytes: int = IN_MEMORY_BYTES,
+    ) -> None:
         self._read_at = read_at
+        self._in_memory_bytes = in_memory_bytes
         self._directory = directory
         self._sealing_key = sealing_key
         self._lock = threading.RLock()
@@ -97,8 +106,8 @@ class SpoolReader:
             with self._lock:
                 self._pending.pop(spooled.source_key, None)
 
-    def read(self, source_key: str) -> bytes:
-        """The data set of a whole object, as it came.
+    def read(self, source_key: str) -> EncodedBytes:
+        """The data set of a whole object, as it came; a long one is read from the disk, for as long as it lies there.
 
         Raises
         ------
@@ -120,7 +129,7 @@ class SpoolReader:
         except FileNotFoundError as error:
             raise InstanceUnreadable("the segment was released") from error
 
-    def salvage(self, source_key: str) -> bytes:
+    def salvage(self, source_key: str) -> EncodedBytes:
         """What can be read from the start of an object that `read` refuses."""
         name, _, number = source_key.partition("/")
         with self._lock:
@@ -191,7 +200,9 @@ class SpoolReader:
             self._scan(name)
 
     def _scan(self, name: str) -> None:
-        scan = self._scans.get(name) or SegmentScan(self._directory / (name + SUFFIX), self._sealing_key, self._read_at)
+        scan = self._scans.get(name) or SegmentScan(
+            self._directory / (name + SUFFIX), self._sealing_key, self._read_at, self._in_memory_bytes
+        )
         try:
             for found in scan.scan():
                 self._note(name, found)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from dicom_nodes.object_sink import ObjectHeader
+from service.core.encoded_bytes import EncodedBytes, FramedBytes
 from service.ingest.spool_frames import (
     FRAME_HEADER_BYTES,
     FRAME_MAGIC,
@@ -28,6 +30,8 @@ from service.ingest.spool_frames import (
 
 _SEARCH_BYTES: Final = 1024 * 1024
 _SECTOR_BYTES: Final = 4096
+IN_MEMORY_BYTES: Final = 8 << 20
+"""A longer object is read from the disk piece by piece, each time that it is needed."""
 
 ReadAt = Callable[[int, int, int], bytes]
 """Descriptor, how many bytes, from where: ``os.pread``."""
@@ -48,9 +52,16 @@ class ScannedObject:
 class SegmentScan:
     """A segment seen from the reading side; ``scan`` goes on where it stopped."""
 
-    def __init__(self, path: Path, sealing_key: bytes, read_at: ReadAt = os.pread) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sealing_key: bytes,
+        read_at: ReadAt = os.pread,
+        in_memory_bytes: int = IN_MEMORY_BYTES,
+    ) -> None:
         self.path = path
         self._read_at = read_at
+        self._in_memory_bytes = in_memory_bytes
         self.objects: dict[int, ScannedObject] = {}
         self.finished = False
         """Whether its writer has let it go and everything was walked over."""
@@ -93,8 +104,8 @@ class SegmentScan:
         """Whether an acknowledged object may be hidden: bytes are no frame, or an object lost its header."""
         return self.damaged_bytes > 0 or any(found.ended and not found.header for found in self.objects.values())
 
-    def read(self, number: int) -> bytes:
-        """The data set of a whole object.
+    def read(self, number: int) -> EncodedBytes:
+        """The data set of a whole object; of a long one every bit has been looked at, and nothing is kept in memory.
 
         Raises
         ------
@@ -107,31 +118,54 @@ class SegmentScan:
             raise InstanceUnreadable("the object's end is damaged in the spool: it may not be whole")
         if sorted(found.pieces) != list(range(found.end_pieces)):
             raise InstanceUnreadable("pieces of the object are missing from the spool")
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            cipher = self._open_cipher(descriptor)
-            parts = [self._payload(descriptor, cipher, *found.pieces[piece]) for piece in range(found.end_pieces)]
-        finally:
-            os.close(descriptor)
-        data_set = b"".join(parts)
+        if found.size <= self._in_memory_bytes:
+            data_set: EncodedBytes = b"".join(self._pieces(found, found.end_pieces))
+        else:
+            data_set = self._in_pieces(found, sum(1 for _ in self._pieces(found, found.end_pieces)))
         if len(data_set) != found.size:
             raise InstanceUnreadable("the object in the spool is not as long as its end says")
         return data_set
 
-    def salvage(self, number: int) -> bytes:
+    def salvage(self, number: int) -> EncodedBytes:
         """What can be read of an object from its start, for a person to decide on."""
         found = self.objects.get(number)
-        parts: list[bytes] = []
+        if found is None:
+            return b""
+        readable = 0
+        try:
+            for _ in self._pieces(found, len(found.pieces)):
+                readable += 1
+        except InstanceUnreadable:
+            pass  # what stands behind it would be out of place
+        data_set = self._in_pieces(found, readable)
+        return data_set if len(data_set) > self._in_memory_bytes else data_set[:]
+
+    def _pieces(self, found: ScannedObject, count: int) -> Iterator[bytes]:
+        """Open the first pieces of an object, one after the other."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             cipher = self._open_cipher(descriptor)
-            while found is not None and (piece := found.pieces.get(len(parts))) is not None:
-                parts.append(self._payload(descriptor, cipher, *piece))
-        except InstanceUnreadable:
-            pass  # what stands behind it would be out of place
+            for piece in range(count):
+                if piece not in found.pieces:
+                    raise InstanceUnreadable("pieces of the object are missing from the spool")
+                yield self._payload(descriptor, cipher, *found.pieces[piece])
         finally:
             os.close(descriptor)
-        return b"".join(parts)
+
+    def _in_pieces(self, found: ScannedObject, count: int) -> FramedBytes:
+        """The first pieces of an object, each opened again when it is read."""
+        sizes = [found.pieces[piece][1].payload_bytes - SegmentCipher.TAG_BYTES for piece in range(count)]
+        starts = list(itertools.accumulate(sizes, initial=0))
+        size = starts.pop()
+
+        def open_frame(piece: int) -> bytes:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return self._payload(descriptor, self._open_cipher(descriptor), *found.pieces[piece])
+            finally:
+                os.close(descriptor)
+
+        return FramedBytes(starts, size, open_frame)
 
     def _damaged_tail(self, descriptor: int, size: int) -> int:
         """Bytes after the last frame that no torn write explains.

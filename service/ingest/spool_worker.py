@@ -17,6 +17,7 @@ from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.archive.database import Connection
 from service.archive.intake import Arrival, IntakeTable
 from service.core.archived import IntakeRow
+from service.core.encoded_bytes import EncodedBytes
 from service.core.fault_place import fault_place
 from service.core.records import Incoming, Outcome
 from service.ingest.pipeline import IngestPipeline
@@ -263,7 +264,7 @@ class SpoolWorker:
         return all(key in rows and rows[key].state != _RECEIVED for key in finished.source_keys)
 
 
-def _incoming(spooled: SpooledObject, row: IntakeRow, data_set: bytes) -> Incoming:
+def _incoming(spooled: SpooledObject, row: IntakeRow, data_set: EncodedBytes) -> Incoming:
     header = spooled.header
     return Incoming(
         project=row.project,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 from dicom_nodes.errors import GatewayError
 from service.archive.prepared import PreparedInstance
@@ -71,11 +70,11 @@ class Step:
         return self.instance.new.blob.key
 
     @property
-    def parts(self) -> Sequence[bytes]:
-        """What its blob is written from."""
+    def parts(self) -> Iterator[bytes | memoryview]:
+        """What its blob is written from, read as it is written."""
         if self.file is None:
             raise RuntimeError("the object was not admitted")
-        return cast("Sequence[bytes]", self.file.parts)  # views of bytes are written like bytes
+        return self.file.content()
 
     @property
     def final(self) -> Outcome:

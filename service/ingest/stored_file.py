@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +16,7 @@ from pydicom.filewriter import write_data_element, write_dataset
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from dicom_nodes.errors import InstanceUnreadable
+from service.core.encoded_bytes import EncodedBytes, Keep, chunks
 from service.core.records import PixelLocation, StoredBlob
 from service.ingest import pixel_data
 from service.ingest.parsing import (
@@ -33,24 +35,35 @@ _UNDEFINED: Final = 0xFFFFFFFF
 class StoredFile:
     """A DICOM file in the parts that it is written from, and what the index must know of it."""
 
-    parts: tuple[bytes | memoryview, ...] = field(repr=False)
+    parts: tuple[EncodedBytes, ...] = field(repr=False)
     data_set_offset: int
     pixels: PixelLocation | None
 
     def blob(self, key: str) -> StoredBlob:
-        """What the index keeps once the parts lie under ``key``."""
+        """What the index keeps once the file lies under ``key``."""
         return StoredBlob(key, sum(len(part) for part in self.parts), self.data_set_offset, self.pixels)
 
+    def content(self) -> Iterator[bytes | memoryview]:
+        """Yield the file piece by piece, from its start; can be had again."""
+        for part in self.parts:
+            yield from chunks(part)
 
-def original_file(parsed: ParsedInstance, data_set: bytes, implementation_version: str) -> StoredFile:
+
+def original_file(parsed: ParsedInstance, data_set: EncodedBytes, implementation_version: str) -> StoredFile:
     """The object byte for byte as it came, what follows its pixels included."""
     head = _head(parsed, parsed.sop_instance_uid, implementation_version)
     location = _location(parsed, len(head) + parsed.pixels.offset) if parsed.pixels else None
     return StoredFile((head, data_set), len(head), location)
 
 
-def cleaned_file(parsed: ParsedInstance, header: Dataset, implementation_version: str) -> StoredFile:
+def cleaned_file(
+    parsed: ParsedInstance, header: Dataset, implementation_version: str, keep: Keep = b"".join
+) -> StoredFile:
     """The object with another header in the same transfer syntax; of what came, only its pixels are carried over.
+
+    Parameters
+    ----------
+    keep : keeps a data set that has to be deflated again
 
     Raises
     ------
@@ -59,7 +72,7 @@ def cleaned_file(parsed: ParsedInstance, header: Dataset, implementation_version
     implicit_vr = parsed.transfer_syntax_uid in IMPLICIT_TRANSFER_SYNTAXES
     little_endian = parsed.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
     head = _head(parsed, str(header.SOPInstanceUID), implementation_version)
-    body: list[bytes | memoryview] = [_encode(header, implicit_vr=implicit_vr, little_endian=little_endian)]
+    body: list[EncodedBytes] = [_encode(header, implicit_vr=implicit_vr, little_endian=little_endian)]
     location = None
     if parsed.pixels is not None:
         body.append(
@@ -73,7 +86,7 @@ def cleaned_file(parsed: ParsedInstance, header: Dataset, implementation_version
         location = _location(parsed, len(head) + len(body[0]) + len(body[1]))
         body += [parsed.pixels.value, pixel_data.encode_tail(parsed.pixels, little_endian=little_endian)]
     if parsed.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        body = [_deflate(body)]
+        body = [keep(_deflated(body))]
     return StoredFile((head, *body), len(head), location)
 
 
@@ -143,8 +156,15 @@ class _RawHead:
         return form.pack(group, number, element.VR.encode("ascii"), length)
 
 
-def _deflate(parts: list[bytes | memoryview]) -> bytes:
-    """Deflate a whole data set (PS3.5 A.5): no header, padded to an even length."""
+def _deflated(parts: Iterable[EncodedBytes]) -> Iterator[bytes]:
+    """Deflate a whole data set piece by piece (PS3.5 A.5): no header, padded to an even length."""
     stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    deflated = b"".join([*(stream.compress(part) for part in parts), stream.flush()])
-    return deflated + b"\0" * (len(deflated) % 2)
+    size = 0
+    for part in parts:
+        for chunk in chunks(part):
+            deflated = stream.compress(chunk)
+            size += len(deflated)
+            if deflated:
+                yield deflated
+    last = stream.flush()
+    yield last + b"\0" * ((size + len(last)) % 2)

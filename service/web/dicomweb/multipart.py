@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from dicom_nodes.errors import GatewayError
+from service.core.encoded_bytes import EncodedBytes, Keep
 from service.errors import BadRequest
 
 _HEADER_LIMIT: Final = 16 * 1024
@@ -87,17 +88,18 @@ class ReceivedPart:
     """One part of a request; header names are in lower case."""
 
     headers: dict[str, str]
-    body: bytes = field(repr=False)
+    body: EncodedBytes = field(repr=False)
 
 
 class MultipartReader:
-    """Reads the parts of a body one after the other; holds one part in memory at a time.
+    """Reads the parts of a body one after the other; each goes into keeping as it comes.
 
     Parameters
     ----------
     stream : the body
     boundary : as the Content-Type says, unquoted
     part_limit_bytes : a larger part ends the reading
+    keep : keeps the body of a part
 
     Notes
     -----
@@ -105,8 +107,9 @@ class MultipartReader:
     with CRLF before the first boundary, others begin with the boundary itself.
     """
 
-    def __init__(self, stream: Readable, boundary: str, part_limit_bytes: int) -> None:
+    def __init__(self, stream: Readable, boundary: str, part_limit_bytes: int, keep: Keep = b"".join) -> None:
         self._stream = stream
+        self._keep = keep
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         self._limit = part_limit_bytes
         self._buffer = bytearray(b"\r\n")  # so that a boundary at the very start has its CRLF
@@ -121,10 +124,11 @@ class MultipartReader:
         PartTooLarge : a part is over the limit
         BadRequest : a part's headers cannot be read
         """
-        self._collect_until_delimiter(limit=self._limit, keep=False)
+        for _ in self._until_delimiter():
+            pass  # the preamble
         while not self._at_close():
             headers = self._read_headers()
-            yield ReceivedPart(headers, self._collect_until_delimiter(limit=self._limit, keep=True))
+            yield ReceivedPart(headers, self._keep(self._until_delimiter()))
 
     def _fill(self) -> None:
         chunk = self._stream.read(_READ_BYTES)
@@ -132,9 +136,8 @@ class MultipartReader:
             raise BodyTruncated("The body ends before its closing boundary")
         self._buffer += chunk
 
-    def _collect_until_delimiter(self, *, limit: int, keep: bool) -> bytes:
-        """Take everything up to the next delimiter, and the delimiter itself, off the buffer."""
-        taken: list[bytes] = []
+    def _until_delimiter(self) -> Iterator[bytes]:
+        """Yield everything up to the next delimiter, and take it and the delimiter itself off the buffer."""
         size = 0
         search_from = 0
         while True:
@@ -142,20 +145,16 @@ class MultipartReader:
             if index >= 0 and not self._is_delimiter(index + len(self._delimiter)):
                 search_from = index + 1
                 continue
-            if index >= 0:
-                if keep:
-                    taken.append(bytes(memoryview(self._buffer)[:index]))
-                    if size + index > limit:
-                        raise PartTooLarge(f"A part is larger than {limit} bytes")
-                del self._buffer[: index + len(self._delimiter)]
-                return taken[0] if len(taken) == 1 else b"".join(taken)
-            settled = max(0, len(self._buffer) - len(self._delimiter) + 1)
-            if keep and settled:
-                taken.append(bytes(memoryview(self._buffer)[:settled]))
+            settled = index if index >= 0 else max(0, len(self._buffer) - len(self._delimiter) + 1)
             size += settled
-            if size > limit:
-                raise PartTooLarge(f"A part is larger than {limit} bytes")
-            del self._buffer[:settled]
+            if size > self._limit:
+                raise PartTooLarge(f"A part is larger than {self._limit} bytes")
+            taken = bytes(memoryview(self._buffer)[:settled])
+            del self._buffer[: settled + (len(self._delimiter) if index >= 0 else 0)]
+            if taken:
+                yield taken
+            if index >= 0:
+                return
             search_from = 0
             self._fill()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from service.core.encoded_bytes import Keep
 from service.core.ports import BlobStore, InstanceStore
 from service.core.records import Incoming, Outcome
 from service.core.search import InstanceSearcher
@@ -40,7 +41,8 @@ class DicomWebServices:
     public_url : where callers reach the gateway, if that is not what their requests say
     trusted_proxy : whether X-Forwarded-Proto, -Host, -Port and -Prefix are believed
     note : tells the audit trail what was stored
-    part_limit_bytes : the largest object that one store request may carry in a part; each part is held in memory
+    part_limit_bytes : the largest object that one store request may carry in a part
+    keep : keeps a part while it is stored
     page_limit : results of a search at most, whatever is asked for
     boundary : makes the boundary of a multipart answer
     clock : seconds since the epoch, UTC
@@ -54,7 +56,8 @@ class DicomWebServices:
     public_url: str | None = None
     trusted_proxy: bool = False
     note: AuditNote = _note_nothing
-    part_limit_bytes: int = 2 << 30
+    part_limit_bytes: int = 8 << 30
+    keep: Keep = b"".join
     page_limit: int = 10_000
     boundary: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
     clock: Callable[[], float] = time.time

@@ -10,7 +10,7 @@ from typing import Final
 
 from flask import Request, Response, request
 
-from dicom_nodes.errors import GatewayError, InstanceUnreadable
+from dicom_nodes.errors import GatewayError, InstanceUnreadable, StorageExhausted
 from service.core.encoded_data_set import Encoding, elements
 from service.core.records import Incoming
 from service.errors import BadRequest, UnsupportedMediaType
@@ -24,9 +24,9 @@ from service.web.dicomweb.store_response import PartResult, response_data_set, s
 
 _STUDY_INSTANCE_UID: Final = 0x0020000D
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-_INFLATED_START: Final = 1 << 20
+_STARTS: Final = (1 << 20, 32 << 20)
+"""How much of a data set is looked at for its study, and how much if that was not enough."""
 _CHUNK: Final = 1 << 20
-_PREAMBLE: Final = bytes(128) + b"DICM"
 _FILE_META: Final = b"\x02\x00"
 _ONE_OBJECT: Final = frozenset({DICOM, "application/octet-stream", ""})
 
@@ -72,18 +72,21 @@ class StoreViews:
         boundary = parameters.get("boundary", "")
         if not is_boundary(boundary):
             raise BadRequest("The Content-Type names no boundary")
-        yield from _parts_or_error(MultipartReader(incoming.stream, boundary, self._services.part_limit_bytes))
+        services = self._services
+        yield from _parts_or_error(MultipartReader(incoming.stream, boundary, services.part_limit_bytes, services.keep))
 
     def _single_part(self, incoming: Request) -> Iterator[ReceivedPart]:
-        chunks: list[bytes] = []
+        body = self._services.keep(self._limited(incoming))
+        if len(body):
+            yield ReceivedPart({"content-type": DICOM}, body)
+
+    def _limited(self, incoming: Request) -> Iterator[bytes]:
         size = 0
         while chunk := incoming.stream.read(_CHUNK):
-            chunks.append(chunk)
             size += len(chunk)
             if size > self._services.part_limit_bytes:
                 raise PartTooLarge(f"The object is larger than {self._services.part_limit_bytes} bytes")
-        if size:
-            yield ReceivedPart({"content-type": DICOM}, b"".join(chunks))
+            yield chunk
 
     def _store_part(self, project: str, study_uid: str, number: int, part: ReceivedPart | GatewayError) -> PartResult:
         """Store one part; nothing that is wrong with it keeps the others from being stored."""
@@ -135,7 +138,7 @@ def _parts_or_error(reader: Iterable[ReceivedPart]) -> Iterator[ReceivedPart | G
         for part in reader:
             begun = True
             yield part
-    except (BodyTruncated, PartTooLarge) as error:
+    except (BodyTruncated, PartTooLarge, StorageExhausted) as error:
         if not begun:
             raise
         # Nothing of what was broken off is an instance that can be named.
@@ -146,10 +149,8 @@ def _read_part(part: ReceivedPart) -> DicomFile:
     media_type = part.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     if media_type not in _ONE_OBJECT:
         raise InstanceUnreadable(f"A part that is not {DICOM}")
-    if part.body.startswith(_FILE_META):
-        # dicomweb-client sends data sets that were made in memory without the preamble of PS3.10 7.1.
-        return read_file(_PREAMBLE + part.body)
-    return read_file(part.body)
+    # dicomweb-client sends data sets that were made in memory without the preamble of PS3.10 7.1.
+    return read_file(part.body, has_preamble=part.body[:2] != _FILE_META)
 
 
 def _check_study(file: DicomFile, study_uid: str) -> None:
@@ -159,17 +160,31 @@ def _check_study(file: DicomFile, study_uid: str) -> None:
 
 
 def _sent_study_uid(file: DicomFile) -> str:
-    data = file.data_set
+    """The Study Instance UID, from as much of the start as it takes."""
+    *shorter, longest = _STARTS
+    for size in shorter:
+        try:
+            return _study_uid_in(_start(file, size), file.transfer_syntax_uid)
+        except InstanceUnreadable:
+            continue  # it may only have been cut short here
+    return _study_uid_in(_start(file, longest), file.transfer_syntax_uid)
+
+
+def _start(file: DicomFile, size: int) -> bytes:
+    if file.transfer_syntax_uid != _DEFLATED:
+        return file.data_set[:size]
     try:
-        if file.transfer_syntax_uid == _DEFLATED:
-            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _INFLATED_START)
-        for element in elements(memoryview(data), Encoding.of(file.transfer_syntax_uid)):
-            if element.tag == _STUDY_INSTANCE_UID:
-                return data[element.value_start : element.value_end].decode("ascii", "replace").strip("\0 ")
-            if element.tag > _STUDY_INSTANCE_UID:
-                break
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.data_set[:size], size)
     except zlib.error as error:
         raise InstanceUnreadable("The deflated data set cannot be inflated") from error
+
+
+def _study_uid_in(data: bytes, transfer_syntax_uid: str) -> str:
+    for element in elements(memoryview(data), Encoding.of(transfer_syntax_uid)):
+        if element.tag == _STUDY_INSTANCE_UID:
+            return data[element.value_start : element.value_end].decode("ascii", "replace").strip("\0 ")
+        if element.tag > _STUDY_INSTANCE_UID:
+            break
     return ""
 
 
