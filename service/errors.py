@@ -12,6 +12,7 @@
     ├── InstanceNotFound            404  0x0112   no such study, series, instance or frame
     ├── ContentConflict             409  0xC003   the UID is held with other content
     ├── IdentityNotRemovable        409  0xC002   a rule forbids passing it on; quarantined
+    │   └── PixelsNeedPerson        409  0xC006   nobody but a person can decide on its pixels; quarantined
     ├── PatientMismatch             409  0xC004   another patient under a Study Instance UID that is taken
     ├── TransferSyntaxNotSupported  409  0xC122   pixels in a form that no codec here reads
     ├── VolumeRefused               422  0x0110   a series that cannot become a volume, with the reason
@@ -89,6 +90,12 @@ class IdentityNotRemovable(GatewayError):
 
     http_status = 409
     dimse_status = 0xC002
+
+
+class PixelsNeedPerson(IdentityNotRemovable):
+    """Nobody but a person can say whether an object's pixels tell who the patient is."""
+
+    dimse_status = 0xC006
 
 
 class PatientMismatch(GatewayError):

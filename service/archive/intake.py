@@ -76,6 +76,18 @@ class IntakeTable:
         with self._database.write() as transaction:
             transaction.execute(statement, [{"row_id": row_id} for row_id in ids])
 
+    def withdraw(self, ids: Sequence[int]) -> None:
+        """Take an attempt back: what was begun was put off, or stopped from outside."""
+        if not ids:
+            return
+        statement = (
+            update(intake)
+            .where(intake.c.id == bindparam("row_id"), intake.c.attempts > 0)
+            .values(attempts=intake.c.attempts - 1, updated_at=self._clock())
+        )
+        with self._database.write() as transaction:
+            transaction.execute(statement, [{"row_id": row_id} for row_id in ids])
+
     def finish(self, row_id: int, kind: OutcomeKind, reason: str = "", *, connection: Connection | None = None) -> None:
         """Note what became of one object."""
         self.finish_all([(row_id, kind, reason)], connection=connection)
