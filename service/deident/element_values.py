@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pydicom.charset import decode_bytes, python_encoding
 from pydicom.dataelem import DataElement, RawDataElement
@@ -34,6 +34,11 @@ class Encoding:
     implicit_vr: bool = False
     little_endian: bool = True
     text: tuple[str, ...] = (DEFAULT_ENCODING,)
+
+    @property
+    def order(self) -> Literal["little", "big"]:
+        """The byte order, as ``int.from_bytes`` calls it."""
+        return "little" if self.little_endian else "big"
 
 
 def text_codecs(terms: Iterable[str]) -> tuple[str, ...] | None:

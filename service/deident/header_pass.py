@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 
 from service.deident.code_meanings import is_own_meaning
 from service.deident.content_items import MEASURED_VALUE, NUMERIC_VALUE, VALUE_TYPE, ContentRules
@@ -42,6 +43,7 @@ from service.deident.uid_map import is_uid
 from service.errors import IdentityNotRemovable
 
 MAX_DEPTH = 64
+OVERLAY_BITS_ALLOCATED, OVERLAY_DATA = 0x0100, 0x3000
 CHARACTER_SET = 0x00080005
 CODE_VALUE, CODE_SCHEME = 0x00080100, 0x00080102
 MIME_TYPE, DOCUMENT_LENGTH, BURNED_IN = 0x00420012, 0x00420015, 0x00280301
@@ -50,7 +52,7 @@ NUMBER_BYTES = b"0123456789+-.eE\\ \0"
 SEARCHED_BYTES = 16 * 1024 * 1024
 OWN_VALUE = "one of the patient's own values stands in it"
 NOT_OF_ITS_VR = "the value is not of its VR"
-NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.SAFE_PRIVATE})
+NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.SAFE_PRIVATE, Action.EMBEDDED_OVERLAY})
 """Actions that an empty element meets as well."""
 ITEM = b"\xfe\xff\x00\xe0"
 Handler = Callable[[Element, Rule, Dataset], Element | None]
@@ -126,6 +128,7 @@ class HeaderPass:
             Action.CLEAN: self._clean_text,
             Action.REFUSE: self._refuse,
             Action.FLATTEN: self._flatten,
+            Action.EMBEDDED_OVERLAY: self._embedded_overlay,
             Action.SAFE_PRIVATE: self._safe_private,
         }
 
@@ -341,10 +344,15 @@ class HeaderPass:
             return element
         return self._encoded(element, BACKSLASH.join(clean).encode("ascii", "replace"), rule.vr)
 
-    def _map_uid(self, element: Element, _rule: Rule, _source: Dataset) -> Element:
+    def _map_uid(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         old = ascii_text(element)
-        new = BACKSLASH.join([self._to.new_uid(uid.strip(" \0")) for uid in old.split(BACKSLASH)])
-        return element if new == old else self._text(element, new, "UI")
+        new = [self._to.new_uid(uid.strip(" \0")) for uid in old.split(BACKSLASH)]
+        if BACKSLASH.join(new) != old:
+            return self._text(element, BACKSLASH.join(new), "UI")
+        if all(not uid or is_uid(uid) for uid in new):
+            return element
+        # Where UIDs are kept, what is none might be anything.
+        return self._otherwise(element, rule, NOT_OF_ITS_VR)
 
     def _class_uid(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         if all(is_uid(uid) for uid in ascii_text(element).split(BACKSLASH)):
@@ -417,6 +425,15 @@ class HeaderPass:
 
     def _refuse(self, _element: Element, rule: Rule, _source: Dataset) -> Element | None:
         raise IdentityNotRemovable(f"{rule.keyword}: {rule.reason}")
+
+    def _embedded_overlay(self, element: Element, rule: Rule, source: Dataset) -> None:
+        """Refuse a plane whose bits lie in Pixel Data; depends on whether it has Overlay Data of its own."""
+        value = element.value
+        number = int.from_bytes(value[:2], self._encoding.order) if isinstance(value, bytes) else value
+        usual = 1 if int(element.tag) & 0xFFFF == OVERLAY_BITS_ALLOCATED else 0
+        has_data = BaseTag(int(element.tag) & 0xFFFF0000 | OVERLAY_DATA) in source
+        if not is_empty(element) and number != usual and not has_data and self._depth == 0:
+            raise IdentityNotRemovable(rule.reason)
 
     def _flatten(self, element: Element, rule: Rule, _source: Dataset) -> Element:
         length = 4 * element.VM if isinstance(element, DataElement) else len(element.value or b"")

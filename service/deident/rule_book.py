@@ -58,6 +58,8 @@ CODE_ELEMENTS = frozenset(
 GRAPHIC_DATA = 0x00700022
 DRAWINGS = frozenset({0x00700009, 0x00700209})
 """Graphic Object Sequence and Compound Graphic Sequence: drawn by a hand, unlike the coordinates of a report."""
+EMBEDDING = frozenset({0x0100, 0x0102})
+"""Overlay Bits Allocated and Overlay Bit Position: other than 1 and 0 they say that a plane lies in Pixel Data."""
 CREATORS = range(0x10, 0x100)
 FIRST_PRIVATE = 0x1000
 DATED_VRS = frozenset({"DA", "DT", "TM"})
@@ -141,7 +143,7 @@ class RuleBook:
         if group & 1:
             return self._private_element(tag)
         if group & 0xFF00 == 0x6000:
-            return self._overlay()
+            return self._overlay(tag)
         if group & 0xFF00 == 0x5000:
             return _removed("Curve", f"{TABLE}: Curve Data X", "retired, and its content cannot be searched")
         return None
@@ -156,9 +158,12 @@ class RuleBook:
             return Rule(Action.SAFE_PRIVATE, "", "", Action.REMOVE, source, reason)
         return _removed("", source, "private elements may carry anything")
 
-    def _overlay(self) -> Rule:
+    def _overlay(self, tag: int) -> Rule:
         """PS3.15 E.3.3 lets an overlay be looked at; here it goes, since any plane may be handwriting."""
         source = f"{TABLE}: Overlay Data X"
+        if tag & 0xFFFF in EMBEDDING:
+            reason = "overlay bits embedded in Pixel Data (retired) cannot be removed"
+            return Rule(Action.EMBEDDED_OVERLAY, keyword_for_tag(tag), "US", Action.REMOVE, source, reason)
         if self._profile.settings["overlays"] == "refuse":
             return Rule(Action.REFUSE, "Overlay", "", Action.REMOVE, source, "the profile holds objects with overlays")
         return _removed("Overlay", source, "may be handwriting; the overlay goes whole")

@@ -45,6 +45,8 @@ class Action(Enum):
     """Keep a date that the standard gave, not the patient."""
     FLATTEN = "flatten"
     """Coordinates of a drawing that is not kept: as many zeros."""
+    EMBEDDED_OVERLAY = "embedded overlay"
+    """Hold the object when an overlay lies in the bits of its Pixel Data."""
     SAFE_PRIVATE = "safe private"
     """Keep a private element that a list names for the creator of its block, by its VR (PS3.15 E.3.10)."""
     PRIVATE_CREATOR = "private creator"
@@ -52,12 +54,20 @@ class Action(Enum):
 
 
 SIBLING_ACTIONS = frozenset(
-    {Action.MEANING, Action.CODED_MEANING, Action.DOCUMENT, Action.SAFE_PRIVATE, Action.PRIVATE_CREATOR}
+    {
+        Action.MEANING,
+        Action.CODED_MEANING,
+        Action.DOCUMENT,
+        Action.EMBEDDED_OVERLAY,
+        Action.SAFE_PRIVATE,
+        Action.PRIVATE_CREATOR,
+    }
 )
 """Actions whose outcome depends on other elements of the same data set: the code beside a meaning, the segment's
-codes, the MIME type of a document, the creator of a private block, the elements that a creator's block keeps. Beside
-these, every content item (a data set with Value Type) has its value's rule decided by its Concept Name, and a content
-item may be dropped only when nothing in the whole header refers to others by position."""
+codes, the MIME type of a document, the data of an overlay plane, the creator of a private block, the elements that a
+creator's block keeps. Beside these, every content item (a data set with Value Type) has its value's rule decided by its
+Concept Name, and a content item may be dropped only when nothing in the whole header refers to others by position.
+"""
 
 
 PROFILE_ACTIONS = {

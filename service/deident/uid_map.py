@@ -34,10 +34,12 @@ class UidMap:
     Parameters
     ----------
     key : the project's key; without it neither direction can be computed
+    kept : the profile retains UIDs (PS3.15 E.3.9): each one stands for itself
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, kept: bool = False) -> None:
         self._key = key
+        self._kept = kept
         self._known: dict[str, str] = {}
 
     def new_uid(self, old: str) -> str:
@@ -45,7 +47,7 @@ class UidMap:
         known = self._known.get(old)
         if known is not None:
             return known
-        if not old or (old.startswith(STANDARD_ROOT) and is_uid(old)):
+        if self._kept or not old or (old.startswith(STANDARD_ROOT) and is_uid(old)):
             return old
         if len(self._known) >= REMEMBERED:
             self._known.clear()
