@@ -54,6 +54,7 @@ OWN_VALUE = "one of the patient's own values stands in it"
 NOT_OF_ITS_VR = "the value is not of its VR"
 NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.SAFE_PRIVATE, Action.EMBEDDED_OVERLAY})
 """Actions that an empty element meets as well."""
+PRINTABLE = bytes([*range(0x20, 0x7F), *range(0x80, 0x100)]) + b"\t\r\n\f\x1b"
 ITEM = b"\xfe\xff\x00\xe0"
 Handler = Callable[[Element, Rule, Dataset], Element | None]
 
@@ -170,6 +171,8 @@ class HeaderPass:
             self._settle(kept, path, element, result, rule)
         for creator, rule in creators:
             self._settle(kept, path, creator, self._creator(creator, kept), rule)
+        if creators:
+            kept = dict(sorted(kept.items()))
         clean = self._data_set(kept, source)
         self._encoding = outer
         return clean
@@ -262,14 +265,20 @@ class HeaderPass:
         if listed is None:
             return None
         private = self._book.private_rule(listed, element.VR)
-        if private.action is Action.SEARCH_BYTES and raw_bytes(element, self._encoding).startswith(ITEM):
-            # UN with an encoded sequence (PS3.5 6.2.2), whatever the list takes it for.
-            private = replace(private, action=Action.CLEAN_ITEMS, vr="SQ")
+        if private.action is Action.SEARCH_BYTES:
+            private = self._seen_through(raw_bytes(element, self._encoding), private)
         self._why = private.reason
         result = None if private.action is Action.REMOVE else self._apply(element, private, source)
         if result is element and element.VR is None and not self._encoding.implicit_vr:
             return element._replace(VR=private.vr)
         return result
+
+    def _seen_through(self, value: bytes, rule: Rule) -> Rule:
+        """Return the rule for what bytes are, whatever a list takes them for."""
+        if value.startswith(ITEM):
+            return replace(rule, action=Action.CLEAN_ITEMS, vr="SQ")  # UN with an encoded sequence (PS3.5 6.2.2)
+        is_text = not value.strip(b"\0").translate(None, PRINTABLE)
+        return replace(rule, action=Action.SEARCH) if is_text else rule
 
     def _creator(self, element: Element, kept: dict[int, Element]) -> Element | None:
         """Keep the creator of a block when elements of the block were kept."""

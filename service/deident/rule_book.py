@@ -127,7 +127,7 @@ class RuleBook:
         source = f"PS3.15 E.3.10: list {listed.source}"
         vr = listed.vr or encoded_vr or "UN"
         other = encoded_vr not in (None, "UN", vr) and not _related(encoded_vr, vr)
-        if vr == "PN" or other or (encoded_vr is not None and encoded_vr not in STANDARD_VR):
+        if "PN" in (vr, encoded_vr) or other or (encoded_vr is not None and encoded_vr not in STANDARD_VR):
             return _removed("", source, f"encoded as {encoded_vr}, which it is not")
         rule = self._by_vr("", vr, "3", source)
         action = Action.SEARCH_BYTES if rule.action is Action.KEEP else rule.action
