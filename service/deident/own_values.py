@@ -1,20 +1,32 @@
 """The patient's own values, and finding them in text that is otherwise kept.
 
-They are found without regard to case, accents, separators and the order of a name's parts. When one is found, the whole
-text goes: what repeats a name once may say more. The real dates of the study count, since one beside a shifted date
-would give the shift away, and so does anything that looks like a UID.
+They are found without regard to case, accents, separators and the order of a name's parts, with initials in the place
+of parts, and dates in whatever order or words they are written. When one is found in text that is otherwise kept, the
+whole text goes: what repeats a name once may say more; text that is cleaned word by word asks where they stand. The
+real dates of the study count, since one beside a shifted date would give the shift away, and so does anything that
+looks like a UID.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydicom.dataset import Dataset
 
-from service.deident.element_values import Element, Encoding, element_forms, raw_bytes
+from service.deident.date_mentions import Day, mentions, two_digit_years
+from service.deident.element_values import BACKSLASH, Element, Encoding, decoded_text, element_forms, raw_bytes
+from service.deident.name_forms import (
+    NOT_WORD,
+    SHORTEST_INSIDE,
+    SHORTEST_WORD,
+    add_name,
+    folded,
+    ideographic,
+    name_parts,
+)
+from service.deident.own_value_search import JoinedText, Span, merged
 from service.deident.sequence_items import items_of
 
 NAME_TAGS = (0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297)
@@ -25,24 +37,17 @@ IDENTIFIER_TAGS = (0x00100020, 0x00101000, 0x00101090, 0x00080050, 0x00380010, 0
 OTHER_IDS_SEQUENCE = 0x00101002
 PATIENT_ID = 0x00100020
 BIRTH_DATE = 0x00100030
+PHONE_TAGS = (0x00102154,)
 DATE_TAGS = (BIRTH_DATE, 0x00080012, 0x00080020, 0x00080021, 0x00080022, 0x00080023)
 """Birth, instance creation, study, series, acquisition and content date."""
 IDENTITY_TAGS = (*NAME_TAGS, *STAFF_TAGS, *IDENTIFIER_TAGS, OTHER_IDS_SEQUENCE, *DATE_TAGS)
 
 UID_LIKE = re.compile(r"[0-9]+(?:\.[0-9]+){6,}")
-NOT_WORD = re.compile(r"[\W_]+")
-SHORTEST_WORD = 3
-"""A two-letter name part is found only beside another part of the name."""
+DIGIT = re.compile(r"\d")
 SHORTEST_STAFF_WORD = 4
-SHORTEST_INSIDE = 5
-"""From this length on a value is also found inside a longer run of letters and digits."""
+PHONE_DIGITS = 8
+"""The last digits of a telephone number, which stay the same with and without a country's code."""
 REMEMBERED = 4096
-
-
-def folded(text: str) -> str:
-    """Return the text without case, accents and width."""
-    plain = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in plain if not unicodedata.combining(c)).casefold()
 
 
 class OwnValues:
@@ -54,15 +59,22 @@ class OwnValues:
     inside : found anywhere once separators are taken out
     raw : found in bytes, without case
     staff : words of physicians' and operators' names, found in free text but not in coded strings
+    days : found in any form in which a date is written
     """
 
     def __init__(
-        self, words: Iterable[str], inside: Iterable[str], raw: Iterable[bytes] = (), staff: Iterable[str] = ()
+        self,
+        words: Iterable[str],
+        inside: Iterable[str],
+        raw: Iterable[bytes] = (),
+        staff: Iterable[str] = (),
+        days: Iterable[Day] = (),
     ) -> None:
         self._words = frozenset(words)
         self._inside = tuple(sorted(set(inside)))
         self._raw = tuple(sorted(set(raw)))
         self._staff = frozenset(staff)
+        self._days = two_digit_years(set(days))
         self._memory: dict[tuple[bytes, tuple[str, ...], bool], bool] = {}
 
     @classmethod
@@ -75,30 +87,26 @@ class OwnValues:
         """Collect the terms from the top of a header."""
         words: set[str] = set()
         inside: set[str] = set()
-        raw: set[bytes] = set()
-        staff: set[str] = set()
-        for tag in NAME_TAGS:
-            for form in _forms(header, tag, encoding):
-                for name in form.split("\\"):
-                    _add_name(name, words, inside)
-        for tag in STAFF_TAGS:
-            for form in _forms(header, tag, encoding):
-                staff.update(part for part in _parts(form) if len(part) >= SHORTEST_STAFF_WORD or _ideographic(part))
-        identifiers = [form for tag in IDENTIFIER_TAGS for form in _forms(header, tag, encoding)]
-        for element in other_ids(header):
-            identifiers += element_forms(element, encoding)
-        for form in identifiers:
-            for value in form.split("\\"):
-                _add_identifier(value, words, inside)
-        for tag in DATE_TAGS:
-            for form in _forms(header, tag, encoding):
-                _add_date(form.strip(), inside)
-        for tag in (*NAME_TAGS, *IDENTIFIER_TAGS):
-            element = header.get_item(tag, keep_deferred=True)
-            if element is not None:
-                raw |= {part.strip() for part in re.split(rb"[\\^=]", raw_bytes(element, encoding).lower())}
+        days: set[Day] = set()
+        for name in _values(header, NAME_TAGS, encoding):
+            add_name(name, words, inside)
+        others = [
+            value
+            for element in other_ids(header)
+            for form in element_forms(element, encoding)
+            for value in form.split(BACKSLASH)
+        ]
+        for identifier in [*_values(header, IDENTIFIER_TAGS, encoding), *others]:
+            _add_identifier(identifier, words, inside)
+        for number in _values(header, PHONE_TAGS, encoding):
+            _add_phone(number, inside)
+        for date in _values(header, DATE_TAGS, encoding):
+            _add_date(date, words, inside, days)
+        names = [part for name in _values(header, STAFF_TAGS, encoding) for part in name_parts(name)]
+        staff = {part for part in names if len(part) >= SHORTEST_STAFF_WORD or ideographic(part)}
+        raw = _raw_parts(header, encoding)
         raw |= {term.encode("ascii") for term in inside if term.isascii()}
-        return cls(words, inside, [term for term in raw if len(term) >= SHORTEST_INSIDE], staff)
+        return cls(words, inside, [term for term in raw if len(term) >= SHORTEST_INSIDE], staff, days)
 
     def found_in(self, forms: Iterable[str], *, coded: bool = False) -> bool:
         """Whether one of the patient's own values stands in a text, in any of its readings.
@@ -136,16 +144,62 @@ class OwnValues:
         if not self._words.isdisjoint(words) or not (coded or self._staff.isdisjoint(words)):
             return True
         joined = NOT_WORD.sub("", plain)
-        return any(term in joined for term in self._inside)
+        if any(term in joined for term in self._inside):
+            return True
+        return any(True for _ in self._apart(text, joined)) or self._dated(text)
+
+    def spans_in(self, text: str) -> list[Span]:
+        """Return where the patient's own values stand in a text, in order, as far as they reach."""
+        read = JoinedText(text)
+        spans = [match.span() for match in UID_LIKE.finditer(text)]
+        for term in self._inside:
+            spans += read.anywhere(term)
+        for term in self._words | self._staff:
+            spans += read.apart(term)
+        if self._days and DIGIT.search(text):
+            spans += mentions(text, self._days)
+        return merged(spans)
+
+    def _apart(self, text: str, joined: str) -> Iterator[Span]:
+        """Yield where short values stand apart though not as words: "D.O.E.", "scanDoe", "AB-12"."""
+        terms = [term for term in self._words if term in joined]
+        if terms:
+            read = JoinedText(text)
+            for term in terms:
+                yield from read.apart(term)
+
+    def _dated(self, text: str) -> bool:
+        return bool(self._days) and DIGIT.search(text) is not None and any(True for _ in mentions(text, self._days))
 
 
 def _wide(term: bytes) -> bytes:
     return b"".join(bytes((byte, 0)) for byte in term)[:-1]
 
 
+def _values(header: Dataset, tags: Iterable[int], encoding: Encoding) -> Iterator[str]:
+    """Yield each value of some elements, in each way that it may be read."""
+    for tag in tags:
+        for form in _forms(header, tag, encoding):
+            yield from form.split(BACKSLASH)
+
+
+def _raw_parts(header: Dataset, encoding: Encoding) -> set[bytes]:
+    """Return the parts of names and identifiers as they are encoded, without case."""
+    parts: set[bytes] = set()
+    for tag in (*NAME_TAGS, *IDENTIFIER_TAGS):
+        element = header.get_item(tag, keep_deferred=True)
+        if element is not None:
+            parts |= {part.strip() for part in re.split(rb"[\\^=]", raw_bytes(element, encoding).lower())}
+    return parts
+
+
 def _forms(header: Dataset, tag: int, encoding: Encoding) -> list[str]:
     element = header.get_item(tag, keep_deferred=True)
-    return [] if element is None else element_forms(element, encoding)
+    if element is None:
+        return []
+    forms = element_forms(element, encoding)
+    # What escape sequences announce is read right only when they are followed (PS3.5 6.1.2.5).
+    return forms if len(encoding.text) == 1 else [*forms, decoded_text(element, encoding)]
 
 
 def other_ids(header: Dataset) -> list[Element]:
@@ -155,40 +209,30 @@ def other_ids(header: Dataset) -> list[Element]:
     return [element for element in found if element is not None]
 
 
-def _parts(name: str) -> list[str]:
-    return [part for part in NOT_WORD.split(folded(name)) if part and "�" not in part]
-
-
-def _ideographic(part: str) -> bool:
-    """Whether a part is written in ideographs, kana or hangul (also taken apart by folding), where one is a name."""
-    return any(ord(char) >= 0x2E80 or 0x1100 <= ord(char) <= 0x11FF for char in part)
-
-
-def _add_name(name: str, words: set[str], inside: set[str]) -> None:
-    for group in name.split("="):
-        parts = _parts(group)
-        wide = [part for part in parts if _ideographic(part)]
-        words.update(part for part in parts if len(part) >= SHORTEST_WORD and not part.isdigit())
-        words.update(wide)
-        inside.update(part for part in parts if len(part) >= SHORTEST_INSIDE)
-        inside.update(part for part in wide if len(part) > 1)
-        pairs = [a + b for a in parts for b in parts if a is not b]
-        inside.update(pair for pair in pairs if len(pair) >= SHORTEST_INSIDE or _ideographic(pair))
-
-
 def _add_identifier(value: str, words: set[str], inside: set[str]) -> None:
     joined = NOT_WORD.sub("", folded(value))
     if "�" in joined:
         return
-    for form in {joined, joined.lstrip("0")}:
+    forms = {joined, joined.lstrip("0")}
+    # The number of "PAT-0012345" is also written alone.
+    forms |= {number.lstrip("0") for number in re.findall(r"\d+", joined) if len(number) >= SHORTEST_INSIDE}
+    for form in forms:
         if len(form) >= SHORTEST_INSIDE:
             inside.add(form)
         elif len(form) >= SHORTEST_WORD:
             words.add(form)
 
 
-def _add_date(value: str, inside: set[str]) -> None:
+def _add_phone(value: str, inside: set[str]) -> None:
+    digits = re.sub(r"\D", "", value)
+    if len(digits) >= PHONE_DIGITS:
+        inside.add(digits[-PHONE_DIGITS:])
+
+
+def _add_date(value: str, words: set[str], inside: set[str], days: set[Day]) -> None:
     digits = re.sub(r"\D", "", value)
     if len(digits) == 8:
         year, month, day = digits[:4], digits[4:6], digits[6:]
         inside.update({year + month + day, day + month + year, month + day + year})
+        words.update({year[2:] + month + day, day + month + year[2:], month + day + year[2:]})
+        days.add((int(year), int(month), int(day)))
