@@ -1,6 +1,6 @@
 """A DICOM file on disk, taken apart at its pixel data, and written again around a clean header.
 
-Only the header is ever held in memory, and only Pixel Data itself is copied, not what trails it (PS3.10 7.1).
+Only the header is ever held in memory. Pixel Data itself is copied, by the kernel, and not what trails it (PS3.10 7.1).
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ import io
 import os
 import secrets
 import struct
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final, Literal
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -29,32 +27,63 @@ from pydicom.uid import (
 
 from dicom_nodes.errors import InstanceUnreadable
 from service import __version__
+from service.core.encoded_bytes import EncodedBytes, Section, chunks
+from service.core.file_bytes import FileBytes
+from service.core.fragments import DELIMITER_BYTES, find_delimiter
 from service.core.implementation import IMPLEMENTATION_CLASS_UID
+from service.core.inflation import INFLATED_LIMIT, inflated
+from service.deident.kernel_copy import copy_stretch
 from service.deident.uid_map import is_uid
 
-PIXEL_TAGS = frozenset({(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)})
-UNDEFINED = 0xFFFFFFFF
-CHUNK = 1 << 20
-MAX_INFLATED = 1 << 30
+PIXEL_TAGS: Final = frozenset({(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)})
+UNDEFINED: Final = 0xFFFFFFFF
+MAX_INFLATED = INFLATED_LIMIT
 """A deflated data set that grows beyond this is not a header with pixels but an attack."""
+HEADER_LIMIT: Final = 64 << 20
+"""Bytes that may stand before Pixel Data, or in a data set without it."""
+_FIRST_LOOK: Final = 256 << 10
+_NEXT_LOOK: Final = 4
+_PREFIX_END: Final = 132
 
 
 @dataclass(frozen=True, slots=True)
 class PixelElement:
-    """Where the pixel data element lies in a file, with its head and, when encapsulated, its delimiter."""
+    """Where the pixel data element lies, with its head and, when encapsulated, its delimiter.
+
+    Parameters
+    ----------
+    offset, length : of the whole element
+    value_offset, value_length : of its value; encapsulated, the items without the sequence delimiter
+    """
 
     offset: int
     length: int
+    value_offset: int
+    value_length: int
+    encapsulated: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenFile:
-    """A file as read up to its pixel data."""
+    """A file as read up to its pixel data; readable for as long as its stream is open.
 
-    stream: BinaryIO
-    header: Dataset
+    Parameters
+    ----------
+    content : what ``pixels`` are offsets into
+    """
+
+    content: EncodedBytes = field(repr=False)
+    header: Dataset = field(repr=False)
     transfer_syntax_uid: UID
     pixels: PixelElement | None
+
+    @property
+    def pixel_value(self) -> EncodedBytes:
+        """The value of the pixel data element; nothing where there is none."""
+        if self.pixels is None:
+            return b""
+        start = self.pixels.value_offset
+        return Section(self.content, start, start + self.pixels.value_length)
 
 
 def read_dicom(stream: BinaryIO) -> OpenFile:
@@ -64,34 +93,36 @@ def read_dicom(stream: BinaryIO) -> OpenFile:
     ------
     InstanceUnreadable : it is not DICOM, is cut short, or inflates beyond all bounds
     """
+    file = FileBytes.whole(stream.fileno())
     try:
-        stream = _inflated(stream)
-        stream.seek(0)
-        header = dcmread(stream, stop_before_pixels=True, force=True)
-        position = stream.tell()
+        content, lead = _inflated(file)
+        header, position = _read_header(content, lead)
         meta = getattr(header, "file_meta", None)
         transfer_syntax = str(meta.get("TransferSyntaxUID", "")) if meta is not None else ""
         implicit, little = header.original_encoding
-        pixels = _pixel_element(stream, position, bool(implicit), bool(little))
+        pixels = _pixel_element(content, position, bool(implicit), bool(little))
     except InstanceUnreadable:
         raise
     except Exception as error:  # noqa: BLE001 - pydicom raises whatever the bytes lead it to; its words quote values
         raise InstanceUnreadable(f"not readable as DICOM ({type(error).__name__})") from None
-    if 0x00080016 not in header and not _has_prefix(stream):
+    if 0x00080016 not in header and not _has_prefix(file):
         raise InstanceUnreadable("not a DICOM file")
     if not is_uid(transfer_syntax):
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         transfer_syntax = ImplicitVRLittleEndian if implicit else explicit
-    return OpenFile(stream, header, UID(transfer_syntax), pixels)
+    return OpenFile(content, header, UID(transfer_syntax), pixels)
 
 
-def _has_prefix(stream: BinaryIO) -> bool:
-    stream.seek(0)
-    return stream.read(132)[128:] == b"DICM"
+def _has_prefix(file: EncodedBytes) -> bool:
+    return file[_PREFIX_END - 4 : _PREFIX_END] == b"DICM"
 
 
-def write_dicom(directory: Path, source: OpenFile, clean: Dataset) -> Path:
+def write_dicom(directory: Path, source: OpenFile, clean: Dataset, encoded: bytes | None = None) -> Path:
     """Write a clean header with the pixel data of its source, named by its new SOP Instance UID.
+
+    Parameters
+    ----------
+    encoded : the clean header in the source's encoding, where somebody has made it already
 
     Raises
     ------
@@ -102,8 +133,7 @@ def write_dicom(directory: Path, source: OpenFile, clean: Dataset) -> Path:
     beside = directory / f".{secrets.token_hex(8)}.part"
     try:
         with beside.open("xb") as file:
-            _write(file, source, clean, sop_instance_uid)
-            file.flush()
+            _write(file, source, clean, sop_instance_uid, encoded)
             os.fsync(file.fileno())
         os.link(beside, target)
     finally:
@@ -111,7 +141,7 @@ def write_dicom(directory: Path, source: OpenFile, clean: Dataset) -> Path:
     return target
 
 
-def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: UID) -> None:
+def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: UID, encoded: bytes | None) -> None:
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = clean.SOPClassUID
@@ -121,67 +151,93 @@ def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: U
     meta.ImplementationVersionName = f"ANNOGATE {__version__}"[:16]
     file.write(bytes(128) + b"DICM")
     write_file_meta_info(DicomFileLike(file), meta)
-    data_set = DicomFileLike(file)
-    implicit, little = source.header.original_encoding
-    data_set.is_implicit_VR, data_set.is_little_endian = bool(implicit), bool(little)
-    write_dataset(data_set, clean)
-    for chunk in _pixel_chunks(source):
+    if encoded is None:
+        data_set = DicomFileLike(file)
+        implicit, little = source.header.original_encoding
+        data_set.is_implicit_VR, data_set.is_little_endian = bool(implicit), bool(little)
+        write_dataset(data_set, clean)
+    else:
+        file.write(encoded)
+    _copy_pixels(file, source)
+    file.flush()
+
+
+def _copy_pixels(file: BinaryIO, source: OpenFile) -> None:
+    if source.pixels is None:
+        return
+    if isinstance(source.content, FileBytes):
+        file.flush()  # the kernel writes behind Python's back
+        start = source.content.start + source.pixels.offset
+        copy_stretch(source.content.descriptor, start, source.pixels.length, file.fileno())
+        return
+    for chunk in chunks(source.content, source.pixels.offset, source.pixels.offset + source.pixels.length):
         file.write(chunk)
 
 
-def _pixel_chunks(source: OpenFile) -> Iterator[bytes]:
-    if source.pixels is None:
-        return
-    source.stream.seek(source.pixels.offset)
-    left = source.pixels.length
-    while left:
-        chunk = source.stream.read(min(left, CHUNK))
-        if not chunk:
-            raise InstanceUnreadable("the file was cut short while it was read")
-        left -= len(chunk)
-        yield chunk
+def _inflated(file: FileBytes) -> tuple[EncodedBytes, bytes]:
+    """The bytes to read, and what has to stand before them for pydicom to know what they are.
 
-
-def _inflated(stream: BinaryIO) -> BinaryIO:
-    """Return the stream, or a deflated one inflated under a limit, as Explicit VR Little Endian (PS3.5 A.5)."""
-    if stream.read(132)[128:] != b"DICM" or _transfer_syntax(stream) != DeflatedExplicitVRLittleEndian:
-        return stream
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = inflater.decompress(stream.read(), MAX_INFLATED)
-    if inflater.unconsumed_tail:
-        raise InstanceUnreadable(f"the deflated data set is larger than {MAX_INFLATED >> 20} MiB")
+    That is the file itself, and nothing; or a deflated data set inflated, as Explicit VR Little Endian (PS3.5 A.5).
+    """
+    transfer_syntax, position = _transfer_syntax(file) if _has_prefix(file) else ("", 0)
+    if transfer_syntax != DeflatedExplicitVRLittleEndian:
+        return file, b""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    whole = io.BytesIO(bytes(128) + b"DICM")
-    whole.seek(0, os.SEEK_END)
-    write_file_meta_info(DicomFileLike(whole), meta, enforce_standard=False)
-    whole.write(content)
-    return whole
+    lead = io.BytesIO(bytes(128) + b"DICM")
+    lead.seek(0, os.SEEK_END)
+    write_file_meta_info(DicomFileLike(lead), meta, enforce_standard=False)
+    return inflated(Section(file, position, len(file)), MAX_INFLATED), lead.getvalue()
 
 
-def _transfer_syntax(stream: BinaryIO) -> str:
-    """Read file meta from after the prefix; the stream is left at the data set."""
-    found = ""
+def _transfer_syntax(file: FileBytes) -> tuple[str, int]:
+    """What file meta says, and where the data set begins."""
+    position, found = _PREFIX_END, ""
     while True:
-        head = stream.read(8)
+        head = file[position : position + 12]
         if len(head) < 8 or head[:2] != b"\x02\x00":
-            stream.seek(-len(head), os.SEEK_CUR)
-            return found
-        _, element, vr, length = struct.unpack("<HH2sH", head)
-        if vr in (b"OB", b"UN", b"OW", b"UT", b"SQ", b"UR", b"UC"):
-            (length,) = struct.unpack("<I", stream.read(4))
-        value = stream.read(length)
+            return found, position
+        _, element, vr, length = struct.unpack_from("<HH2sH", head)
+        position += 8
+        if vr in (b"OB", b"UN", b"OW", b"UT", b"SQ"):
+            (length,) = struct.unpack_from("<I", head.ljust(12, b"\0"), 8)
+            position += 4
         if element == 0x0010:
-            found = value.decode("ascii", "replace").strip("\0 ")
+            found = file[position : position + length].decode("ascii", "replace").strip("\0 ")
+        position += length
 
 
-def _pixel_element(stream: BinaryIO, position: int, implicit: bool, little: bool) -> PixelElement | None:
+def _read_header(content: EncodedBytes, lead: bytes) -> tuple[Dataset, int]:
+    """The header, and where it ends: at Pixel Data, or with the content.
+
+    Only as much of the start is read as it takes to find Pixel Data.
+    """
+    size = len(content)
+    look = _FIRST_LOOK
+    while look < min(size, HEADER_LIMIT):
+        try:
+            header, position = _header_in(content[:look], lead)
+        except Exception:  # noqa: BLE001 - cut short, as far as anybody can tell from its start alone
+            position = look
+        if position + 12 <= look:
+            return header, position
+        look *= _NEXT_LOOK
+    if size <= HEADER_LIMIT:
+        return _header_in(content[:], lead)
+    raise InstanceUnreadable(f"more than {HEADER_LIMIT >> 20} MiB of it are no pixel data")
+
+
+def _header_in(start: bytes, lead: bytes) -> tuple[Dataset, int]:
+    stream = io.BytesIO(lead + start if lead else start)
+    header = dcmread(stream, stop_before_pixels=True, force=True)
+    return header, stream.tell() - len(lead)
+
+
+def _pixel_element(content: EncodedBytes, position: int, implicit: bool, little: bool) -> PixelElement | None:
     """Find the end of the pixel data element that starts at a position; None where there is none."""
-    order = "<" if little else ">"
-    stream.seek(0, os.SEEK_END)
-    size = stream.tell()
-    stream.seek(position)
-    head = stream.read(12)
+    order: Literal["<", ">"] = "<" if little else ">"
+    size = len(content)
+    head = content[position : position + 12]
     if len(head) < 8 or struct.unpack_from(f"{order}HH", head) not in PIXEL_TAGS:
         if position < size - 8:
             raise InstanceUnreadable("cut short in its header")
@@ -190,23 +246,9 @@ def _pixel_element(stream: BinaryIO, position: int, implicit: bool, little: bool
         (length,), start = struct.unpack_from(f"{order}I", head, 4), position + 8
     else:
         (length,), start = struct.unpack_from(f"{order}I", head.ljust(12, b"\0"), 8), position + 12
-    end = start + length if length != UNDEFINED else _end_of_items(stream, start, order)
+    encapsulated = length == UNDEFINED
+    stop = find_delimiter(content, start, order)[0] if encapsulated else start + length
+    end = stop + DELIMITER_BYTES if encapsulated else stop
     if end > size:
         raise InstanceUnreadable("cut short in its pixel data")
-    return PixelElement(position, end - position)
-
-
-def _end_of_items(stream: BinaryIO, position: int, order: str) -> int:
-    """Return where encapsulated pixel data ends, its sequence delimiter included (PS3.5 A.4)."""
-    while True:
-        stream.seek(position)
-        head = stream.read(8)
-        if len(head) < 8:
-            raise InstanceUnreadable("cut short in its pixel data")
-        group, element, length = struct.unpack(f"{order}HHI", head)
-        position += 8
-        if (group, element) == (0xFFFE, 0xE0DD):
-            return position
-        if (group, element) != (0xFFFE, 0xE000) or length == UNDEFINED:
-            raise InstanceUnreadable("its encapsulated pixel data is not a sequence of fragments")
-        position += length
+    return PixelElement(position, end - position, start, stop - start, encapsulated)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -17,7 +15,8 @@ from pydicom.values import converters
 
 from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch
 from dicom_nodes.storage_classes import is_uid
-from service.core.encoded_bytes import CHUNK, EncodedBytes, Keep, chunks
+from service.core.encoded_bytes import EncodedBytes, Keep
+from service.core.inflation import INFLATED_LIMIT, inflate
 from service.ingest import pixel_data
 from service.ingest.object_classes import name_of, requires_pixels
 from service.ingest.pixel_data import EncodedPixels
@@ -41,13 +40,10 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _VALUE_REPRESENTATIONS: Final = frozenset(converters)
 _BYTE_ORDERS: Final[tuple[Literal["little", "big"], ...]] = ("little", "big")
 
-DEFAULT_INFLATED_LIMIT: Final = 1 << 30
-"""Bytes that a deflated data set may inflate to; a few kilobytes can claim terabytes."""
 DEFAULT_HEADER_LIMIT: Final = 64 << 20
 """Bytes before Pixel Data, or of a data set without it, where the data set is not in memory anyway."""
 _FIRST_LOOK: Final = 256 << 10
 _NEXT_LOOK: Final = 4
-_MORSEL: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +79,7 @@ def parse(
     transfer_syntax_uid: str,
     *,
     sop_class_uid: str = "",
-    inflated_limit: int = DEFAULT_INFLATED_LIMIT,
+    inflated_limit: int = INFLATED_LIMIT,
     header_limit: int = DEFAULT_HEADER_LIMIT,
     keep: Keep = b"".join,
 ) -> ParsedInstance:
@@ -108,7 +104,7 @@ def parse(
         raise InstanceUnreadable("There is no data set")
     if not is_uid(transfer_syntax_uid):
         raise InstanceUnreadable("The transfer syntax is not a UID")
-    encoded = keep(_inflated(data_set, inflated_limit)) if _is_deflated(transfer_syntax_uid) else data_set
+    encoded = keep(inflate(data_set, inflated_limit)) if _is_deflated(transfer_syntax_uid) else data_set
     header, prefix, position = _read_start(encoded, transfer_syntax_uid, header_limit)
     uids = _read_uids(header)
     if sop_class_uid and uids[0] != sop_class_uid:
@@ -165,37 +161,6 @@ def _is_encapsulated(transfer_syntax_uid: str) -> bool:
 
 def _is_deflated(transfer_syntax_uid: str) -> bool:
     return transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
-
-
-def _inflated(data_set: EncodedBytes, limit: int) -> Iterator[bytes]:
-    """Undo the deflation of a whole data set, piece by piece (PS3.5 A.5, RFC 1951 without a header)."""
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    left = limit
-    for morsel in _morsels(data_set):
-        rest = morsel
-        while True:
-            try:
-                inflated = stream.decompress(rest, CHUNK)
-            except zlib.error as err:
-                raise InstanceUnreadable("The deflated data set cannot be inflated") from err
-            left -= len(inflated)
-            if left < 0:
-                raise InstanceUnreadable(f"Inflates to more than {limit >> 20} MiB")
-            if inflated:
-                yield inflated
-            if stream.eof:
-                return
-            rest = stream.unconsumed_tail
-            if not rest and len(inflated) < CHUNK:
-                break
-    raise InstanceUnreadable("Cut short in its deflated data set")
-
-
-def _morsels(data_set: EncodedBytes) -> Iterator[bytes | memoryview]:
-    """Pieces so small that what zlib hands back unused of one may be copied again and again."""
-    for chunk in chunks(data_set):
-        for start in range(0, len(chunk), _MORSEL):
-            yield chunk[start : start + _MORSEL]
 
 
 def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.encoded_bytes import EncodedBytes, Section
+from service.core.fragments import DELIMITER_BYTES, find_delimiter
 
 FLOAT_PIXEL_DATA: Final = 0x7FE00008
 DOUBLE_FLOAT_PIXEL_DATA: Final = 0x7FE00009
@@ -16,13 +17,8 @@ PIXEL_DATA: Final = 0x7FE00010
 PIXEL_TAGS: Final = frozenset({FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA, PIXEL_DATA})
 
 _UNDEFINED: Final = 0xFFFFFFFF
-_ITEM: Final = 0xFFFEE000
-_SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _SHORT_LENGTH: Final = frozenset({b"US", b"SS"})
-_WINDOW: Final = 4096
-_MOST_ITEMS: Final = 1 << 24
-"""More frames than any image has; nothing but time is to be had from empty items without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ def locate(encoded: EncodedBytes, position: int, *, implicit_vr: bool, little_en
     ------
     InstanceUnreadable : the value is cut short, or what should be items are none
     """
-    endian = "<" if little_endian else ">"
+    endian: Literal["<", ">"] = "<" if little_endian else ">"
     if len(encoded) < position + 12:
         raise InstanceUnreadable("Cut short before its Pixel Data")
     head = encoded[position : position + 12]
@@ -70,8 +66,8 @@ def locate(encoded: EncodedBytes, position: int, *, implicit_vr: bool, little_en
     start = position + length_at + 4
     fragments = 0
     if length == _UNDEFINED:
-        stop, fragments = _walk_items(encoded, start, endian)
-        end = stop + 8
+        stop, items = find_delimiter(encoded, start, endian)
+        fragments, end = max(0, items - 1), stop + DELIMITER_BYTES
     else:
         stop = end = start + length
         if len(encoded) < stop:
@@ -85,29 +81,6 @@ def locate(encoded: EncodedBytes, position: int, *, implicit_vr: bool, little_en
         fragments=fragments,
         end=end,
     )
-
-
-def _walk_items(encoded: EncodedBytes, position: int, endian: str) -> tuple[int, int]:
-    """Step over the items of encapsulated pixel data (PS3.5 A.4); the delimiter's offset and the fragments.
-
-    Only the items' heads are read, those of small items several at a time.
-    """
-    item = struct.Struct(endian + "HHI")
-    size = len(encoded)
-    window, window_at = b"", position
-    for items in range(_MOST_ITEMS):
-        if size < position + 8:
-            raise InstanceUnreadable("Cut short in its encapsulated Pixel Data")
-        if position + 8 > window_at + len(window):
-            window, window_at = encoded[position : position + _WINDOW], position
-        group, element, length = item.unpack_from(window, position - window_at)
-        tag = group << 16 | element
-        if tag == _SEQUENCE_DELIMITER:
-            return position, max(0, items - 1)
-        if tag != _ITEM or length == _UNDEFINED:
-            raise InstanceUnreadable("Encapsulated Pixel Data that is not made of items")
-        position += 8 + length
-    raise InstanceUnreadable(f"Encapsulated Pixel Data in more than {_MOST_ITEMS} items")
 
 
 def expected_length(number: Callable[[int], int | None], tag: int, photometric: str) -> int | None:

@@ -99,14 +99,14 @@ def test_a_deflated_file_is_inflated_and_cleaned(cleaner, source, tmp_path):
 
 
 def test_a_deflated_bomb_is_refused(cleaner, source, tmp_path, monkeypatch):
-    monkeypatch.setattr(dicom_file, "MAX_INFLATED", 1 << 16)
+    monkeypatch.setattr(dicom_file, "MAX_INFLATED", 1 << 20)
     head = as_file(ct_slice(), DeflatedExplicitVRLittleEndian)
     meta_end = 132 + 12 + int.from_bytes(head[140:144], "little")
     compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-    source.write_bytes(head[:meta_end] + compressor.compress(bytes(1 << 20)) + compressor.flush())
+    source.write_bytes(head[:meta_end] + compressor.compress(bytes(2 << 20)) + compressor.flush())
     (result,) = deidentify_files([source], cleaner, tmp_path / "out")
     assert result.status is FileStatus.REFUSED
-    assert "larger than" in result.reason
+    assert "Inflates to more than 1 MiB" in result.reason
 
 
 def test_what_if_lists_decisions_and_writes_nothing(cleaner, source):
