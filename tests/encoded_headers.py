@@ -1,0 +1,153 @@
+"""Encoded headers of every shape, drawn by hypothesis: all VRs, nested, private, unknown, with odd values."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+from pydicom.datadict import DicomDictionary
+
+UNDEFINED = 0xFFFFFFFF
+LONG_VRS = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
+TEXT_VRS = ("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
+WIDTHS = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4, "OW": 2, "OF": 4, "OD": 8}
+IMAGES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7", "1.2.3.4.5")
+REQUIRED = {0x00080016: b"1.2.840.10008.5.1.4.1.1.2", 0x00080018: b"1.2.3.4", 0x0020000D: b"1.2.3", 0x0020000E: b"1.2"}
+OUTSIDE = {0x00080005, *REQUIRED, 0x00280301, 0x00420011}
+"""Drawn apart, or refused by their values."""
+PUBLIC = sorted(tag for tag in DicomDictionary if 0x0008 <= tag >> 16 < 0x7FE0 and tag & 0xFFFF and tag not in OUTSIDE)
+FREQUENT = (
+    *(0x00080008, 0x00080012, 0x00080020, 0x00080030, 0x00080050, 0x00080060, 0x00080070, 0x00080080, 0x00080090),
+    *(0x00081030, 0x0008103E, 0x00081090, 0x00081110, 0x00081140, 0x00081199, 0x00082111, 0x00082218, 0x00100010),
+    *(0x00100020, 0x00100030, 0x00100040, 0x00101002, 0x00101010, 0x00104000, 0x00120064, 0x00180015, 0x00181000),
+    *(0x0018A001, 0x00200052, 0x00280010, 0x00280103, 0x00400275, 0x00400555, 0x00620002, 0x00080201, 0x00181030),
+)
+TEXTS = (
+    *(b"", b" ", b"Smith^John", b"smith", b"J. Smith, 61", b"PAT-0012345", b"12345", b"Thorax", b"CT", b"ORIGINAL"),
+    *(b"1.2.840.113619.2.5.1.2.3.4", b"20240317", b"17.03.2024", b"A\\B", b"Smith\\CT", b"M\xfcller", b"\xff\xfe"),
+    *(b"\x1b$B\x1b(B", b"lesion 3", b"a\0", b"YES", b"113100", b"DCM", b"application/pdf", b"x" * 70),
+)
+CHARACTER_SETS = (b"ISO_IR 100", b"ISO_IR 192", b"\\ISO 2022 IR 87 ", b"", b"NO SUCH SET ")
+BY_VR = {
+    "UI": (b"1.2.3", b"1.2.3\0", b"1.2.840.10008.1.2", b"", b"1.2\\1.3", b"Smith", b"1.2.840.113619.6.1"),
+    "DA": (b"20240317", b"19610502", b"2024.03.17", b"", b"20240317\\20240318", b"Smith", b"20241399", b"00010101"),
+    "DT": (b"20240317101500.5+0100", b"2024", b"202403", b"", b"Smith"),
+    "TM": (b"101500", b"10:15:00", b"", b"101500.123456", b"Smith"),
+    "AS": (b"064Y", b"089Y", b"095Y", b"101Y", b"42", b"", b"Smith", b"999M"),
+    "DS": (b"1.5", b"1.5\\2", b"", b"Smith", b"0012345", b"-1e5 "),
+    "IS": (b"1", b"12345", b"0012345", b"", b"1.5", b"Smith"),
+}
+
+
+@dataclass(slots=True)
+class Item:
+    """One item of a sequence, or the whole data set."""
+
+    elements: list[Element] = field(default_factory=list)
+    undefined: bool = False
+
+
+@dataclass(slots=True)
+class Element:
+    """One element: a value, or items."""
+
+    tag: int
+    vr: str
+    value: bytes = b""
+    items: list[Item] | None = None
+    undefined: bool = False
+
+
+def encode(item: Item, *, implicit: bool) -> bytes:
+    """Encode a data set, little endian, as it is told to (PS3.5 7.1)."""
+    return b"".join(_encode(element, implicit=implicit) for element in item.elements)
+
+
+def _encode(element: Element, *, implicit: bool) -> bytes:
+    value = element.value
+    if element.items is not None:
+        value = b"".join(_encode_item(item, implicit=implicit) for item in element.items)
+        if element.undefined:
+            value += struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    length = UNDEFINED if element.undefined else len(value)
+    head = struct.pack("<HH", element.tag >> 16, element.tag & 0xFFFF)
+    if implicit:
+        return head + struct.pack("<I", length) + value
+    if element.vr in LONG_VRS:
+        return head + element.vr.encode() + struct.pack("<HI", 0, length) + value
+    return head + element.vr.encode() + struct.pack("<H", length) + value
+
+
+def _encode_item(item: Item, *, implicit: bool) -> bytes:
+    content = encode(item, implicit=implicit)
+    if item.undefined:
+        return struct.pack("<HHI", 0xFFFE, 0xE000, UNDEFINED) + content + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+
+
+def dictionary_vr(tag: int) -> str:
+    """Return the VR of the standard; the first where it has several."""
+    return str(DicomDictionary[tag][0]).split(" or ")[0] if tag in DicomDictionary else "UN"
+
+
+@st.composite
+def tags(draw: st.DrawFn) -> int:
+    """Draw public tags that headers have, any that there are, private and unknown ones."""
+    kind = draw(st.integers(0, 9))
+    if kind < 5:
+        return draw(st.sampled_from(FREQUENT))
+    if kind < 8:
+        return draw(st.sampled_from(PUBLIC))
+    if kind == 8:
+        return draw(st.sampled_from([0x0009, 0x0019, 0x0029, 0x5001])) << 16 | draw(
+            st.sampled_from([0x10, 0x1001, 0x1002, 0x10FF])
+        )
+    return draw(st.sampled_from([0x00080FFF, 0x0010FFF1, 0x60000010, 0x60003000, 0x50003000, 0x00000010]))
+
+
+@st.composite
+def elements(draw: st.DrawFn, tag: int, depth: int, *, implicit: bool) -> Element:
+    """Draw an element, mostly in the VR that the standard gives it."""
+    vr = dictionary_vr(tag)
+    if not implicit and draw(st.integers(0, 11)) == 0:
+        vr = draw(st.sampled_from([*TEXT_VRS, *BY_VR, *WIDTHS, "OB", "UN", "SQ"]))
+    if vr == "SQ":
+        if draw(st.integers(0, 15)) == 0:
+            return Element(tag, vr, draw(st.binary(max_size=12)))
+        inside = [] if depth >= 3 else draw(st.lists(data_sets(depth=depth + 1, implicit=implicit), max_size=2))
+        return Element(tag, vr, b"", inside, undefined=draw(st.booleans()))
+    return Element(tag, vr, draw(values(vr)))
+
+
+@st.composite
+def values(draw: st.DrawFn, vr: str) -> bytes:
+    """Draw a value: one that fits the VR, or anything."""
+    if vr in WIDTHS:
+        return draw(st.binary(min_size=WIDTHS[vr], max_size=WIDTHS[vr])) * draw(st.integers(0, 2))
+    value = draw(st.sampled_from(BY_VR.get(vr, TEXTS)) | st.binary(max_size=9))
+    if len(value) % 2 and draw(st.integers(0, 7)):
+        value += b"\0" if vr in ("UI", "OB", "UN") else b" "
+    return value
+
+
+@st.composite
+def data_sets(draw: st.DrawFn, *, depth: int = 0, implicit: bool, most: int = 6) -> Item:
+    """Draw a data set with its tags in order."""
+    found = sorted(draw(st.sets(tags(), max_size=most)))
+    return Item([draw(elements(tag, depth, implicit=implicit)) for tag in found], undefined=draw(st.booleans()))
+
+
+@st.composite
+def headers(draw: st.DrawFn, *, implicit: bool) -> Item:
+    """Draw a header with the UIDs that every object has, now and then with a character set."""
+    item = draw(data_sets(implicit=implicit, most=12))
+    held = {element.tag: element for element in item.elements}
+    for tag, value in REQUIRED.items():
+        held[tag] = Element(tag, "UI", value + b"\0" * (len(value) % 2))
+    held[0x00080016].value = draw(st.sampled_from(IMAGES)).encode()
+    held[0x00080016].value += b"\0" * (len(held[0x00080016].value) % 2)
+    terms = draw(st.none() | st.sampled_from(CHARACTER_SETS))
+    if terms is not None:
+        held[0x00080005] = Element(0x00080005, "CS", terms)
+    return Item([held[tag] for tag in sorted(held)])
