@@ -26,7 +26,8 @@ def of_decision(decision: Decision) -> AuditEvent:
         Outcome.SUCCESS if decision.succeeded else Outcome.MINOR_FAILURE,
         project=decision.project,
         target=decision.quarantine_id,
-        detail={"reason": decision.reason} if decision.reason else {},
+        detail=({"reason": decision.reason} if decision.reason else {})
+        | ({"regions": decision.regions} if decision.regions else {}),
     )
 
 

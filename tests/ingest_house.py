@@ -27,10 +27,12 @@ from service.core.pydicom_reading import read_leniently
 from service.core.records import Incoming
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
+from service.deident.pixels.pixel_cleaner import PixelCleaning
 from service.deident.profile import Profile, load_profile
 from service.deident.vault import Vault
 from service.ingest.cleaning import ProjectCleaner
 from service.ingest.pipeline import IngestPipeline
+from service.ingest.pixel_step import PixelStep
 from service.ingest.project_rules import ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.routing import Router
@@ -67,6 +69,7 @@ class IngestHouse:
     rules: Mapping[str, ProjectRules] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     blob_store: Callable[[FilesystemBlobStore], BlobStore] = lambda blobs: blobs
+    pixels: PixelCleaning | None = None
 
     def __post_init__(self) -> None:
         read_leniently()
@@ -109,17 +112,20 @@ class IngestHouse:
             claims=SegmentClaims(self.folder / "claims"),
             project_of={"CLINICAL": "clinical", "RESEARCH": "research"}.get,
             on_damage=self.damaged.append,
+            interrupt_look=getattr(self.pixels, "close", lambda: None),
         )
 
     def _research(self) -> ProjectRules:
         dates = StudyDates(self.index)
         cleaner = ProjectCleaner(self.deidentifier, self.research_vault, self.vault, "research", dates)
-        return ProjectRules("research", cleaner, self.keys.project_keys("research").digest_key)
+        pixels = PixelStep(self.pixels) if self.pixels else None
+        return ProjectRules("research", cleaner, self.keys.project_keys("research").digest_key, pixels=pixels)
 
     def _wake(self) -> None:
         self.woken += 1
 
     def close(self) -> None:
+        self.worker.close()
         self.database.close()
 
     def incoming(

@@ -201,6 +201,12 @@ class Deidentifier:
                 cleaned[element.tag] = deepcopy(element)
         return _result(cleaned, (), work, b"")
 
+    def with_clean_pixels(self, cleaned: Cleaned) -> Cleaned:
+        """Return a clean header that says that its pixels were looked at, and no text is left in them."""
+        stamped = cleaned.data_set
+        self._stamps.put(stamped, stamped, encoding_of(stamped, Encoding()), pixels_cleaned=True)
+        return cleaned
+
     def _pass(
         self, header: Dataset, encoding: Encoding, replacements: Replacements, sop_class_uid: str, *, explain: bool
     ) -> tuple[Dataset, HeaderPass]:

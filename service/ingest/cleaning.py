@@ -32,17 +32,26 @@ class ProjectCleaner:
         self._project = project
         self._dates = dates
 
-    def clean(self, header: Dataset) -> Cleaned:
+    def clean(self, header: Dataset, *, pixels_cleaned: bool = False) -> Cleaned:
         """Clean an object that came from outside.
+
+        Parameters
+        ----------
+        pixels_cleaned : somebody looked at its pixels, and no text is left in them
 
         Raises
         ------
         IdentityNotRemovable : a rule of the profile forbids passing it on
         """
-        return self._deidentifier.clean(header)
+        cleaned = self._deidentifier.clean(header)
+        return self._deidentifier.with_clean_pixels(cleaned) if pixels_cleaned else cleaned
 
-    def adopt(self, header: Dataset, study: StudyRow) -> Cleaned:
+    def adopt(self, header: Dataset, study: StudyRow, *, pixels_cleaned: bool = False) -> Cleaned:
         """Clean an annotation that was made on a study as it is served; its UIDs stay.
+
+        Parameters
+        ----------
+        pixels_cleaned : as ``clean``
 
         Raises
         ------
@@ -52,4 +61,6 @@ class ProjectCleaner:
         entry = self._store.get(self._project, "patient", study.patient_id)
         own_values = None if entry is None else OwnValues.of_vault_entry(self._vault.open(entry))
         attributes = Dataset.from_json(json.loads(study.attributes))
-        return self._deidentifier.adopt_annotation(header, attributes, own_values, carried_dates=self._dates.of(study))
+        dates = self._dates.of(study)
+        cleaned = self._deidentifier.adopt_annotation(header, attributes, own_values, carried_dates=dates)
+        return self._deidentifier.with_clean_pixels(cleaned) if pixels_cleaned else cleaned

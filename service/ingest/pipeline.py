@@ -28,8 +28,9 @@ from service.core.encoded_bytes import Keep
 from service.core.fault_place import fault_place
 from service.core.ports import BlobStore
 from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind
-from service.errors import ContentConflict, InstanceNotFound, KeysMissing, PatientMismatch
-from service.ingest.parsing import parse
+from service.deident.pixels.pixel_outcome import Region
+from service.errors import ContentConflict, IdentityNotRemovable, InstanceNotFound, KeysMissing, PatientMismatch
+from service.ingest.parsing import ParsedInstance, parse
 from service.ingest.project_rules import ConflictRule, ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.routing import Admitted, Router
@@ -93,28 +94,43 @@ class IngestPipeline:
         """
         return self.process_batch([incoming])[0]
 
-    def process_batch(self, batch: Sequence[Incoming], record: Record | None = None) -> list[Outcome]:
+    def process_batch(
+        self, batch: Sequence[Incoming], record: Record | None = None, put_off: Callable[[int], None] | None = None
+    ) -> list[Outcome]:
         """Take several objects in with syncs and transaction shared; outcomes in order.
+
+        Parameters
+        ----------
+        put_off : told the place of each object whose pixels are to be looked at, which takes seconds; nothing is done
+            with those. Without it they are looked at here
 
         Raises
         ------
         GatewayError : the house's own trouble; objects that ``record`` was not told of are to be offered again
         """
-        steps = [self._prepare(incoming) for incoming in batch]
+        steps = [self._prepare(incoming, looks=put_off is None) for incoming in batch]
         self._store(steps, record)
         self._hold(steps, record)
-        outcomes = [step.final for step in steps]
+        for place, step in enumerate(steps):
+            if step.is_put_off and put_off is not None:
+                put_off(place)
+        outcomes = [step.final for step in steps if not step.is_put_off]
         self._tell(outcomes)
         return outcomes
 
-    def process_released(self, incoming: Incoming) -> Outcome:
+    def process_released(self, incoming: Incoming, regions: Sequence[Region] | None = None) -> Outcome:
         """Take an object in that a person released; when it fails again nothing changes in quarantine.
+
+        Parameters
+        ----------
+        regions : what the person wants blackened, none where they saw nothing in its pixels; None when they did not
+            decide about its pixels
 
         Raises
         ------
         GatewayError : the house's own trouble; nothing was decided
         """
-        step = self._prepare(incoming)
+        step = self._prepare(incoming, regions=regions)
         self._store([step], None)
         if step.refusal is not None:
             return step.refused_as("")
@@ -128,7 +144,19 @@ class IngestPipeline:
         self._tell([step.final])
         return step.final
 
-    def _prepare(self, incoming: Incoming) -> Step:
+    def picture(self, incoming: Incoming, frame: int) -> bytes:
+        """One frame of an object as PNG, for a person who decides on it.
+
+        Raises
+        ------
+        GatewayError : it cannot be drawn; says why
+        """
+        pixels = self._rules(incoming).pixels
+        if pixels is None:
+            raise IdentityNotRemovable("The project's profile does not clean pixels")
+        return pixels.picture(self._parsed(incoming), frame)
+
+    def _prepare(self, incoming: Incoming, *, looks: bool = True, regions: Sequence[Region] | None = None) -> Step:
         """Everything that needs neither disk nor transaction."""
         step = Step(incoming, incoming.sop_class_uid)
         try:
@@ -137,19 +165,16 @@ class IngestPipeline:
             if incoming.sop_class_uid in rules.drop_sop_classes:
                 step.drop()
                 return step
-            parsed = parse(
-                incoming.data_set,
-                incoming.transfer_syntax_uid,
-                sop_class_uid=incoming.sop_class_uid,
-                keep=self._keep,
-            )
+            parsed = self._parsed(incoming)
             step.sop_class_uid = parsed.sop_class_uid
             if parsed.sop_class_uid in rules.drop_sop_classes:
                 step.drop()
             elif (own := self._router.own_object(rules, parsed)) is not None:
                 step.settle(OutcomeKind.OWN_OBJECT, own.study_uid, own.series_uid, own.sop_instance_uid)
+            elif not looks and rules.pixels is not None and rules.pixels.must_look(parsed):
+                step.is_put_off = True
             else:
-                self._admit(step, self._router.admit(rules, parsed, incoming.data_set))
+                self._admit(step, self._router.admit(rules, parsed, incoming.data_set, regions))
         except GatewayError as error:
             if isinstance(error, _HOUSE_TROUBLE) or type(error) is GatewayError:
                 raise
@@ -158,6 +183,14 @@ class IngestPipeline:
             _log.error("object.failed", project=incoming.project, error=fault_place(error))
             step.refusal = InstanceUnreadable(f"Processing failed ({type(error).__name__})")
         return step
+
+    def _parsed(self, incoming: Incoming) -> ParsedInstance:
+        return parse(
+            incoming.data_set,
+            incoming.transfer_syntax_uid,
+            sop_class_uid=incoming.sop_class_uid,
+            keep=self._keep,
+        )
 
     def _rules(self, incoming: Incoming) -> ProjectRules:
         rules = self._projects.get(incoming.project)
@@ -174,7 +207,7 @@ class IngestPipeline:
             project=project,
             kind=admitted.kind,
             header=admitted.header,
-            transfer_syntax_uid=step.incoming.transfer_syntax_uid,
+            transfer_syntax_uid=admitted.transfer_syntax_uid,
             content_digest=admitted.content_digest,
             received_at=step.incoming.received_at,
             blob=admitted.file.blob(key),
@@ -195,7 +228,7 @@ class IngestPipeline:
         self._blobs.put_many([(step.blob_key, step.parts) for step in written])
         obsolete: list[str] = []
         try:
-            if any(step.refusal is None for step in steps):
+            if any(step.refusal is None and not step.is_put_off for step in steps):
                 with self._database.write() as connection:
                     obsolete = self._settle(steps, written, connection)
                     _record(record, steps, connection)

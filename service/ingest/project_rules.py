@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.ingest.cleaning import ProjectCleaner
+from service.ingest.pixel_step import PixelStep
 
 
 class ConflictRule(StrEnum):
@@ -25,6 +26,7 @@ class ProjectRules:
     Parameters
     ----------
     cleaner : None where ``deidentify = "none"``: objects are kept byte for byte
+    pixels : looks at pixels; None where the profile does not clean them
     digest_key : the project's; without it nobody tells from a digest what was digested
     """
 
@@ -33,6 +35,7 @@ class ProjectRules:
     digest_key: bytes = field(repr=False)
     on_conflict: ConflictRule = ConflictRule.KEEP_FIRST
     drop_sop_classes: frozenset[str] = frozenset()
+    pixels: PixelStep | None = None
 
     def patient_digest(self, patient_id: str, issuer: str) -> bytes:
         """What tells two patients of a project that keeps identity apart, without naming them."""

@@ -22,6 +22,7 @@ from service.core.archived import QuarantineRow
 from service.core.encoded_bytes import EncodedBytes, Section, chunks
 from service.core.records import Incoming
 from service.errors import InstanceNotFound
+from service.ingest.pixel_case import PixelCase, PixelCaseFiles, PixelsFound
 from service.ingest.sealed_file import PART_SUFFIX, erase_sealed, read_sealed, write_sealed
 
 _LENGTH: Final = struct.Struct(">I")
@@ -47,6 +48,7 @@ class Quarantine:
         self._digest_key = HKDF(SHA256(), 32, None, b"annogate quarantine digest").derive(sealing_key)
         self._table = table
         self._clock = clock
+        self._cases = PixelCaseFiles(directory, sealing_key)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def hold(self, incoming: Incoming, error: GatewayError) -> str:
@@ -77,6 +79,8 @@ class Quarantine:
             ),
             connection=connection,
         )
+        if isinstance(error, PixelsFound):
+            self._cases.write(row.id, error.case)
         # Somebody may have decided on an earlier copy, and erased it, since the file was seen.
         self._keep(incoming, digest)
         return row.id
@@ -115,6 +119,18 @@ class Quarantine:
         except FileNotFoundError as err:
             raise InstanceNotFound("the object's file is not in quarantine") from err
 
+    def pixel_case(self, quarantine_id: str) -> PixelCase | None:
+        """What was found in the pixels of an object that waits for a person; None where they are not the question.
+
+        Raises
+        ------
+        InstanceNotFound : there is no such object, or it was decided on
+        """
+        row = self.show(quarantine_id)
+        if row.state != HELD:
+            raise InstanceNotFound(f"the object is not in quarantine any more: {row.state}")
+        return self._cases.read(row.id) if row.failure_reason == PixelsFound.dimse_status else None
+
     def close_case(self, quarantine_id: str, state: str, by: str) -> QuarantineRow:
         """Note that an object was "released" or "discarded", and erase it.
 
@@ -141,13 +157,16 @@ class Quarantine:
         """Erase what a kill left behind: files unfinished, without a row, or of closed cases; how many."""
         erased = 0
         for path in sorted(self._directory.iterdir()):
-            is_old = path.stat().st_mtime < self._clock() - _UNFINISHED_S
+            try:
+                is_old = path.stat().st_mtime < self._clock() - _UNFINISHED_S
+            except FileNotFoundError:
+                continue  # it went with the other file of its object
             if path.name.endswith(PART_SUFFIX):
                 if is_old:
                     erase_sealed(path)
                     erased += 1
                 continue
-            quarantine_id = path.name.removesuffix(_SUFFIX)
+            quarantine_id = path.name.partition(".")[0]
             row = self._table.get(quarantine_id)
             if is_old if row is None else row.state != HELD:
                 erased += self._erase(quarantine_id)
@@ -162,6 +181,7 @@ class Quarantine:
         """Erase an object's file, unless the object came again and is held."""
         with self._table.unless_held(quarantine_id) as may_go:
             if may_go:
+                self._cases.erase(quarantine_id)
                 erase_sealed(self._directory / f"{quarantine_id}{_SUFFIX}")
         return may_go
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.archive.quarantine_rows import DISCARDED, RELEASED
 from service.core.archived import QuarantineRow
 from service.core.records import Outcome, OutcomeKind
+from service.deident.pixels.pixel_outcome import Region
+from service.errors import InstanceNotFound
 from service.ingest.pipeline import IngestPipeline
+from service.ingest.pixel_case import PixelCase
 from service.ingest.quarantine import Quarantine
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided on one object; ``action`` is "release", "discard" or "expire"."""
+    """What was decided on one object.
+
+    ``action`` is "release", "release-blackened", "release-unchanged", "discard" or "expire"; ``regions`` says how many
+    regions a person had blackened.
+    """
 
     action: str
     quarantine_id: str
@@ -22,6 +29,7 @@ class Decision:
     by: str
     succeeded: bool
     reason: str = ""
+    regions: int = 0
 
 
 class QuarantineDesk:
@@ -63,11 +71,60 @@ class QuarantineDesk:
         """
         incoming = self._quarantine.read(quarantine_id)
         outcome = self._pipeline.process_released(incoming)
+        return self._closed("release", quarantine_id, incoming.project, by, outcome)
+
+    def _closed(
+        self, action: str, quarantine_id: str, project: str, by: str, outcome: Outcome, regions: int = 0
+    ) -> Outcome:
         refused = outcome.kind is OutcomeKind.QUARANTINED
         if not refused:
             self._quarantine.close_case(quarantine_id, RELEASED, by)
-        self._on_decision(Decision("release", quarantine_id, incoming.project, by, not refused, outcome.reason))
+        self._on_decision(Decision(action, quarantine_id, project, by, not refused, outcome.reason, regions))
         return outcome
+
+    def pixel_case(self, quarantine_id: str) -> PixelCase | None:
+        """What was found in the pixels of an object that waits for a person; None where they are not the question.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held
+        """
+        return self._quarantine.pixel_case(quarantine_id)
+
+    def picture(self, quarantine_id: str, frame: int) -> bytes:
+        """One frame, from 1, of an object whose pixels wait for a person, as PNG; it may show who the patient is.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held, or its pixels are not the question
+        GatewayError : it cannot be drawn; says why
+        """
+        self._case(quarantine_id)
+        return self._pipeline.picture(self._quarantine.read(quarantine_id), frame)
+
+    def release_seen(self, quarantine_id: str, by: str, regions: Sequence[Region]) -> Outcome:
+        """Let an object in whose pixels a person has seen, with what they want blackened.
+
+        Parameters
+        ----------
+        regions : none where nothing in the pixels tells who the patient is
+
+        Raises
+        ------
+        InstanceNotFound : it is not held, or its pixels are not the question
+        BadRequest : a region lies outside of the image
+        """
+        drawn = self._case(quarantine_id).checked(regions)
+        incoming = self._quarantine.read(quarantine_id)
+        outcome = self._pipeline.process_released(incoming, drawn)
+        action = "release-blackened" if drawn else "release-unchanged"
+        return self._closed(action, quarantine_id, incoming.project, by, outcome, len(drawn))
+
+    def _case(self, quarantine_id: str) -> PixelCase:
+        case = self._quarantine.pixel_case(quarantine_id)
+        if case is None:
+            raise InstanceNotFound("the pixels of this object are not what it is held for")
+        return case
 
     def discard(self, quarantine_id: str, by: str) -> QuarantineRow:
         """Give an object up and erase it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
@@ -9,9 +10,11 @@ from pydicom.dataset import Dataset
 from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
+from service.deident.pixels.pixel_outcome import Region
 from service.ingest.content_digest import content_digest
 from service.ingest.object_classes import marks_a_study
 from service.ingest.parsing import ParsedInstance, text_of
+from service.ingest.pixel_step import SeenInstance
 from service.ingest.project_rules import ProjectRules
 from service.ingest.stored_file import StoredFile, cleaned_file, original_file
 
@@ -34,6 +37,7 @@ class Admitted:
     file: StoredFile
     content_digest: bytes
     patient_digest: bytes | None
+    transfer_syntax_uid: str
     vault: tuple[SealedEntry, ...] = ()
     elements_removed: int = 0
     elements_replaced: int = 0
@@ -68,31 +72,42 @@ class Router:
             return OwnObject(held.study_uid, held.series_uid, held.sop_instance_uid)
         return None
 
-    def admit(self, rules: ProjectRules, parsed: ParsedInstance, data_set: EncodedBytes) -> Admitted:
+    def admit(
+        self,
+        rules: ProjectRules,
+        parsed: ParsedInstance,
+        data_set: EncodedBytes,
+        regions: Sequence[Region] | None = None,
+    ) -> Admitted:
         """Bring the object into the form in which it may be kept.
 
         Parameters
         ----------
         data_set : the bytes that came in
+        regions : what a person wants blackened, none where they saw nothing; None when nobody decided
 
         Raises
         ------
         IdentityNotRemovable : a rule of the project's profile forbids passing it on
+        PixelsNeedPerson : what its pixels show is for a person to decide
         InstanceUnreadable : a value cannot be read, or not be written back
         """
         study = self._index.study(rules.name, parsed.study_uid) if marks_a_study(parsed.sop_class_uid) else None
-        pixels: EncodedBytes = parsed.pixels.value if parsed.pixels else b""
-        digest = content_digest(parsed.header, pixels, rules.digest_key)
+        digest = content_digest(parsed.header, parsed.pixels.value if parsed.pixels else b"", rules.digest_key)
         kind = ObjectKind.IMAGE if study is None else ObjectKind.ANNOTATION
         if rules.cleaner is None:
             patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
             file = original_file(parsed, data_set, self._version)
-            return Admitted(kind, parsed.header, file, digest, rules.patient_digest(*patient))
+            return Admitted(
+                kind, parsed.header, file, digest, rules.patient_digest(*patient), parsed.transfer_syntax_uid
+            )
+        seen = SeenInstance(parsed, free_of_text=False) if rules.pixels is None else rules.pixels.see(parsed, regions)
+        parsed = seen.parsed
         if study is None:
-            cleaned = rules.cleaner.clean(parsed.header)
+            cleaned = rules.cleaner.clean(parsed.header, pixels_cleaned=seen.free_of_text)
             patient_digest: bytes | None = cleaned.patient_digest
         else:
-            cleaned = rules.cleaner.adopt(parsed.header, study)
+            cleaned = rules.cleaner.adopt(parsed.header, study, pixels_cleaned=seen.free_of_text)
             patient_digest = study.patient_digest
         file = cleaned_file(parsed, cleaned.data_set, self._version, self._keep)
         return Admitted(
@@ -101,6 +116,7 @@ class Router:
             file,
             digest,
             patient_digest,
+            parsed.transfer_syntax_uid,
             cleaned.sealed,
             cleaned.elements_removed,
             cleaned.elements_replaced,

@@ -20,6 +20,7 @@ from service.core.archived import IntakeRow
 from service.core.encoded_bytes import EncodedBytes
 from service.core.fault_place import fault_place
 from service.core.records import Incoming, Outcome
+from service.ingest.look_lane import LookLane
 from service.ingest.pipeline import IngestPipeline
 from service.ingest.segment_claim import SegmentClaims
 from service.ingest.spool_reader import FinishedSegment, SpooledObject, SpoolReader
@@ -63,6 +64,7 @@ class SpoolWorker:
     ----------
     project_of : the project of a called AE title; None where there is none any more
     on_damage : told the name of each segment that was set aside because the disk has damaged it
+    interrupt_look : breaks off the look at an object's pixels that is under way, without anything being decided
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class SpoolWorker:
         project_of: Callable[[str], str | None],
         limits: WorkerLimits | None = None,
         on_damage: Callable[[str], None] = lambda _: None,
+        interrupt_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._reader = reader
         self._intake = intake
@@ -89,9 +92,24 @@ class SpoolWorker:
         self._harmed: set[str] = set()  # segments with an object that could not be read
         self._looked_for_lost_rows = False
         self._stopped = False
+        self._looks = LookLane(
+            intake=intake,
+            pipeline=pipeline,
+            claims=claims,
+            open_object=self._opened,
+            refuse_damaged=self._refuse_damaged,
+            interrupt=interrupt_look,
+            trouble_s=self._limits.trouble_s,
+        )
 
     def run(self, wake: Wake) -> None:
         """Work until `stop`; trouble of disk or index is waited out."""
+        try:
+            self._run(wake)
+        finally:
+            self.close()
+
+    def _run(self, wake: Wake) -> None:
         while not self._stopped:
             try:
                 busy = self.work()
@@ -109,6 +127,14 @@ class SpoolWorker:
     def stop(self) -> None:
         """End after the batch at hand; whoever calls wakes the worker."""
         self._stopped = True
+
+    def close(self) -> None:
+        """Break off what was put off; it stays in the spool."""
+        self._looks.stop()
+
+    def finish_looks(self) -> None:
+        """Wait until the objects that were put off, since their pixels are looked at, came to their end."""
+        self._looks.finish()
 
     def work(self) -> bool:
         """Register what arrived, process what is open, release what is done; whether anything was processed.
@@ -159,7 +185,8 @@ class SpoolWorker:
             self._waiting.pop(segment, None)
             return False
         waiting = self._waiting[segment]
-        rows = self._intake.find(list(waiting))
+        # Those that were put off come to their end by themselves; asked before their rows, which they change.
+        rows = self._intake.find([key for key in waiting if key not in self._looks])
         work = [(waiting[key], row) for key, row in rows.items() if row.state == _RECEIVED]
         for batch in self._batches(sorted(work, key=lambda item: item[1].id)):
             if self._stopped:
@@ -193,27 +220,37 @@ class SpoolWorker:
 
     def _process(self, batch: Sequence[tuple[SpooledObject, IntakeRow]]) -> None:
         readable: list[tuple[Incoming, IntakeRow]] = []
+        whole: list[SpooledObject] = []
         for spooled, row in batch:
             try:
-                readable.append((_incoming(spooled, row, self._reader.read(spooled.source_key)), row))
+                readable.append((self._opened(spooled, row), row))
+                whole.append(spooled)
             except InstanceUnreadable as error:
-                self._harmed.add(spooled.segment)
-                self._refuse(_incoming(spooled, row, self._reader.salvage(spooled.source_key)), row, error)
+                self._refuse_damaged(spooled, row, error)
         if len(readable) == 1 and self._is_suspect(readable[0][1]) and readable[0][1].attempts >= self._limits.attempts:
             words = f"Processing it ended the worker {readable[0][1].attempts} times"
             self._refuse(*readable[0], GatewayError(words))
             return
-        self._attempt(readable)
+        self._attempt(readable, whole)
 
-    def _attempt(self, batch: Sequence[tuple[Incoming, IntakeRow]]) -> None:
+    def _opened(self, spooled: SpooledObject, row: IntakeRow) -> Incoming:
+        return _incoming(spooled, row, self._reader.read(spooled.source_key))
+
+    def _refuse_damaged(self, spooled: SpooledObject, row: IntakeRow, error: InstanceUnreadable) -> None:
+        self._harmed.add(spooled.segment)
+        self._refuse(_incoming(spooled, row, self._reader.salvage(spooled.source_key)), row, error)
+
+    def _attempt(self, batch: Sequence[tuple[Incoming, IntakeRow]], spooled: Sequence[SpooledObject]) -> None:
         """Process a batch, or its objects one by one where it fails as a whole for a reason that nobody foresaw."""
         # Once for each process: failures that the process survives are no sign of a dangerous object.
         fresh = [row.id for _, row in batch if row.id not in self._begun]
         self._intake.begin(fresh)
         self._begun.update(fresh)
         rows = [row for _, row in batch]
+        put_off: list[int] = []
         try:
-            self._pipeline.process_batch([incoming for incoming, _ in batch], self._recorder(rows))
+            incoming = [incoming for incoming, _ in batch]
+            self._pipeline.process_batch(incoming, self._recorder(rows), put_off.append)
         except GatewayError:
             raise
         except Exception as error:  # noqa: BLE001  # one object must not hold up the others
@@ -222,8 +259,12 @@ class SpoolWorker:
                 words = f"Processing failed ({type(error).__name__})"
                 self._refuse(*batch[0], GatewayError(words))
                 return
-            for one in batch:
-                self._attempt([one])
+            for one, its_place in zip(batch, spooled, strict=True):
+                self._attempt([one], [its_place])
+        else:
+            self._intake.withdraw([rows[place].id for place in put_off])
+            for place in put_off:
+                self._looks.add(spooled[place], rows[place])
         self._begun.difference_update(row.id for row in rows)
 
     def _refuse(self, incoming: Incoming, row: IntakeRow, error: GatewayError) -> None:

@@ -26,6 +26,7 @@ class Step:
     held : what the index held under the same UID before the transaction began
     is_duplicate : ``held`` has the same content
     elements_removed, elements_replaced : what cleaning did to the data set
+    is_put_off : it is taken in another time, since its pixels are to be looked at
     """
 
     incoming: Incoming
@@ -39,6 +40,7 @@ class Step:
     is_duplicate: bool = False
     elements_removed: int = 0
     elements_replaced: int = 0
+    is_put_off: bool = False
 
     @property
     def is_decided(self) -> bool:

@@ -1,0 +1,150 @@
+"""The pixels of one object on its way into a project that cleans them (PS3.15 E.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pydicom.dataset import Dataset
+
+from service.core.encoded_bytes import Section
+from service.deident.pixels.pixel_cleaner import PixelCleaning
+from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
+from service.deident.pixels.pixel_source import PixelSource
+from service.deident.separate_pixel_cleaner import PixelBytes
+from service.ingest.parsing import ParsedInstance, number_of
+from service.ingest.pixel_case import PixelCase, PixelsFound
+from service.ingest.pixel_data import EncodedPixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenInstance:
+    """An object after its pixels were looked at, or need not be.
+
+    Parameters
+    ----------
+    parsed : with the pixels as they may be kept, and what the header has to say about them
+    free_of_text : whether somebody looked and nothing is left
+    """
+
+    parsed: ParsedInstance
+    free_of_text: bool
+
+
+class PixelStep:
+    """Has the pixels of a project's objects looked at.
+
+    Parameters
+    ----------
+    cleaning : looks, and blackens
+    """
+
+    def __init__(self, cleaning: PixelCleaning) -> None:
+        self._cleaning = cleaning
+
+    def must_look(self, parsed: ParsedInstance) -> bool:
+        """Whether an object has pixels that are to be looked at; the header is left as it was read."""
+        return parsed.pixels is not None and self._cleaning.must_look(_copy(parsed.header))
+
+    def see(self, parsed: ParsedInstance, decided: Sequence[Region] | None = None) -> SeenInstance:
+        """Look at an object's pixels, or do what a person decided on them.
+
+        Parameters
+        ----------
+        decided : the regions that a person wants blackened, none where they saw nothing; None when nobody decided
+
+        Raises
+        ------
+        PixelsFound : with the reason and what was found
+        GatewayError : the look was broken off; nothing was decided
+        """
+        if parsed.pixels is None:
+            return SeenInstance(parsed, free_of_text=False)
+        outcome = self._outcome(parsed, parsed.pixels, decided)
+        if outcome.kind is OutcomeKind.NEEDS_PERSON:
+            raise PixelsFound(outcome.reason, case_of(parsed, outcome.regions))
+        if outcome.blackened is not None:
+            parsed = _with_pixels(parsed, parsed.pixels, outcome.blackened)
+        if outcome.free_of_text:
+            parsed = replace(parsed, header=_without_text(parsed.header), encoded_header=b"")
+        return SeenInstance(parsed, outcome.free_of_text)
+
+    def picture(self, parsed: ParsedInstance, frame: int) -> bytes:
+        """One frame as PNG, for a person who decides.
+
+        Raises
+        ------
+        GatewayError : it cannot be drawn; says why
+        """
+        pixels = PixelBytes(parsed.pixels.value if parsed.pixels else b"")
+        return self._cleaning.picture(parsed.header, pixels, parsed.transfer_syntax_uid, frame)
+
+    def _outcome(self, parsed: ParsedInstance, pixels: EncodedPixels, decided: Sequence[Region] | None) -> PixelOutcome:
+        header, source = _copy(parsed.header), PixelBytes(pixels.value)
+        if decided is None:
+            return self._cleaning.examine(header, source, parsed.transfer_syntax_uid)
+        if decided:
+            return self._cleaning.apply(header, source, parsed.transfer_syntax_uid, decided)
+        return PixelOutcome(OutcomeKind.CLEAN)
+
+
+def _without_text(header: Dataset) -> Dataset:
+    """The header of an object in whose pixels no text is left, whatever its sender said."""
+    header = _copy(header)
+    header.BurnedInAnnotation = "NO"
+    return header
+
+
+class _NewValue:
+    """A pixel value that was made here, read as bytes are; of even length (PS3.5 7.1.1)."""
+
+    __slots__ = ("_pixels",)
+
+    def __init__(self, pixels: PixelSource) -> None:
+        self._pixels = pixels
+
+    def __len__(self) -> int:
+        return self._pixels.length + self._pixels.length % 2
+
+    def __getitem__(self, stretch: slice, /) -> bytes:
+        start, stop, _ = stretch.indices(len(self))
+        read = self._pixels.read(start, max(0, stop - start))
+        return read.ljust(stop - start, b"\0") if stop > self._pixels.length else read
+
+
+def case_of(parsed: ParsedInstance, regions: Sequence[Region] = ()) -> PixelCase:
+    """What a person is told of an object's pixels."""
+    rows, columns, frames = (number_of(parsed.header, tag) or 0 for tag in (0x00280010, 0x00280011, 0x00280008))
+    return PixelCase(rows, columns, max(frames, 1), tuple(sorted(set(regions), key=_by_frame)))
+
+
+def _by_frame(region: Region) -> tuple[int, ...]:
+    return region.frame or 0, region.y, region.x, region.height, region.width
+
+
+def _copy(header: Dataset) -> Dataset:
+    """The same elements in a data set of their own: to look at one converts it, and digests tell that apart."""
+    copied = Dataset()
+    copied.set_original_encoding(*header.original_encoding)
+    for tag in header.keys():  # noqa: SIM118  # iterating over a data set converts its elements
+        copied[tag] = header.get_item(tag, keep_deferred=True)
+    return copied
+
+
+def _with_pixels(parsed: ParsedInstance, old: EncodedPixels, new: BlackenedPixels) -> ParsedInstance:
+    """The object with a new pixel value and what the header has to say about it."""
+    header = _copy(parsed.header)
+    for tag in new.removed:
+        if tag in header:
+            del header[tag]
+    for element in new.changed:
+        header[element.tag] = element
+    value = _NewValue(new.value)
+    pixels = replace(
+        old,
+        value=Section(value, 0, len(value)),
+        encapsulated=new.encapsulated,
+        vr="OB" if new.encapsulated else old.vr,
+    )
+    syntax = new.transfer_syntax_uid
+    return replace(parsed, header=header, encoded_header=b"", transfer_syntax_uid=syntax, pixels=pixels)
