@@ -37,10 +37,13 @@ from service.archive.quarantine_rows import QuarantineTable
 from service.archive.runs import RunTable
 from service.archive.study_dates import StudyDates
 from service.archive.study_states import StudyStates
+from service.archive.vault_keys import VaultKeyTable
 from service.archive.vault_store import VaultStore
 from service.core.bell import Bell
 from service.core.pydicom_reading import read_leniently
 from service.core.release import why_held
+from service.custody.key_backup import KeyBackups
+from service.custody.key_rotation import KeyRotation
 from service.data_directory import DataDirectory
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
@@ -137,6 +140,7 @@ class Gateway:
                 log.warning("a key file was made: back it up apart from the data", path=str(self.directory.keys))
         for name in self.settings.projects:
             self.project_table.register(name, self.key_file.project_keys(name).fingerprint)
+        self._refuse_older_keys()
         self._check_projects()
 
     def require_data(self) -> None:
@@ -176,6 +180,16 @@ class Gateway:
                 f"the key file {self.directory.keys} is gone, and {', '.join(held)} holds data that were made with it: "
                 "restore it from its backup"
             )
+
+    def _refuse_older_keys(self) -> None:
+        """Refuse a key file that is a copy from before the vault's key was last rotated."""
+        held, retired = set(self.key_file.vault_key_ids), self.vault_keys.retired()
+        if self.vault_keys.key_ids() <= held and self.key_file.newest_vault_key.key_id not in retired:
+            return
+        raise KeysMissing(
+            f"the key file {self.directory.keys} is older than the last rotation of the vault's key: entries were "
+            "sealed with a key that it does not hold. Bring back a later copy"
+        )
 
     def _check_projects(self) -> None:
         """Load what each project names, so that a mistake is told at start."""
@@ -231,6 +245,11 @@ class Gateway:
         return VaultStore(self.database)
 
     @cached_property
+    def vault_keys(self) -> VaultKeyTable:
+        """Which keys the vault's entries were sealed with."""
+        return VaultKeyTable(self.database, self.clock)
+
+    @cached_property
     def runs(self) -> RunTable:
         """Annotator runs."""
         return RunTable(self.database, self.clock)
@@ -278,6 +297,16 @@ class Gateway:
     def key_file(self) -> KeyFile:
         """The secrets of this installation."""
         return KeyFile.load(self.directory.keys)
+
+    @property
+    def key_rotation(self) -> KeyRotation:
+        """What changes the vault's encryption key."""
+        return KeyRotation(self.directory.keys, self.vault_keys, self.directory.run / "vault-rotation.lock")
+
+    @property
+    def key_backups(self) -> KeyBackups:
+        """What copies the key file, and tells when there is no copy."""
+        return KeyBackups(self.directory.keys, self.directory.root, self.vault_keys)
 
     def _deidentifier(self, name: str, project: ProjectSettings) -> Deidentifier | None:
         if project.deidentify == NO_DEIDENTIFICATION:

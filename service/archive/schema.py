@@ -220,6 +220,24 @@ vault = Table(
     Column("key_id", String(32), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
+Index("vault_by_key_id", vault.c.key_id)
+
+# Keys that no entry was sealed with when they left the key file: nothing is stored under them again.
+retired_vault_keys = Table(
+    "retired_vault_keys",
+    metadata,
+    Column("key_id", String(32), primary_key=True),
+    Column("retired_at", Float, nullable=False),
+)
+
+# When which content of the key file was copied to where it outlives this machine.
+key_backups = Table(
+    "key_backups",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("key_file_digest", String(64), nullable=False),
+)
 
 users = Table(
     "users",

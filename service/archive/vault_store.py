@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection, and_, delete, func, select
 
+from dicom_nodes.errors import GatewayError
 from service.archive.database import Database, upsert
-from service.archive.schema import vault
+from service.archive.schema import retired_vault_keys, vault
 from service.core.records import SealedEntry
 
 _CHUNK = 500
@@ -81,7 +82,12 @@ class VaultStore:
 
 
 def put_entries(connection: Connection, entries: Iterable[tuple[str, SealedEntry]]) -> None:
-    """Store entries, each with its project, in the transaction at hand."""
+    """Store entries, each with its project, in the transaction at hand.
+
+    Raises
+    ------
+    GatewayError : one was sealed with a key that has left the key file since; seal it again
+    """
     rows = {
         (project, entry.kind, entry.key): {
             "project": project,
@@ -94,6 +100,7 @@ def put_entries(connection: Connection, entries: Iterable[tuple[str, SealedEntry
     }
     if not rows:
         return
+    _refuse_retired(connection, {str(row["key_id"]) for row in rows.values()})
     statement = upsert(connection, vault)
     statement = statement.on_conflict_do_update(
         index_elements=[vault.c.project, vault.c.kind, vault.c.key],
@@ -101,3 +108,9 @@ def put_entries(connection: Connection, entries: Iterable[tuple[str, SealedEntry
     )
     # Sorted, so that two writers of the same rows never wait for each other (PostgreSQL).
     connection.execute(statement, [rows[key] for key in sorted(rows)])
+
+
+def _refuse_retired(connection: Connection, key_ids: set[str]) -> None:
+    query = select(retired_vault_keys.c.key_id).where(retired_vault_keys.c.key_id.in_(sorted(key_ids))).limit(1)
+    if connection.execute(query).first() is not None:
+        raise GatewayError("an entry of the vault was sealed with a key that was retired meanwhile")

@@ -56,6 +56,10 @@ Value = TypeVar("Value")
 class Sealer(Protocol):
     """Encrypts what must not lie open; ``service.deident.vault.Vault`` is one."""
 
+    @property
+    def sealing_key_id(self) -> str:
+        """The name of the key that seals now."""
+
     def seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
         """Return the encrypted entry."""
 
@@ -273,7 +277,7 @@ class Deidentifier:
     def _seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
         """Seal a value, or return the entry that was made of the same value before."""
         known = self._sealed.get((kind, key))
-        if known is not None and known[0] == value:
+        if known is not None and known[0] == value and self._sealer and known[1].key_id == self._sealer.sealing_key_id:
             return known[1]
         entry = self._sealed_anew(kind, key, value)
         return _remember(self._sealed, (kind, key), (value, entry), REMEMBERED_ENTRIES)[1]

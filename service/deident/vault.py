@@ -35,6 +35,11 @@ class Vault:
         self._random_bytes = random_bytes
         self._ciphers: dict[str, AESGCM] = {}
 
+    @property
+    def sealing_key_id(self) -> str:
+        """The name of the key that seals now."""
+        return self._key_file.newest_vault_key.key_id
+
     def seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
         """Encrypt a value under the newest vault key."""
         key_id = self._key_file.newest_vault_key.key_id

@@ -121,11 +121,64 @@ def test_sealing_keys_differ_by_purpose():
 
 def test_rotation_changes_the_vault_key_only(tmp_path):
     before = KeyFile.create(tmp_path / "keys.json")
+    old = before.newest_vault_key
     before.rotated()
     after = KeyFile.load(tmp_path / "keys.json")
     assert after.project_keys("a") == before.project_keys("a")
-    assert after.newest_vault_key.key_id != before.newest_vault_key.key_id
-    assert after.vault_key(before.newest_vault_key.key_id) == before.newest_vault_key
+    assert after.newest_vault_key.key_id != old.key_id
+    assert after.vault_key(old.key_id) == old
+
+
+def test_process_that_runs_seals_with_a_key_that_another_one_added(tmp_path):
+    running = KeyFile.create(tmp_path / "keys.json")
+    rotated = KeyFile.load(tmp_path / "keys.json").rotated()
+    assert running.newest_vault_key == rotated.newest_vault_key
+
+
+def test_process_that_runs_opens_with_a_key_that_another_one_dropped(tmp_path):
+    running = KeyFile.create(tmp_path / "keys.json")
+    old = running.newest_vault_key
+    KeyFile.load(tmp_path / "keys.json").rotated().without(old.key_id)
+    assert running.newest_vault_key != old
+    assert running.vault_key(old.key_id) == old
+    with pytest.raises(KeysMissing, match="not in the key file"):
+        KeyFile.load(tmp_path / "keys.json").vault_key(old.key_id)
+
+
+def test_key_file_that_is_replaced_under_a_process_is_refused(tmp_path):
+    running = KeyFile.create(tmp_path / "keys.json")
+    KeyFile.create(tmp_path / "other.json")
+    (tmp_path / "other.json").replace(tmp_path / "keys.json")
+    with pytest.raises(KeysMissing, match="was replaced by another one"):
+        _ = running.newest_vault_key
+
+
+def test_process_that_runs_goes_on_with_what_it_knows_when_the_file_is_gone(tmp_path):
+    running = KeyFile.create(tmp_path / "keys.json")
+    known = running.newest_vault_key
+    (tmp_path / "keys.json").unlink()
+    assert running.newest_vault_key == known
+
+
+def test_newest_key_is_never_dropped(tmp_path):
+    keys = KeyFile.create(tmp_path / "keys.json")
+    with pytest.raises(ValueError, match="only an older key"):
+        keys.without(keys.newest_vault_key.key_id)
+
+
+def test_copy_of_a_key_file_is_one_and_for_its_owner_only(tmp_path):
+    keys = KeyFile.create(tmp_path / "keys.json")
+    keys.copy_to(tmp_path / "copy.key")
+    assert stat.S_IMODE((tmp_path / "copy.key").stat().st_mode) == 0o600
+    assert KeyFile.load(tmp_path / "copy.key").content_digest == keys.content_digest
+
+
+def test_copy_overwrites_nothing(tmp_path):
+    keys = KeyFile.create(tmp_path / "keys.json")
+    (tmp_path / "copy.key").write_text("something else")
+    with pytest.raises(FileExistsError):
+        keys.copy_to(tmp_path / "copy.key")
+    assert (tmp_path / "copy.key").read_text() == "something else"
 
 
 def test_rotation_keeps_the_file_closed(tmp_path):
