@@ -96,6 +96,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "argon2": ("service.web",),
     "pydantic": ("service.settings", "service.web.api", "service.annotators", "service.deident"),
     "SimpleITK": ("service.annotators",),
+    "cv2": ("service.deident.pixels",),
+    "onnxruntime": ("service.deident.pixels",),
     "scipy": ("service.annotators", "service.deident.faces"),
     "skimage": ("service.annotators", "service.deident.faces"),
 }
