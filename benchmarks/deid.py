@@ -39,7 +39,7 @@ from tests.ct_series import write_ct_series
 
 PROFILES = Path(__file__).parents[1] / "config" / "profiles"
 FILES = 40
-ROUNDS = 3
+ROUNDS = 7
 WORKER_SECONDS = 6.0
 
 Work = Callable[[Path, Path], None]
@@ -177,10 +177,10 @@ class Ours:
         file = read_file(source.read_bytes())
         parsed = parse(file.data_set, file.transfer_syntax_uid, sop_class_uid=file.sop_class_uid)
         cleaned = self._deidentifier.clean(parsed.header)
-        stored = cleaned_file(parsed, cleaned.data_set, "ANNOGATE")
+        stored = cleaned_file(parsed, cleaned.data_set, "ANNOGATE", encoded=cleaned.encoded)
         encode(cleaned.data_set, pixels=stored.pixels)
         with target.open("wb") as out:
-            out.writelines(stored.parts)
+            out.writelines(stored.content())
 
 
 def pydicom_alone(source: Path, target: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Iterable
-from typing import Any, Final, Protocol
+from functools import lru_cache
+from typing import Final
 
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from service.core.encoded_bytes import EncodedBytes, chunks
 
@@ -27,10 +28,8 @@ _STUDY_ATTRIBUTES: Final = frozenset(
     }
 )
 _LENGTH: Final = struct.Struct(">QQ")
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes | memoryview, /) -> None: ...
+_UNDEFINED: Final = 0xFFFFFFFF
+_LONGEST_REMEMBERED: Final = 8192
 
 
 def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
@@ -49,27 +48,56 @@ def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
     32 bytes
     """
     digest = hmac.new(key, b"content", hashlib.sha256)
-    _update(digest, header, [tag for tag in sorted(header.keys()) if not _may_be_corrected(tag)])
+    held = sorted((int(tag), element) for tag, element in header.items())
+    digest.update(b"".join([_content(*one, header) for one in held if not _may_be_corrected(one[0])]))
     for part in chunks(pixels):
         digest.update(part)
     return digest.digest()
 
 
-def _may_be_corrected(tag: Any) -> bool:
-    return tag.group in (_PATIENT_GROUP, _CLINICAL_TRIAL_GROUP) or int(tag) in _STUDY_ATTRIBUTES
+def _may_be_corrected(number: int) -> bool:
+    return number >> 16 in (_PATIENT_GROUP, _CLINICAL_TRIAL_GROUP) or number in _STUDY_ATTRIBUTES
 
 
-def _update(digest: _Hash, data_set: Dataset, tags: Iterable[Any]) -> None:
-    for tag in tags:
-        element = data_set.get_item(tag)
-        if isinstance(element, RawDataElement):
-            value = (element.value or b"").rstrip(b"\0 ")
-            digest.update(_LENGTH.pack(int(tag), len(value)) + value)
-        elif element.VR == "SQ":
-            digest.update(_LENGTH.pack(int(tag), len(element.value)))
-            for item in element.value:
-                digest.update(b"item")
-                _update(digest, item, sorted(item.keys()))
-        else:
-            value = str(element.value).encode()
-            digest.update(_LENGTH.pack(int(tag), len(value)) + value)
+def _content(number: int, element: DataElement | RawDataElement, data_set: Dataset) -> bytes:
+    if not isinstance(element, RawDataElement):
+        return _converted_content(number, element)
+    value = element.value
+    if value is None or element.length == _UNDEFINED:
+        read = _remembered_content if value is None or len(value) <= _LONGEST_REMEMBERED else _read_content
+        creator = _creator(number, data_set) if number >> 16 & 1 else None
+        return read(number, element.VR, value, element.is_implicit_VR, element.is_little_endian, creator)
+    value = value.rstrip(b"\0 ")
+    return _LENGTH.pack(number, len(value)) + value
+
+
+def _converted_content(number: int, element: DataElement) -> bytes:
+    if element.VR != "SQ":
+        value = str(element.value).encode()
+        return _LENGTH.pack(number, len(value)) + value
+    parts = [_LENGTH.pack(number, len(element.value))]
+    for item in element.value:
+        parts.append(b"item")
+        parts += [_content(*one, item) for one in sorted((int(tag), held) for tag, held in item.items())]
+    return b"".join(parts)
+
+
+def _creator(number: int, data_set: Dataset) -> bytes | None:
+    """Return the creator of a private element's block (PS3.5 7.8.1), which says what VR an empty one has."""
+    creator = data_set.get_item(number >> 16 << 16 | number >> 8 & 0xFF, keep_deferred=True)
+    return creator.value if isinstance(creator, RawDataElement) else None
+
+
+def _read_content(
+    number: int, vr: str | None, value: bytes | None, implicit_vr: bool, little_endian: bool, creator: bytes | None
+) -> bytes:
+    """Read an empty element, or a sequence of undefined length, and leave that of the header as it was encoded."""
+    length = 0 if value is None else _UNDEFINED
+    tag = BaseTag(number)
+    alone = Dataset({tag: RawDataElement(tag, vr, length, value, 0, implicit_vr, little_endian)})
+    if creator is not None:
+        alone.add_new(number >> 16 << 16 | number >> 8 & 0xFF, "LO", creator.decode("latin-1").rstrip("\0 "))
+    return _converted_content(number, alone[tag])
+
+
+_remembered_content = lru_cache(maxsize=256)(_read_content)

@@ -17,6 +17,7 @@ from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch
 from dicom_nodes.storage_classes import is_uid
 from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.inflation import INFLATED_LIMIT, inflate
+from service.deident.raw_scan import scan
 from service.ingest import pixel_data
 from service.ingest.object_classes import name_of, requires_pixels
 from service.ingest.pixel_data import EncodedPixels
@@ -204,6 +205,10 @@ def _header_in(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, bytes
 
 def _read_header(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, int]:
     """The elements before Pixel Data, and the offset at which it stands (the end where there is none)."""
+    if transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN:
+        scanned = scan(encoded, implicit_vr=transfer_syntax_uid in IMPLICIT_TRANSFER_SYNTAXES)
+        if scanned is not None:
+            return scanned
     stream = io.BytesIO(encoded)
     try:
         header = read_dataset(

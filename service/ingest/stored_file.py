@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
-from pydicom.charset import default_encoding
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element, write_dataset
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
+from pydicom.filewriter import write_dataset
 
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.encoded_bytes import EncodedBytes, Keep, chunks
 from service.core.records import PixelLocation, StoredBlob
+from service.deident.encoded_header import encoded_header
 from service.ingest import pixel_data
 from service.ingest.parsing import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -27,8 +23,6 @@ from service.ingest.parsing import (
     number_of,
 )
 from service.ingest.part10 import file_head
-
-_UNDEFINED: Final = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +51,18 @@ def original_file(parsed: ParsedInstance, data_set: EncodedBytes, implementation
 
 
 def cleaned_file(
-    parsed: ParsedInstance, header: Dataset, implementation_version: str, keep: Keep = b"".join
+    parsed: ParsedInstance,
+    header: Dataset,
+    implementation_version: str,
+    keep: Keep = b"".join,
+    encoded: bytes | None = None,
 ) -> StoredFile:
     """The object with another header in the same transfer syntax; of what came, only its pixels are carried over.
 
     Parameters
     ----------
     keep : keeps a data set that has to be deflated again
+    encoded : the header in the encoding in which it was read, where that is at hand
 
     Raises
     ------
@@ -72,7 +71,9 @@ def cleaned_file(
     implicit_vr = parsed.transfer_syntax_uid in IMPLICIT_TRANSFER_SYNTAXES
     little_endian = parsed.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
     head = _head(parsed, str(header.SOPInstanceUID), implementation_version)
-    body: list[EncodedBytes] = [_encode(header, implicit_vr=implicit_vr, little_endian=little_endian)]
+    if encoded is None or header.original_encoding != (implicit_vr, little_endian):
+        encoded = _encode(header, implicit_vr=implicit_vr, little_endian=little_endian)
+    body: list[EncodedBytes] = [encoded]
     location = None
     if parsed.pixels is not None:
         body.append(
@@ -106,54 +107,15 @@ def _location(parsed: ParsedInstance, offset: int) -> PixelLocation | None:
 
 
 def _encode(header: Dataset, *, implicit_vr: bool, little_endian: bool) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = implicit_vr, little_endian
     try:
         if header.original_encoding == (implicit_vr, little_endian):
-            _write_as_read(buffer, header)
-        else:
-            write_dataset(buffer, header)  # the sender's encoding was not what its transfer syntax says
+            return encoded_header(header, implicit_vr=implicit_vr, little_endian=little_endian)
+        buffer = DicomBytesIO()
+        buffer.is_implicit_VR, buffer.is_little_endian = implicit_vr, little_endian
+        write_dataset(buffer, header)  # the sender's encoding was not what its transfer syntax says
     except Exception as err:  # pydicom writes what scanners sent here, with whatever error that provokes
         raise InstanceUnreadable("A value cannot be written back in its transfer syntax") from err
     return buffer.getvalue()
-
-
-def _write_as_read(buffer: DicomBytesIO, header: Dataset) -> None:
-    """Write elements that nobody converted as they stand; most are such, and conversion takes longer than all else."""
-    head = _RawHead(implicit_vr=buffer.is_implicit_VR, little_endian=buffer.is_little_endian)
-    character_set = header.get("SpecificCharacterSet", default_encoding)
-    for tag in sorted(header.keys()):
-        element = header.get_item(tag)
-        if isinstance(element, RawDataElement) and head.fits(element):
-            value = element.value or b""
-            buffer.write(head.encode(element, len(value)))
-            buffer.write(value)
-        else:
-            write_data_element(buffer, header[tag], character_set)
-
-
-class _RawHead:
-    """Tag, VR and length of elements in one encoding (PS3.5 7.1.2, 7.1.3)."""
-
-    def __init__(self, *, implicit_vr: bool, little_endian: bool) -> None:
-        order = "<" if little_endian else ">"
-        self._implicit_vr = implicit_vr
-        self._implicit = struct.Struct(order + "HHI")
-        self._short = struct.Struct(order + "HH2sH")
-        self._long = struct.Struct(order + "HH2sxxI")
-
-    def fits(self, element: RawDataElement) -> bool:
-        """Whether the element was read in this encoding, with a length; some writers change it in mid-data set."""
-        is_explicit = element.VR is not None
-        return element.is_implicit_VR == self._implicit_vr != is_explicit and element.length != _UNDEFINED
-
-    def encode(self, element: RawDataElement, length: int) -> bytes:
-        """What stands before the value."""
-        group, number = element.tag >> 16, element.tag & 0xFFFF
-        if element.VR is None:
-            return self._implicit.pack(group, number, length)
-        form = self._long if element.VR in EXPLICIT_VR_LENGTH_32 else self._short
-        return form.pack(group, number, element.VR.encode("ascii"), length)
 
 
 def _deflated(parts: Iterable[EncodedBytes]) -> Iterator[bytes]:
