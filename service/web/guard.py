@@ -22,7 +22,8 @@ _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 # Query parameters of PS3.18 8.3 and of our own pages.
 _PARAMETERS = {
     *("accept", "annotation", "charset", "fuzzymatching", "iccprofile", "includefield", "limit", "offset", "quality"),
-    *("viewport", "window", "project", "state", "page", "actor", "action", "object", "since", "until", "before"),
+    *("frame", "viewport", "window", "project", "state", "page", "actor", "action", "object", "since", "until"),
+    "before",
 }
 _UIDS = ("study_uid", "series_uid", "sop_instance_uid")
 

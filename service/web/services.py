@@ -15,6 +15,7 @@ from service.archive.overview import Overview
 from service.core.archived import ConflictRow, QuarantineRow
 from service.core.ports import InstanceStore
 from service.core.records import Outcome
+from service.ingest.pixel_case import PixelCase, Region
 from service.web.dicomweb.services import DicomWebServices
 from service.web.passwords import Passwords
 from service.web.viewer.configuration import ViewerSettings
@@ -46,6 +47,32 @@ class QuarantineDesk(Protocol):
         Raises
         ------
         InstanceNotFound : it is not held
+        """
+
+    def pixel_case(self, quarantine_id: str) -> PixelCase | None:
+        """What was found in the pixels of an object that waits for a person; None where they are not the question.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held
+        """
+
+    def picture(self, quarantine_id: str, frame: int) -> bytes:
+        """One frame of such an object as PNG.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held, or its pixels are not the question
+        GatewayError : it cannot be drawn; says why
+        """
+
+    def release_seen(self, quarantine_id: str, by: str, regions: Sequence[Region]) -> Outcome:
+        """Let such an object in, with what the person who saw it wants blackened.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held, or its pixels are not the question
+        BadRequest : a region lies outside of the image
         """
 
     def discard(self, quarantine_id: str, by: str) -> QuarantineRow:

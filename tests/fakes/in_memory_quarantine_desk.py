@@ -8,6 +8,7 @@ from dataclasses import replace
 from service.core.archived import QuarantineRow
 from service.core.records import Outcome, OutcomeKind
 from service.errors import InstanceNotFound
+from service.ingest.pixel_case import PixelCase, Region
 
 
 def held_row(quarantine_id: str, project: str = "default", **changes: object) -> QuarantineRow:
@@ -37,6 +38,9 @@ class InMemoryQuarantineDesk:
 
     def __init__(self, rows: Sequence[QuarantineRow] = ()) -> None:
         self.rows = {row.id: row for row in rows}
+        self.cases: dict[str, PixelCase] = {}
+        self.looks: list[tuple[str, int]] = []
+        self.drawn: dict[str, tuple[Region, ...]] = {}
 
     def list(
         self, project: str | None = None, *, state: str | None = "held", limit: int = 100, offset: int = 0
@@ -56,6 +60,18 @@ class InMemoryQuarantineDesk:
     def discard(self, quarantine_id: str, by: str) -> QuarantineRow:
         self._decide(quarantine_id, "discarded", by)
         return self.rows[quarantine_id]
+
+    def pixel_case(self, quarantine_id: str) -> PixelCase | None:
+        self.show(quarantine_id)
+        return self.cases.get(quarantine_id)
+
+    def picture(self, quarantine_id: str, frame: int) -> bytes:
+        self.looks.append((quarantine_id, frame))
+        return b"\x89PNG"
+
+    def release_seen(self, quarantine_id: str, by: str, regions: Sequence[Region]) -> Outcome:
+        self.drawn[quarantine_id] = self.cases[quarantine_id].checked(regions)
+        return self.release(quarantine_id, by)
 
     def _decide(self, quarantine_id: str, state: str, by: str) -> None:
         row = self.show(quarantine_id)

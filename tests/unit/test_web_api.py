@@ -12,13 +12,19 @@ from pydantic import TypeAdapter
 
 from service.core.access import Role
 from service.core.archived import RunState
+from service.ingest.pixel_case import PixelCase, Region
 from service.web.api.operations import OPERATIONS, Operation
 from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
 
 USER = {"name": "grace", "password": PASSWORD, "role": "reader", "projects": ["default"]}
 TOKEN = {"name": "ci", "role": "integrator", "projects": ["*"]}
 PLACES = {"project": "default", "study_uid": "1.2.3", "quarantine_id": "a1", "name": "bob", "token_id": "nothing"}
-BODIES: dict[str, dict[str, Any]] = {"add_user": USER, "change_user": {"disabled": True}, "add_token": TOKEN}
+BODIES: dict[str, dict[str, Any]] = {
+    "add_user": USER,
+    "change_user": {"disabled": True},
+    "add_token": TOKEN,
+    "release_seen": {"seen": True, "regions": [{"x": 1, "y": 2, "width": 3, "height": 4}]},
+}
 
 
 @pytest.fixture
@@ -29,6 +35,7 @@ def gateway(tmp_path: Path) -> Iterator[WebGateway]:
     gateway.add_run(key, "nodules", RunState.DONE, summary="1 nodule", findings=[NODULE])
     gateway.add_run(key, "bones", RunState.REFUSED, reason="a slice is missing")
     gateway.conflicts.add("default", "2.25.17", "kept-first", "CT1")
+    gateway.desk.cases["a1"] = PixelCase(rows=8, columns=8, frames=1, regions=(Region(1, 2, 3, 4),))
     yield gateway
     gateway.close()
 

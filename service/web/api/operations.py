@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from service.web.api import account_shapes, audit_shapes, quarantine_shapes, shapes, status_shapes, study_shapes
+from service.web.api import (
+    account_shapes,
+    audit_shapes,
+    pixel_shapes,
+    quarantine_shapes,
+    shapes,
+    status_shapes,
+    study_shapes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,23 @@ OPERATIONS = (
         "One object that could not be processed.",
         quarantine_shapes.QuarantineShape,
         errors=(404,),
+    ),
+    Operation(
+        "pixels",
+        "GET",
+        "/quarantine/<quarantine_id>/pixels",
+        "What was found in the pixels of an object that waits for a person: where, never what it read.",
+        pixel_shapes.PixelCaseShape,
+        errors=(404,),
+    ),
+    Operation(
+        "release_seen",
+        "POST",
+        "/quarantine/<quarantine_id>/release-seen",
+        "Let such an object in, its regions blackened, once a person has seen it.",
+        quarantine_shapes.Release,
+        body=pixel_shapes.SeenRelease,
+        errors=(404, 415),
     ),
     Operation(
         "release",

@@ -13,7 +13,15 @@ from dicom_nodes.errors import CallerNotAllowed
 from service.archive.audit import AuditQuery
 from service.core.archived import QuarantineRow
 from service.errors import BadRequest, InstanceNotFound, UnsupportedMediaType
-from service.web.api import account_shapes, audit_shapes, quarantine_shapes, shapes, status_shapes, study_shapes
+from service.web.api import (
+    account_shapes,
+    audit_shapes,
+    pixel_shapes,
+    quarantine_shapes,
+    shapes,
+    status_shapes,
+    study_shapes,
+)
 from service.web.api.openapi import PREFIX, openapi_document, type_words
 from service.web.api.operations import OPERATIONS, Operation
 from service.web.guard import audit_target, present_caller
@@ -138,6 +146,20 @@ class ApiViews:
     def quarantine_entry(self, quarantine_id: str) -> quarantine_shapes.QuarantineShape:
         """One of these."""
         return quarantine_shapes.QuarantineShape.of(self._held(quarantine_id))
+
+    def pixels(self, quarantine_id: str) -> pixel_shapes.PixelCaseShape:
+        """Where to look in the pixels of one."""
+        self._held(quarantine_id)
+        case = self._services.desk.pixel_case(quarantine_id)
+        if case is None:
+            raise InstanceNotFound("the pixels of this object are not what it is held for")
+        return pixel_shapes.PixelCaseShape.of(case, quarantine_id)
+
+    def release_seen(self, quarantine_id: str, body: pixel_shapes.SeenRelease) -> quarantine_shapes.Release:
+        """Let one in that a person has seen."""
+        self._held(quarantine_id)
+        by, regions = present_caller().name, [region.region() for region in body.regions]
+        return quarantine_shapes.Release.of(self._services.desk.release_seen(quarantine_id, by, regions))
 
     def release(self, quarantine_id: str) -> quarantine_shapes.Release:
         """Process one again."""

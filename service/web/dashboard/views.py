@@ -1,12 +1,14 @@
-"""The pages for people: studies, one study, quarantine, status. Rendered here; they need no script."""
+"""The pages for people: studies, one study, quarantine, status. Rendered here; all work without a script."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.errors import InstanceNotFound
+from service.core.archived import QuarantineRow
+from service.errors import InstanceNotFound, PixelsNeedPerson
 from service.web.dashboard import presentation
+from service.web.dashboard.pixel_pages import register_pixel_pages
 from service.web.forms import FormSigns
 from service.web.guard import audit_target, present_caller
 from service.web.route_table import DECIDERS, row_of
@@ -139,6 +141,7 @@ def _register_quarantine(pages: Blueprint, services: WebServices, signs: FormSig
             page=page,
             more=len(found) > _PAGE,
             may_decide=present_caller().role in DECIDERS,
+            pixels_status=PixelsNeedPerson.dimse_status,
             told=_TOLD.get(request.args.get("told", ""), ""),
         )
 
@@ -154,16 +157,26 @@ def _register_quarantine(pages: Blueprint, services: WebServices, signs: FormSig
         services.desk.discard(quarantine_id, present_caller().name)
         return _back(project, "discarded")
 
+    register_pixel_pages(pages, services, lambda quarantine_id: _entry(services, quarantine_id), lambda: _check(signs))
+
+
+def _check(signs: FormSigns) -> None:
+    signs.check(present_caller(), request.form.get("sign", ""))
+
 
 def _decidable(services: WebServices, signs: FormSigns, quarantine_id: str) -> str:
     """The project of an entry that the present caller may decide on."""
-    caller = present_caller()
-    signs.check(caller, request.form.get("sign", ""))
+    _check(signs)
+    return _entry(services, quarantine_id).project
+
+
+def _entry(services: WebServices, quarantine_id: str) -> QuarantineRow:
+    """An entry of a project that the present caller may reach."""
     entry = services.desk.show(quarantine_id)
-    if not caller.may_reach(entry.project):
+    if not present_caller().may_reach(entry.project):
         raise InstanceNotFound("there is nothing of this id in quarantine")
     audit_target(entry.id, project=entry.project)
-    return entry.project
+    return entry
 
 
 def _back(project: str, told: str) -> AnyResponse:
