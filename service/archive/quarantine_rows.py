@@ -30,6 +30,16 @@ class NewQuarantineRow:
     calling_ae_title: str = ""
     sop_class_uid: str = ""
     transfer_syntax_uid: str = ""
+    waits_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSeries:
+    """Objects in quarantine that wait for the rest of their series; the last came ``last_at``."""
+
+    project: str
+    waits_for: str
+    last_at: float
 
 
 class QuarantineTable:
@@ -90,6 +100,40 @@ class QuarantineTable:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
+    def waiting(self) -> list[WaitingSeries]:
+        """Series of which something waits, the longest quiet first."""
+        columns = (quarantine.c.project, quarantine.c.waits_for)
+        last_at = func.max(quarantine.c.received_at)
+        query = (
+            select(*columns, last_at)
+            .where(quarantine.c.state == HELD, quarantine.c.waits_for != "")
+            .group_by(*columns)
+            .order_by(last_at)
+        )
+        with self._database.read() as connection:
+            return [WaitingSeries(*row) for row in connection.execute(query)]
+
+    def of_series(self, series: WaitingSeries) -> list[str]:
+        """The ids of what waits for one series."""
+        query = (
+            select(quarantine.c.id)
+            .where(quarantine.c.project == series.project, quarantine.c.waits_for == series.waits_for)
+            .where(quarantine.c.state == HELD)
+            .order_by(quarantine.c.received_at, quarantine.c.id)
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def wait_no_longer(self, row_id: str, failure_reason: int, reason: str) -> bool:
+        """Leave a waiting object to a person; False when it does not wait (any more)."""
+        statement = (
+            update(quarantine)
+            .where(quarantine.c.id == row_id, quarantine.c.state == HELD, quarantine.c.waits_for != "")
+            .values(waits_for="", failure_reason=failure_reason, reason=reason)
+        )
+        with self._database.write() as transaction:
+            return transaction.execute(statement).rowcount == 1
+
     def decide(self, row_id: str, state: str, by: str, *, connection: Connection | None = None) -> bool:
         """Release or discard a held row; False when it is not held (any more): then somebody else decided."""
         if state not in {RELEASED, DISCARDED}:
@@ -130,4 +174,5 @@ def _held_again(new: NewQuarantineRow) -> dict[str, object]:
         "received_at": new.received_at,
         "decided_at": None,
         "decided_by": "",
+        "waits_for": new.waits_for,
     }

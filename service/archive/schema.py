@@ -175,8 +175,10 @@ quarantine = Table(
     Column("received_at", Float, nullable=False),
     Column("decided_at", Float, nullable=True),
     Column("decided_by", String(64), nullable=False, server_default=""),
+    Column("waits_for", String(64), nullable=False, server_default=""),  # keyed digest of a series that is not whole
     UniqueConstraint("project", "content_digest"),
 )
+Index("quarantine_by_series", quarantine.c.project, quarantine.c.waits_for, quarantine.c.state)
 Index("quarantine_by_state", quarantine.c.state, quarantine.c.received_at)
 
 counters = Table(

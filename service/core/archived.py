@@ -178,7 +178,10 @@ class IntakeRow:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRow:
-    """One object that could not be processed; ``state`` is held, released, discarded or expired."""
+    """One object that could not be processed; ``state`` is held, released, discarded or expired.
+
+    ``waits_for`` is a keyed digest of the series that it waits for, "" where it waits for a person.
+    """
 
     id: str
     project: str
@@ -195,6 +198,7 @@ class QuarantineRow:
     received_at: float
     decided_at: float | None
     decided_by: str
+    waits_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
