@@ -33,6 +33,7 @@ from service.core.fragments import DELIMITER_BYTES, find_delimiter
 from service.core.implementation import IMPLEMENTATION_CLASS_UID
 from service.core.inflation import INFLATED_LIMIT, inflated
 from service.deident.kernel_copy import copy_stretch
+from service.deident.sequence_items import is_cut_short
 from service.deident.uid_map import is_uid
 
 PIXEL_TAGS: Final = frozenset({(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010)})
@@ -101,6 +102,8 @@ def read_dicom(stream: BinaryIO) -> OpenFile:
         transfer_syntax = str(meta.get("TransferSyntaxUID", "")) if meta is not None else ""
         implicit, little = header.original_encoding
         pixels = _pixel_element(content, position, bool(implicit), bool(little))
+        if pixels is None and is_cut_short(header):
+            raise InstanceUnreadable("cut short in its header")
     except InstanceUnreadable:
         raise
     except Exception as error:  # noqa: BLE001 - pydicom raises whatever the bytes lead it to; its words quote values

@@ -323,7 +323,13 @@ class HeaderPass:
 
     def _search(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         found = self._has_own_value(element, coded=rule.vr == "CS")
-        return self._otherwise(element, rule, OWN_VALUE) if found else element
+        if not found or (rule.vr == "CS" and self._is_of_terms(element)):
+            return element
+        return self._otherwise(element, rule, OWN_VALUE)
+
+    def _is_of_terms(self, element: Element) -> bool:
+        """Whether a coded string says nothing but terms of the standard, by which a patient may be called as well."""
+        return all(self._profile.words.is_term(value.strip()) for value in ascii_text(element).split(BACKSLASH))
 
     def _search_bytes(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         value = raw_bytes(element, self._encoding)

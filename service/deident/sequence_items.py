@@ -6,6 +6,8 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.values import convert_SQ
 
+UNDEFINED = 0xFFFFFFFF
+
 
 def as_sequence(data_set: Dataset, tag: int) -> DataElement | None:
     """Return a sequence parsed; None where there is none, or its bytes are not one.
@@ -18,11 +20,32 @@ def as_sequence(data_set: Dataset, tag: int) -> DataElement | None:
     try:
         raw = data_set.get_item(tag)
         if isinstance(raw, RawDataElement) and (raw.VR == "UN" or (raw.VR is None and tag >> 16 & 1)):
-            return DataElement(raw.tag, "SQ", convert_SQ(raw.value or b"", True, True))
+            items = convert_SQ(raw.value or b"", True, True)
+            return None if any(map(is_cut_short, items)) else DataElement(raw.tag, "SQ", items)
         element = data_set[tag]
     except Exception:  # noqa: BLE001 - pydicom raises whatever the bytes lead it to; the element then goes
         return None
-    return element if element.VR == "SQ" else None
+    if element.VR != "SQ" or (isinstance(raw, RawDataElement) and any(map(is_cut_short, element.value or ()))):
+        return None
+    return element
+
+
+def is_cut_short(data_set: Dataset) -> bool:
+    """Whether the last value is shorter than it says, which pydicom hands on in silence.
+
+    Lengths that do not fit say that the bytes were read as something that they are not: then nothing is sure about
+    what stands in which element.
+    """
+    last = next(reversed(data_set.keys()), None)
+    if last is None:
+        return False
+    element = data_set.get_item(last, keep_deferred=True)
+    return (
+        isinstance(element, RawDataElement)
+        and element.value is not None
+        and element.length != UNDEFINED
+        and len(element.value) < element.length
+    )
 
 
 def items_of(data_set: Dataset, tag: int) -> list[Dataset]:
