@@ -43,6 +43,10 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?
 _DECIMAL = re.compile(r"([+-]?)0*([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?").fullmatch
 _LARGEST_EXACT = 2**53
 _REMEMBERED_BYTES = 64
+_REMEMBERED_SEQUENCE_BYTES = 4096
+_REMEMBERED_SEQUENCES = 512
+_PIXEL_REPRESENTATION = 0x00280103
+_UTF_8 = '{"vr":"CS","Value":["ISO_IR 192"]}'
 _NUMBER_FORMATS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _BINARY_WORD_BYTES = {"OB": 1, "UN": 1, "OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 BINARY_VRS = frozenset(_BINARY_WORD_BYTES)
@@ -76,30 +80,37 @@ class JsonWriter:
             if not tag & 0xFFFF or tag >> 16 == 0x0002:  # group lengths and file meta information
                 continue
             if bulk and tag in bulk:
-                body = f'{{"vr":"{bulk[tag]}",{self._bulk_uri(tag, path)}}}'
+                members.append(f'"{tag:08X}":{{"vr":"{bulk[tag]}",{self._bulk_uri(tag, path)}}}')
             else:
-                body = self._element(data_set, tag, elements[tag], encodings, path)
-            members.append(f'"{tag:08X}":{body}')
+                members.append(self._member(data_set, tag, elements[tag], encodings, path))
         return "{" + ",".join(members) + "}"
 
     def elements(self, data_set: Dataset, tags: Iterable[int]) -> str:
         """The elements among ``tags``, which ascend, that the data set holds."""
         encodings = _encodings(data_set)
-        members = []
-        for tag in tags:
-            if tag in data_set:
-                element = data_set.get_item(tag)
-                members.append(f'"{tag:08X}":{self._element(data_set, tag, element, encodings, "")}')
+        held: dict[int, Element] = {int(tag): element for tag, element in data_set.items()}
+        members = [self._member(data_set, tag, held[tag], encodings, "") for tag in tags if tag in held]
         return "{" + ",".join(members) + "}"
+
+    def _member(self, data_set: Dataset, tag: int, element: Element, encodings: tuple[str, ...], path: str) -> str:
+        if isinstance(element, RawDataElement):
+            value = element.value
+            if value is not None and len(value) <= _REMEMBERED_BYTES:
+                member = _remembered_member(tag, element.VR, value, element.is_little_endian, encodings)
+                if member is not None:
+                    return member
+        return f'"{tag:08X}":{self._element(data_set, tag, element, encodings, path)}'
 
     def _element(self, data_set: Dataset, tag: int, element: Element, encodings: tuple[str, ...], path: str) -> str:
         if tag == _SPECIFIC_CHARACTER_SET:
-            return '{"vr":"CS","Value":["ISO_IR 192"]}'
+            return _UTF_8
         if isinstance(element, RawDataElement):
             body = self._raw(tag, element, encodings, path)
             if body is not None:
                 return body
             try:
+                if element.VR == "SQ":
+                    return self._sequence(data_set, tag, element, encodings, path)
                 return self._decoded(tag, data_set[tag], path)
             except Exception:  # noqa: BLE001 - pydicom raises anything over a broken value; it is then shown as it is
                 return self._binary(tag, "UN", element.value or b"", path)
@@ -116,9 +127,25 @@ class JsonWriter:
             return f'{{"vr":"{vr}"}}' if element.length == 0 and vr in _WRITERS else None
         if vr in _BINARY_WORD_BYTES:
             return self._binary(tag, vr, little_endian(value, vr, element.is_little_endian), path)
-        if len(value) <= _REMEMBERED_BYTES:
-            return _remembered_body(vr, value, element.is_little_endian, encodings)
         return _raw_body(vr, value, element.is_little_endian, encodings)
+
+    def _sequence(
+        self, data_set: Dataset, tag: int, element: RawDataElement, encodings: tuple[str, ...], path: str
+    ) -> str:
+        """A sequence; at the top, in explicit VR, the same bytes give the same text unless a BulkDataURI stands in it."""
+        value, implicit_vr, little_endian = element.value or b"", element.is_implicit_VR, element.is_little_endian
+        if path or implicit_vr or len(value) > _REMEMBERED_SEQUENCE_BYTES:
+            return self._decoded(tag, data_set[tag], path)
+        inline = self._instance_path is None, self._bulk_threshold
+        key = (value, little_endian, encodings, inline, _pixel_representation(data_set))
+        body = _remembered_sequences.get(key)
+        if body is None:
+            body = self._decoded(tag, data_set[tag], path)
+            if BASE not in body:
+                if len(_remembered_sequences) >= _REMEMBERED_SEQUENCES:
+                    _remembered_sequences.clear()
+                _remembered_sequences[key] = body
+        return body
 
     def _decoded(self, tag: int, element: DataElement, path: str) -> str:
         vr, value = str(element.VR), element.value
@@ -163,6 +190,12 @@ def _encodings(data_set: Dataset) -> tuple[str, ...]:
         return (read,) if isinstance(read, str) else tuple(read)
     declared = data_set.get(_SPECIFIC_CHARACTER_SET)
     return tuple(convert_encodings(declared.value if declared is not None else None))
+
+
+def _pixel_representation(data_set: Dataset) -> str:
+    """What decides between US and SS inside sequences as well (PS3.3 C.7.6.3.1)."""
+    element = data_set.get_item(_PIXEL_REPRESENTATION)
+    return "" if element is None else str(element.value)
 
 
 def _text(vr: str, value: bytes, encodings: tuple[str, ...]) -> str:
@@ -264,8 +297,19 @@ def _raw_body(vr: str | None, value: bytes, is_little_endian: bool, encodings: t
     return None
 
 
+def _raw_member(
+    tag: int, vr: str | None, value: bytes, is_little_endian: bool, encodings: tuple[str, ...]
+) -> str | None:
+    """An element with its tag, from what it holds alone; None when more is needed."""
+    if tag == _SPECIFIC_CHARACTER_SET:
+        return f'"{tag:08X}":{_UTF_8}'
+    body = _raw_body(_dictionary_vr(tag) if vr is None or vr == "UN" else vr, value, is_little_endian, encodings)
+    return None if body is None else f'"{tag:08X}":{body}'
+
+
 # Nine in ten elements of a series' headers are the same in each.
-_remembered_body = lru_cache(maxsize=8192)(_raw_body)
+_remembered_member = lru_cache(maxsize=8192)(_raw_member)
+_remembered_sequences: dict[tuple[object, ...], str] = {}
 
 
 def _raw_numbers(vr: str, value: bytes, little_endian: bool) -> str | None:
