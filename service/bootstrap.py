@@ -32,6 +32,7 @@ from service.archive.database import Database
 from service.archive.instances import InstanceIndex
 from service.archive.intake import IntakeTable
 from service.archive.overview import Overview
+from service.archive.patients import PatientTable
 from service.archive.projects import ProjectTable
 from service.archive.quarantine_rows import QuarantineTable
 from service.archive.runs import RunTable
@@ -44,10 +45,13 @@ from service.core.pydicom_reading import read_leniently
 from service.core.release import why_held
 from service.custody.key_backup import KeyBackups
 from service.custody.key_rotation import KeyRotation
+from service.custody.patient_import import PatientImport
 from service.data_directory import DataDirectory
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
+from service.deident.persons import Persons
 from service.deident.profile import load_profile
+from service.deident.pseudonyms import Pseudonyms
 from service.deident.vault import Vault
 from service.errors import KeysMissing, SettingsInvalid
 from service.ingest.blob_sweep import BlobSweep
@@ -312,7 +316,48 @@ class Gateway:
         if project.deidentify == NO_DEIDENTIFICATION:
             return None
         profile = load_profile(self.config / "profiles", project.deidentify)
-        return Deidentifier(profile, self.key_file.project_keys(name), Vault(self.key_file, name))
+        keys = self.key_file.project_keys(name)
+        return Deidentifier(profile, keys, Vault(self.key_file, name), self.persons(name))
+
+    def persons(self, project: str) -> Persons:
+        """Which identifiers are the same person's in a project."""
+        pseudonyms = Pseudonyms.of(self.key_file.project_keys(project))
+        return Persons(
+            Vault(self.key_file, project),
+            partial(self.vault_store.get, project),
+            lambda kind: list(self.vault_store.entries(project, kind)),
+            pseudonyms.digest,
+        )
+
+    def patient_import(self, project: str) -> PatientImport:
+        """What changes that.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project, or it keeps identity
+        """
+        self.refuse_without_vault(project)
+        return PatientImport(
+            project=project,
+            database=self.database,
+            store=self.vault_store,
+            patients=PatientTable(self.database),
+            vault=Vault(self.key_file, project),
+            persons=self.persons(project),
+            pseudonyms=Pseudonyms.of(self.key_file.project_keys(project)),
+        )
+
+    def refuse_without_vault(self, project: str) -> None:
+        """Refuse a project whose objects are kept as they come: it has no pseudonyms.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project, or it keeps identity
+        """
+        if project not in self.settings.projects:
+            raise SettingsInvalid(f"there is no project {project!r} (there are: {', '.join(self.settings.projects)})")
+        if self.settings.projects[project].deidentify == NO_DEIDENTIFICATION:
+            raise SettingsInvalid(f"project {project} keeps its objects as they come: there is nothing to map")
 
     @cached_property
     def deidentifiers(self) -> dict[str, Deidentifier | None]:

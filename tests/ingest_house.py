@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from pydicom import dcmread
@@ -27,8 +27,10 @@ from service.core.pydicom_reading import read_leniently
 from service.core.records import Incoming
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
+from service.deident.persons import Persons
 from service.deident.pixels.pixel_cleaner import PixelCleaning
 from service.deident.profile import Profile, load_profile
+from service.deident.pseudonyms import Pseudonyms
 from service.deident.vault import Vault
 from service.ingest.cleaning import ProjectCleaner
 from service.ingest.pipeline import IngestPipeline
@@ -89,7 +91,14 @@ class IngestHouse:
         key_path = self.folder / "keys.json"
         self.keys = KeyFile.load(key_path) if key_path.exists() else KeyFile.create(key_path)
         self.research_vault = Vault(self.keys, "research")
-        self.deidentifier = Deidentifier(_profile(), self.keys.project_keys("research"), self.research_vault)
+        research_keys = self.keys.project_keys("research")
+        self.persons = Persons(
+            self.research_vault,
+            partial(self.vault.get, "research"),
+            lambda kind: list(self.vault.entries("research", kind)),
+            Pseudonyms.of(research_keys).digest,
+        )
+        self.deidentifier = Deidentifier(_profile(), research_keys, self.research_vault, self.persons)
         self.pipeline = IngestPipeline(
             projects={"clinical": CLINICAL, "research": self._research()} | dict(self.rules),
             database=self.database,

@@ -41,7 +41,9 @@ class WayBack:
         KeysMissing : the entry does not open
         """
         entry = self._study(study_uid)
-        original = Dataset.from_json(entry["person"])
+        # Studies that came in under version 0.1 have no attributes of the patient of their own.
+        person = entry.get("person") or self._opened("patient", entry["patient"])["elements"]
+        original = Dataset.from_json(person)
         original.update(Dataset.from_json(entry["elements"]))
         return patient_and_study_of(original)
 
@@ -67,7 +69,8 @@ class WayBack:
         shared = self.original_study(study_uid)
         if kind is not ObjectKind.RESULT and TIME_ZONE in shared:
             del shared[TIME_ZONE]
-        patient = self._opened("patient", self._study(study_uid)["patient"])
+        # Served dates follow the pseudonym that is served, also where the Patient ID was corrected since.
+        patient = self._opened("patient", str(data_set.PatientID))
         uids = self._original_uids(data_set)
         shared.StudyInstanceUID = uids.get(study_uid, study_uid)
         return restored(data_set, shared, uids, int(patient["shift_days"]))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydicom.dataelem import DataElement
@@ -21,6 +23,7 @@ from service.deident.keys import ProjectKeys
 from service.deident.originals import CHARACTER_SET, elements_json
 from service.deident.own_values import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, OwnValues, other_ids
 from service.deident.patient_study import STUDY_INSTANCE_UID, WAY_BACK_TAGS, is_patient_or_study_attribute
+from service.deident.persons import Persons
 from service.deident.profile import MODIFIED_DATES, Profile
 from service.deident.pseudonyms import PatientIdentity, Pseudonyms
 from service.deident.rule_book import RuleBook
@@ -98,9 +101,19 @@ class Deidentifier:
     profile : what happens to which element
     project_keys : behind UIDs, pseudonyms and dates
     sealer : seals the way back; without one there is none
+    persons : tells which identifiers are the same person's
     """
 
-    def __init__(self, profile: Profile, project_keys: ProjectKeys, sealer: Sealer | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        project_keys: ProjectKeys,
+        sealer: Sealer | None = None,
+        persons: Persons | None = None,
+    ) -> None:
+        self._persons = persons
+        self._revision = ""
+        self._learning = Lock()
         self._profile = profile
         self._book = RuleBook(profile)
         self._stamps = Stamps(profile)
@@ -117,11 +130,11 @@ class Deidentifier:
 
     def pseudonym(self, patient_id: str, issuer: str = "") -> str:
         """Return the Patient ID that a patient has inside the project."""
-        return self._pseudonyms.pseudonym(PatientIdentity(patient_id, issuer))
+        return self._pseudonyms.pseudonym(self._identity(PatientIdentity(patient_id, issuer)))
 
     def patient_digest(self, patient_id: str, issuer: str = "") -> bytes:
         """Return 32 bytes that are equal for the same patient."""
-        return self._pseudonyms.digest(PatientIdentity(patient_id, issuer))
+        return self._pseudonyms.digest(self._identity(PatientIdentity(patient_id, issuer)))
 
     def shift_days(self, patient_id: str, issuer: str = "") -> int:
         """Return by how many days the patient's dates are moved back; 0 where the profile does not move dates."""
@@ -231,15 +244,39 @@ class Deidentifier:
         return cleaned, work
 
     def _patient(self, header: Dataset, encoding: Encoding, study_uid: str) -> _Patient:
+        patients = self._patients  # a change of the mapping puts a new one in its place
         key = _identity_key(header, encoding, study_uid)
-        known = self._patients.get(key)
+        known = patients.get(key)
         if known is not None:
             return known
         patient_id, issuer = (_text_at(header, tag, encoding) for tag in (PATIENT_ID, ISSUER))
-        identity = PatientIdentity(patient_id, issuer, study_uid)
+        identity = self._identity(PatientIdentity(patient_id, issuer, study_uid))
         pseudonym = self._pseudonyms.pseudonym(identity)
-        patient = _Patient(identity, pseudonym, OwnValues.of(header, encoding))
-        return _remember(self._patients, key, patient, REMEMBERED_PATIENTS)
+        further = [other for other in self.identifiers_of(identity) if other != patient_id]
+        own_values = OwnValues.of(known_under(header, further), encoding)
+        return _remember(patients, key, _Patient(identity, pseudonym, own_values), REMEMBERED_PATIENTS)
+
+    def identifiers_of(self, identity: PatientIdentity) -> list[str]:
+        """Return every identifier under which a patient is known."""
+        if self._persons is None:
+            return [identity.patient_id]
+        return self._persons.identifiers_of(self._persons.identity_of(identity))
+
+    def _identity(self, identity: PatientIdentity) -> PatientIdentity:
+        return identity if self._persons is None else self._persons.identity_of(identity)
+
+    def learn_persons(self) -> str:
+        """Look whether somebody changed which identifiers are the same person's; the revision that holds from now on.
+
+        What is cleaned afterwards follows it, or a later one.
+        """
+        if self._persons is None:
+            return ""
+        with self._learning:
+            revision = self._persons.revision()
+            if revision != self._revision:
+                self._revision, self._patients = revision, {}
+        return revision
 
     def _way_back(
         self, header: Dataset, encoding: Encoding, patient: _Patient, uids: dict[int, str]
@@ -286,6 +323,20 @@ class Deidentifier:
         if self._sealer is None:
             raise TypeError("no sealer")
         return self._sealer.seal(kind, key, value)
+
+
+def known_under(header: Dataset, further: Sequence[str]) -> Dataset:
+    """Return what a header says of the patient, with further identifiers among it; the header where there are none."""
+    if not further:
+        return header
+    person = Dataset()
+    for tag in IDENTITY_TAGS:
+        element = header.get_item(tag, keep_deferred=True)
+        if element is not None:
+            person[tag] = element
+    held = person.get("OtherPatientIDs") or []
+    person.OtherPatientIDs = [*([held] if isinstance(held, str) else held), *further]
+    return person
 
 
 def _remember(memory: dict[Key, Value], key: Key, value: Value, limit: int) -> Value:

@@ -11,6 +11,8 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+from service.deident.keys import ProjectKeys
+
 PREFIX = "ANON-"
 PSEUDONYM_BYTES = 10
 SHIFT_MIN_DAYS = 365
@@ -46,6 +48,11 @@ class Pseudonyms:
         self._pseudonym_key = pseudonym_key
         self._date_key = date_key
         self._digest_key = digest_key
+
+    @classmethod
+    def of(cls, keys: ProjectKeys) -> Pseudonyms:
+        """Return those of a project."""
+        return cls(keys.pseudonym_key, keys.date_key, keys.digest_key)
 
     def pseudonym(self, patient: PatientIdentity) -> str:
         """Return the Patient ID inside the project: ``ANON-`` and 80 bits in base 32."""

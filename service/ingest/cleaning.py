@@ -9,8 +9,11 @@ from pydicom.dataset import Dataset
 from service.archive.study_dates import StudyDates
 from service.archive.vault_store import VaultStore
 from service.core.archived import StudyRow
-from service.deident.deidentifier import Cleaned, Deidentifier
+from service.deident.deidentifier import Cleaned, Deidentifier, known_under
+from service.deident.element_values import Encoding
+from service.deident.originals import Json
 from service.deident.own_values import OwnValues
+from service.deident.pseudonyms import PatientIdentity
 from service.deident.vault import Vault
 
 
@@ -31,6 +34,10 @@ class ProjectCleaner:
         self._store = store
         self._project = project
         self._dates = dates
+
+    def learn_persons(self) -> str:
+        """Look which identifiers are the same person's; what is cleaned afterwards follows this revision or a later."""
+        return self._deidentifier.learn_persons()
 
     def clean(self, header: Dataset, *, pixels_cleaned: bool = False) -> Cleaned:
         """Clean an object that came from outside.
@@ -58,9 +65,26 @@ class ProjectCleaner:
         IdentityNotRemovable : a rule of the profile forbids passing it on
         KeysMissing : the patient's vault entry does not open
         """
-        entry = self._store.get(self._project, "patient", study.patient_id)
-        own_values = None if entry is None else OwnValues.of_vault_entry(self._vault.open(entry))
+        own_values = self._own_values(study)
         attributes = Dataset.from_json(json.loads(study.attributes))
         dates = self._dates.of(study)
         cleaned = self._deidentifier.adopt_annotation(header, attributes, own_values, carried_dates=dates)
         return self._deidentifier.with_clean_pixels(cleaned) if pixels_cleaned else cleaned
+
+    def _own_values(self, study: StudyRow) -> OwnValues | None:
+        """What the patient was called in this study, and by which identifiers in any."""
+        entry = self._store.get(self._project, "study", study.study_uid)
+        if entry is None:
+            return None
+        value = self._vault.open(entry)
+        person = Dataset.from_json(value["elements"])
+        person.update(Dataset.from_json(self._person(value)))
+        identity = PatientIdentity(str(person.get("PatientID") or ""), str(person.get("IssuerOfPatientID") or ""))
+        return OwnValues.of(known_under(person, self._deidentifier.identifiers_of(identity)), Encoding())
+
+    def _person(self, study: Json) -> Json:
+        """The patient's attributes; those of the patient as a whole where the study came in before it kept its own."""
+        if "person" in study:
+            return dict(study["person"])
+        entry = self._store.get(self._project, "patient", study["patient"])
+        return {} if entry is None else dict(self._vault.open(entry)["elements"])

@@ -108,8 +108,9 @@ class IngestPipeline:
         ------
         GatewayError : the house's own trouble; objects that ``record`` was not told of are to be offered again
         """
+        persons = self._learn_persons(batch)
         steps = [self._prepare(incoming, looks=put_off is None) for incoming in batch]
-        self._store(steps, record)
+        self._store(steps, record, persons)
         self._hold(steps, record)
         for place, step in enumerate(steps):
             if step.is_put_off and put_off is not None:
@@ -130,8 +131,9 @@ class IngestPipeline:
         ------
         GatewayError : the house's own trouble; nothing was decided
         """
+        persons = self._learn_persons([incoming])
         step = self._prepare(incoming, regions=regions)
-        self._store([step], None)
+        self._store([step], None, persons)
         if step.refusal is not None:
             return step.refused_as("")
         self._tell([step.final])
@@ -222,7 +224,21 @@ class IngestPipeline:
         step.file = admitted.file
         step.elements_removed, step.elements_replaced = admitted.elements_removed, admitted.elements_replaced
 
-    def _store(self, steps: Sequence[Step], record: Record | None) -> None:
+    def _learn_persons(self, batch: Sequence[Incoming]) -> dict[str, str]:
+        """By project, the revision of which identifiers are the same person's that cleaning follows from now on."""
+        names = {incoming.project for incoming in batch} & set(self._projects)
+        return {name: self._persons_revision(name) for name in names}
+
+    def _persons_revision(self, project: str) -> str:
+        cleaner = self._projects[project].cleaner
+        return "" if cleaner is None else cleaner.learn_persons()
+
+    def _refuse_outdated(self, persons: Mapping[str, str]) -> None:
+        """Let nothing in under a pseudonym that a person had before an import that ended meanwhile."""
+        if any(self._persons_revision(name) != revision for name, revision in persons.items()):
+            raise GatewayError("which identifiers are the same patient's was changed meanwhile; offer the object again")
+
+    def _store(self, steps: Sequence[Step], record: Record | None, persons: Mapping[str, str]) -> None:
         """Blobs first, then one transaction for everything that the index learns."""
         written = [step for step in steps if step.needs_blob]
         self._blobs.put_many([(step.blob_key, step.parts) for step in written])
@@ -230,6 +246,7 @@ class IngestPipeline:
         try:
             if any(step.refusal is None and not step.is_put_off for step in steps):
                 with self._database.write() as connection:
+                    self._refuse_outdated(persons)
                     obsolete = self._settle(steps, written, connection)
                     _record(record, steps, connection)
         except BaseException:

@@ -1,0 +1,38 @@
+"""Which studies a patient has, by the Patient ID under which they are served."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from service.archive.database import Database
+from service.archive.schema import studies
+
+_CHUNK = 500
+
+
+class PatientTable:
+    """Patients of a project, as they are served."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def study_uids(
+        self, project: str, patient_ids: Sequence[str], *, connection: Connection | None = None
+    ) -> dict[str, list[str]]:
+        """The studies of those of the patients that have some, by Patient ID."""
+        if connection is None:
+            with self._database.read() as own:
+                return self.study_uids(project, patient_ids, connection=own)
+        found: dict[str, list[str]] = {}
+        for start in range(0, len(patient_ids), _CHUNK):
+            chunk = list(patient_ids[start : start + _CHUNK])
+            query = (
+                select(studies.c.patient_id, studies.c.study_uid)
+                .where(studies.c.project == project, studies.c.patient_id.in_(chunk))
+                .order_by(studies.c.id)
+            )
+            for patient_id, study_uid in connection.execute(query):
+                found.setdefault(patient_id, []).append(study_uid)
+        return found
