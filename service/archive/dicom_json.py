@@ -132,7 +132,7 @@ class JsonWriter:
     def _sequence(
         self, data_set: Dataset, tag: int, element: RawDataElement, encodings: tuple[str, ...], path: str
     ) -> str:
-        """A sequence; at the top, in explicit VR, the same bytes give the same text unless a BulkDataURI stands in it."""
+        """A sequence; the same bytes give the same text at the top, in explicit VR, unless a BulkDataURI is in it."""
         value, implicit_vr, little_endian = element.value or b"", element.is_implicit_VR, element.is_little_endian
         if path or implicit_vr or len(value) > _REMEMBERED_SEQUENCE_BYTES:
             return self._decoded(tag, data_set[tag], path)
