@@ -30,6 +30,7 @@ class RegionOrigin(StrEnum):
     DEVICE = "device rule"
     ULTRASOUND = "outside ultrasound regions"
     PERSON = "person"
+    FACE = "face"
 
 
 @dataclass(frozen=True, slots=True, order=True)
