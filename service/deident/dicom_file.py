@@ -102,14 +102,14 @@ def read_dicom(stream: BinaryIO) -> OpenFile:
         transfer_syntax = str(meta.get("TransferSyntaxUID", "")) if meta is not None else ""
         implicit, little = header.original_encoding
         pixels = _pixel_element(content, position, bool(implicit), bool(little))
-        if pixels is None and is_cut_short(header):
-            raise InstanceUnreadable("cut short in its header")
     except InstanceUnreadable:
         raise
     except Exception as error:  # noqa: BLE001 - pydicom raises whatever the bytes lead it to; its words quote values
         raise InstanceUnreadable(f"not readable as DICOM ({type(error).__name__})") from None
     if 0x00080016 not in header and not _has_prefix(file):
         raise InstanceUnreadable("not a DICOM file")
+    if pixels is None and is_cut_short(header):
+        raise InstanceUnreadable("cut short in its header")
     if not is_uid(transfer_syntax):
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         transfer_syntax = ImplicitVRLittleEndian if implicit else explicit

@@ -36,10 +36,10 @@ def is_cut_short(data_set: Dataset) -> bool:
     Lengths that do not fit say that the bytes were read as something that they are not: then nothing is sure about
     what stands in which element.
     """
-    last = next(reversed(data_set.keys()), None)
-    if last is None:
+    tags = list(data_set.keys())
+    if not tags:
         return False
-    element = data_set.get_item(last, keep_deferred=True)
+    element = data_set.get_item(tags[-1], keep_deferred=True)
     return (
         isinstance(element, RawDataElement)
         and element.value is not None
