@@ -6,6 +6,9 @@ from functools import lru_cache
 
 SCHEMES = ("DCM", "SCT", "UCUM", "FMA", "LN", "NCIt", "UMLS", "RADLEX", "NEU")
 
+PUBLIC_SCHEMES = frozenset({*SCHEMES, "SRT", "SNM3", "99SDM", "I9", "I9C", "I10", "I10P", "ICD10", "I11", "ICDO3"})
+"""Coding schemes that somebody publishes (PS3.16 Table 8-1): their codes are nobody's free text."""
+
 
 @lru_cache(maxsize=1024)
 def is_own_meaning(scheme: str, value: str, meaning: str) -> bool:

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
+from service.deident.clean_codes import code_overrides
 from service.deident.code_meanings import is_own_meaning
 from service.deident.content_items import MEASURED_VALUE, NUMERIC_VALUE, VALUE_TYPE, ContentRules
 from service.deident.date_rule import DateRule
@@ -52,7 +53,7 @@ NUMBER_BYTES = b"0123456789+-.eE\\ \0"
 SEARCHED_BYTES = 16 * 1024 * 1024
 OWN_VALUE = "one of the patient's own values stands in it"
 NOT_OF_ITS_VR = "the value is not of its VR"
-NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.SAFE_PRIVATE, Action.EMBEDDED_OVERLAY})
+NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.CLEAN_CODES, Action.SAFE_PRIVATE, Action.EMBEDDED_OVERLAY})
 """Actions that an empty element meets as well."""
 PRINTABLE = bytes([*range(0x20, 0x7F), *range(0x80, 0x100)]) + b"\t\r\n\f\x1b"
 ITEM = b"\xfe\xff\x00\xe0"
@@ -114,6 +115,7 @@ class HeaderPass:
             Action.TOKEN: self._token,
             Action.CODED_MEANING: self._coded_meaning,
             Action.CLEAN_ITEMS: self._clean_items,
+            Action.CLEAN_CODES: self._clean_items,
             Action.DUMMY_CODE: self._dummy_code,
             Action.CLASS_UID: self._class_uid,
             Action.NUMBER: self._number,
@@ -145,11 +147,12 @@ class HeaderPass:
 
     # -- levels ------------------------------------------------------------------------------------------------------
 
-    def _level(self, source: Dataset, parent: int, path: str) -> Dataset:
+    def _level(self, source: Dataset, parent: int, path: str, overrides: dict[int, Rule] | None = None) -> Dataset:
         outer = self._encoding
         self._encoding = encoding_of(source, outer)
         place = self._book.place(self._iod, parent)
-        overrides = self._content.overrides(source) if VALUE_TYPE in source else None
+        if VALUE_TYPE in source:
+            overrides = self._content.overrides(source)
         kept: dict[int, Element] = {}
         creators: list[tuple[Element, Rule]] = []
         for tag in source.keys():  # noqa: SIM118 - a Dataset iterates over its converted elements
@@ -217,9 +220,10 @@ class HeaderPass:
         if self._depth >= MAX_DEPTH:
             raise IdentityNotRemovable(f"sequences are nested deeper than {MAX_DEPTH} levels")
         path = f"{self._path}{converted.tag}" if self.decisions is not None else ""
+        codes = rule.action is Action.CLEAN_CODES
         self._depth += 1
         items = [
-            self._level(item, tag, f"{path}[{number}]." if path else "")
+            self._level(item, tag, f"{path}[{number}]." if path else "", code_overrides(item) if codes else None)
             for number, item in enumerate(converted.value or ())
             if not self._drops(item, f"{path}[{number}]" if path else "")
         ]
@@ -302,7 +306,9 @@ class HeaderPass:
         self._why = why
         if rule.otherwise is Action.REMOVE:
             return None
-        return self._encoded(element, b"" if rule.otherwise is Action.EMPTY else dummy_value(rule.vr), rule.vr)
+        if rule.otherwise is Action.EMPTY:
+            return self._encoded(element, b"", rule.vr)
+        return self._dummy(element, rule)
 
     def _remove(self, _element: Element, _rule: Rule, _source: Dataset) -> None:
         return None
@@ -310,7 +316,10 @@ class HeaderPass:
     def _empty(self, element: Element, rule: Rule, _source: Dataset) -> Element:
         return self._encoded(element, b"", rule.vr)
 
-    def _dummy(self, element: Element, rule: Rule, _source: Dataset) -> Element:
+    def _dummy(self, element: Element, rule: Rule, _source: Dataset | None = None) -> Element:
+        if rule.vr == "SQ":
+            code = dummy_code(self._encoding) if rule.keyword.endswith("CodeSequence") else b""
+            return self._encoded(element, code, "SQ")
         return self._encoded(element, dummy_value(rule.vr), rule.vr)
 
     def _dummy_code(self, element: Element, _rule: Rule, _source: Dataset) -> Element:

@@ -30,5 +30,13 @@ OPTION_CODES = {
     CLEAN_FACES: ("113102", "Clean Recognizable Visual Features Option"),
 }
 """CID 7050 (PS3.16): the code that says that an option was applied."""
-CLEANING_OPTIONS = frozenset({CLEAN_DESCRIPTORS, CLEAN_GRAPHICS})
-"""Options that keep of a text what is harmless."""
+CLEANING_OPTIONS = frozenset(
+    {
+        CLEAN_DESCRIPTORS,
+        CLEAN_CONTENT,
+        CLEAN_GRAPHICS,
+        "retain_patient_characteristics",
+        "retain_device_identity",
+    }
+)
+"""Options that keep of some texts what is harmless (C in their column)."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from service.deident.attribute_table import AttributeTable
 from service.deident.content_item_table import ContentItemTable
+from service.deident.descriptors import DescriptorCleaning
 from service.deident.element_types import ElementTypes
 from service.deident.options import (
     BASIC_PROFILE,
@@ -27,11 +27,9 @@ from service.deident.profile_elements import element_actions
 from service.deident.rules import Action
 from service.deident.safe_private import SafePrivate
 from service.deident.safe_words import SafeWords
+from service.deident.text_cleaning.name_recogniser import NameRecogniser
+from service.deident.text_cleaning.text_cleaner import TextCleaner
 from service.errors import SettingsInvalid
-
-if TYPE_CHECKING:
-    from service.deident.descriptors import DescriptorCleaning
-    from service.deident.text_cleaning.name_recogniser import NameRecogniser
 
 SETTINGS = {
     "options": ("allowed", "none"),
@@ -194,9 +192,6 @@ def _texts_cleaner(
 ) -> DescriptorCleaning | None:
     if not options & CLEANING_OPTIONS:
         return None
-    from service.deident.descriptors import DescriptorCleaning
-    from service.deident.text_cleaning.text_cleaner import TextCleaner
-
     return DescriptorCleaning(TextCleaner.load(directory, recogniser))
 
 

