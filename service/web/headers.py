@@ -17,7 +17,8 @@ _DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-a
 
 _EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": with it browsers send the forms of our own pages with the Origin "null", as of another site.
+    "Referrer-Policy": "same-origin",
     # Together these isolate the viewer, so that it may share memory between its workers, and keep other sites from
     # embedding what the gateway serves.
     "Cross-Origin-Opener-Policy": "same-origin",

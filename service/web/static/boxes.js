@@ -69,6 +69,7 @@
     row.dataset.row = String(number);
     row.querySelector(".swatch").textContent = String(number);
     row.querySelector(".found").textContent = "drawn";
+    row.querySelector("[data-remove]").setAttribute("aria-label", `Remove box ${number}`);
     for (const input of row.querySelectorAll("input")) {
       input.name = input.name.replace(/\d+$/, String(number));
       input.value = "";
