@@ -38,6 +38,7 @@ from service.ingest.pixel_step import PixelStep
 from service.ingest.project_rules import ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.routing import Router
+from service.ingest.scratch import Scratch
 from service.ingest.segment_claim import SegmentClaims
 from service.ingest.spool import Spool
 from service.ingest.spool_reader import SpoolReader
@@ -99,6 +100,8 @@ class IngestHouse:
             Pseudonyms.of(research_keys).digest,
         )
         self.deidentifier = Deidentifier(_profile(), research_keys, self.research_vault, self.persons)
+        (self.folder / "scratch").mkdir(exist_ok=True)
+        scratch = Scratch(self.folder / "scratch")
         self.pipeline = IngestPipeline(
             projects={"clinical": CLINICAL, "research": self._research()} | dict(self.rules),
             database=self.database,
@@ -108,7 +111,8 @@ class IngestHouse:
             counters=self.counters,
             blobs=self.blob_store(self.blobs),
             quarantine=self.quarantine,
-            router=Router(self.index, "ANNOGATE_TEST"),
+            router=Router(self.index, "ANNOGATE_TEST", scratch.keep),
+            keep=scratch.keep,
             number=lambda limit: next(self._numbers) % limit,
             on_stored=self._wake,
         )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 CHUNK: Final = 1 << 20
+IN_MEMORY_BYTES: Final = 4 << 20
+"""What is longer is read from where it lies, a stretch at a time."""
 
 
 class EncodedBytes(Protocol):

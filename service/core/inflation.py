@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
-from service.core.encoded_bytes import CHUNK, EncodedBytes, chunks
+from service.core.encoded_bytes import CHUNK, IN_MEMORY_BYTES, EncodedBytes, chunks
 
 INFLATED_LIMIT: Final = 1 << 30
 """Bytes that a deflated data set may inflate to; a few kilobytes can claim terabytes."""
 _MORSEL: Final = 64 << 10
-_IN_MEMORY: Final = 8 << 20
 
 
 def inflate(deflated: EncodedBytes, limit: int = INFLATED_LIMIT) -> Iterator[bytes]:
@@ -55,9 +54,9 @@ def inflated(deflated: EncodedBytes, limit: int = INFLATED_LIMIT) -> EncodedByte
     size = 0
     for piece in inflate(deflated, limit):
         size += len(piece)
-        if size <= _IN_MEMORY:
+        if size <= IN_MEMORY_BYTES:
             held.append(piece)
-    return b"".join(held) if size <= _IN_MEMORY else InflatedBytes(deflated, size, limit)
+    return b"".join(held) if size <= IN_MEMORY_BYTES else InflatedBytes(deflated, size, limit)
 
 
 class InflatedBytes:

@@ -18,9 +18,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
-from service.core.encoded_bytes import EncodedBytes, FramedBytes
+from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes, FramedBytes
 
-IN_MEMORY_BYTES: Final = 8 << 20
 _FRAME: Final = 1 << 20
 _TAG: Final = 16
 _KEY: Final = 32

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
-from service.core.encoded_bytes import EncodedBytes, FramedBytes
+from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes, FramedBytes
 from service.errors import KeysMissing
 
 PART_SUFFIX: Final = ".part"
@@ -29,8 +29,6 @@ _KEY: Final = 32
 _TAG: Final = 16
 _HEAD: Final = len(_MAGIC) + _NONCE + _KEY + _TAG
 _CHUNK: Final = 4 << 20
-IN_MEMORY_BYTES: Final = 8 << 20
-"""Longer content is opened chunk by chunk, as it is read."""
 
 
 def write_sealed(

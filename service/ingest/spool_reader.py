@@ -14,8 +14,8 @@ from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
 from dicom_nodes.object_sink import ObjectHeader
-from service.core.encoded_bytes import EncodedBytes
-from service.ingest.spool_scan import IN_MEMORY_BYTES, ReadAt, ScannedObject, SegmentScan, destroy, rename_unheld
+from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes
+from service.ingest.spool_scan import ReadAt, ScannedObject, SegmentScan, destroy, rename_unheld
 from service.ingest.spool_segment import NEW_SUFFIX, SUFFIX, sync_directory
 
 _LOGGER = logging.getLogger(__name__)

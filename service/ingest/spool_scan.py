@@ -13,7 +13,7 @@ from typing import Final
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from dicom_nodes.object_sink import ObjectHeader
-from service.core.encoded_bytes import EncodedBytes, FramedBytes
+from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes, FramedBytes
 from service.ingest.spool_frames import (
     FRAME_HEADER_BYTES,
     FRAME_MAGIC,
@@ -30,8 +30,6 @@ from service.ingest.spool_frames import (
 
 _SEARCH_BYTES: Final = 1024 * 1024
 _SECTOR_BYTES: Final = 4096
-IN_MEMORY_BYTES: Final = 8 << 20
-"""A longer object is read from the disk piece by piece, each time that it is needed."""
 
 ReadAt = Callable[[int, int, int], bytes]
 """Descriptor, how many bytes, from where: ``os.pread``."""

@@ -51,7 +51,7 @@ class WorkerLimits:
     """
 
     objects: int = 32
-    bytes: int = 64 << 20
+    bytes: int = 16 << 20
     attempts: int = 3
     sweep_s: float = 5.0
     trouble_s: float = 2.0

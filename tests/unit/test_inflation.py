@@ -34,7 +34,7 @@ def test_any_stretches_in_any_order_are_the_slices(stretches):
 
 def test_little_is_inflated_once(monkeypatch):
     assert inflated(DEFLATED) == CONTENT
-    monkeypatch.setattr(inflation, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(inflation, "IN_MEMORY_BYTES", 1000)
     much = inflated(DEFLATED)
     assert isinstance(much, InflatedBytes)
     assert b"".join(chunks(much)) == CONTENT
