@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,11 +25,17 @@ class Look(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """One rule of the policy, with the reason that a privacy officer reads."""
+    """One rule of the policy, with the reason that a privacy officer reads.
+
+    Parameters
+    ----------
+    every_frame : frames show different things, so that each is looked at, however many there are
+    """
 
     decide: Look
     why: str
     when: ImageCriteria
+    every_frame: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +45,12 @@ class ImagePolicy:
     Parameters
     ----------
     harmless : texts that say nothing about a person (orientation, laterality, view), upper case
+    harmless_patterns : regular expressions of further ones
     """
 
     rules: tuple[PolicyRule, ...]
     harmless: frozenset[str]
+    harmless_patterns: tuple[str, ...] = ()
 
     def decide(self, header: Dataset) -> PolicyRule:
         """The rule that decides about an image."""
@@ -50,7 +59,7 @@ class ImagePolicy:
 
 UNKNOWN: Final = PolicyRule(Look.LOOK, "no rule knows such images", ImageCriteria(frozenset(), (), ()))
 _KEYS: Final = {"rule", "harmless"}
-_RULE_KEYS: Final = {"decide", "why", "when"}
+_RULE_KEYS: Final = {"decide", "why", "when", "every_frame"}
 
 
 def load_policy(path: Path) -> ImagePolicy:
@@ -65,11 +74,17 @@ def load_policy(path: Path) -> ImagePolicy:
     for key in document:
         if key not in _KEYS:
             raise SettingsInvalid(f"{where}: {key}: no such section ({', '.join(sorted(_KEYS))})")
-    harmless = document.get("harmless", {}).get("texts", [])
-    if not isinstance(harmless, list) or not all(isinstance(text, str) for text in harmless):
-        raise SettingsInvalid(f"{where}: harmless.texts: a list of texts")
+    harmless = document.get("harmless", {})
+    if not isinstance(harmless, dict) or set(harmless) - {"texts", "patterns"}:
+        raise SettingsInvalid(f"{where}: harmless: a table with texts and patterns")
+    texts, patterns = (_texts(harmless.get(key, []), f"{where}: harmless.{key}") for key in ("texts", "patterns"))
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise SettingsInvalid(f"{where}: harmless.patterns: {pattern!r} is no regular expression") from error
     rules = tuple(_rule(table, f"{where}: rule {index}") for index, table in enumerate(document.get("rule", []), 1))
-    return ImagePolicy(rules, frozenset(text.upper() for text in harmless))
+    return ImagePolicy(rules, frozenset(text.upper() for text in texts), tuple(patterns))
 
 
 def read_rules_file(path: Path) -> dict[str, Any]:
@@ -96,4 +111,13 @@ def _rule(table: Any, where: str) -> PolicyRule:
     why = table.get("why")
     if not isinstance(why, str) or not why:
         raise SettingsInvalid(f"{where}: why: the reason in words")
-    return PolicyRule(Look(decide), why, read_criteria(table.get("when", {}), where))
+    every_frame = table.get("every_frame", False)
+    if not isinstance(every_frame, bool):
+        raise SettingsInvalid(f"{where}: every_frame: true or false")
+    return PolicyRule(Look(decide), why, read_criteria(table.get("when", {}), where), every_frame)
+
+
+def _texts(value: Any, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
+        raise SettingsInvalid(f"{where}: a list of texts")
+    return value
