@@ -100,7 +100,7 @@ class QuarantineTable:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
-    def waiting(self) -> list[WaitingSeries]:
+    def waiting(self) -> tuple[WaitingSeries, ...]:
         """Series of which something waits, the longest quiet first."""
         columns = (quarantine.c.project, quarantine.c.waits_for)
         last_at = func.max(quarantine.c.received_at)
@@ -111,9 +111,9 @@ class QuarantineTable:
             .order_by(last_at)
         )
         with self._database.read() as connection:
-            return [WaitingSeries(*row) for row in connection.execute(query)]
+            return tuple(WaitingSeries(*row) for row in connection.execute(query))
 
-    def of_series(self, series: WaitingSeries) -> list[str]:
+    def of_series(self, series: WaitingSeries) -> tuple[str, ...]:
         """The ids of what waits for one series."""
         query = (
             select(quarantine.c.id)
@@ -122,7 +122,7 @@ class QuarantineTable:
             .order_by(quarantine.c.received_at, quarantine.c.id)
         )
         with self._database.read() as connection:
-            return list(connection.execute(query).scalars())
+            return tuple(connection.execute(query).scalars())
 
     def wait_no_longer(self, row_id: str, failure_reason: int, reason: str) -> bool:
         """Leave a waiting object to a person; False when it does not wait (any more)."""
