@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
 from typing import Final, Protocol
 
 CHUNK: Final = 1 << 20
@@ -95,16 +96,15 @@ class FramedBytes:
 
     def __getitem__(self, stretch: slice, /) -> bytes:
         position, stop, _ = stretch.indices(self._size)
-        parts = []
+        whole = BytesIO()  # unlike parts and their join it holds what is long only once
         while position < stop:
             number = bisect_right(self._starts, position) - 1
             first = position - self._starts[number]
             part = self._frame(number)[first : first + stop - position]
             if not part:
                 break  # a frame shorter than was said, which whoever opened it has to notice
-            parts.append(part)
-            position += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            position += whole.write(part)
+        return whole.getvalue()
 
     def __bytes__(self) -> bytes:
         return self[:]
