@@ -42,7 +42,7 @@ DATE_TAGS = (BIRTH_DATE, 0x00080012, 0x00080020, 0x00080021, 0x00080022, 0x00080
 """Birth, instance creation, study, series, acquisition and content date."""
 IDENTITY_TAGS = (*NAME_TAGS, *STAFF_TAGS, *IDENTIFIER_TAGS, OTHER_IDS_SEQUENCE, *DATE_TAGS)
 
-UID_LIKE = re.compile(r"[0-9]+(?:\.[0-9]+){6,}")
+UID_LIKE = re.compile(r"(?<![0-9])[0-9]++(?:\.[0-9]++){6,}")
 DIGIT = re.compile(r"\d")
 SHORTEST_STAFF_WORD = 4
 PHONE_DIGITS = 8

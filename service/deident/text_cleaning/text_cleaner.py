@@ -24,7 +24,7 @@ from service.deident.text_cleaning.word_rule import UNKNOWN_WORD, WordRule
 
 OWN_VALUE = "own value"
 RECOGNISED_NAME = "recognised name"
-LONGEST_TEXT = 2_000_000
+LONGEST_TEXT = 1_000_000
 MOST_ROUNDS = 8
 REMEMBERED_TEXTS = 512
 LONGEST_REMEMBERED = 1024
@@ -125,7 +125,7 @@ class TextCleaner:
                 verdicts[number] = category if hit else verdicts[number]
         unknown = verdicts.count(UNKNOWN_WORD)
         known = sum(_is_word(token) and not verdict for token, verdict in zip(tokens, verdicts, strict=True))
-        self._words.without_initials(text, tokens, verdicts, kind)
+        self._words.beside_names(text, tokens, verdicts, kind)
         taken.update(verdict for verdict in verdicts if verdict)
         if unknown >= FEWEST_UNKNOWN and unknown > kind.unknown_share * (unknown + known):
             return "most of its words are unknown", ""

@@ -12,6 +12,7 @@ from service.deident.text_cleaning.vocabulary import LONGEST_PHRASE, Vocabulary
 UNKNOWN_WORD = "unknown word"
 NUMBER = "number"
 INITIAL = "initial"
+DOUBTFUL_WORD = "doubtful word"
 NUMBER_DIGITS = 3
 """A longer number could be somebody's, or a year."""
 MOST_PIECES = 7
@@ -44,14 +45,17 @@ class WordRule:
             verdicts.append(verdict)
         return verdicts
 
-    def without_initials(self, text: str, tokens: Sequence[Token], verdicts: list[str], kind: TextKind) -> None:
-        """Let single letters go that stand beside a word that goes as a name may, or beside each other."""
+    def beside_names(self, text: str, tokens: Sequence[Token], verdicts: list[str], kind: TextKind) -> None:
+        """Let single letters and doubtful words go beside a word that goes, or where they look like a name."""
         for number, token in enumerate(tokens):
-            if verdicts[number] or not token.is_initial:
+            doubtful = self._vocabulary.doubts(token.plain) and not self._in_phrase(tokens, number, kind)
+            if verdicts[number] or not (token.is_initial or doubtful):
                 continue
             beside = [n for n in (number - 1, number + 1) if 0 <= n < len(tokens) and _close(text, tokens, number, n)]
             of_a_name = any(verdicts[n] not in ("", NUMBER) for n in beside)
-            if of_a_name or any(self._are_initials(text, tokens, min(number, n), kind) for n in beside):
+            if doubtful:
+                verdicts[number] = DOUBTFUL_WORD if of_a_name or _is_name_like(text, token, kind) else ""
+            elif of_a_name or any(self._are_initials(text, tokens, min(number, n), kind) for n in beside):
                 verdicts[number] = INITIAL
 
     def _are_initials(self, text: str, tokens: Sequence[Token], first: int, kind: TextKind) -> bool:
@@ -101,6 +105,14 @@ class WordRule:
                 if self._vocabulary.knows_phrase([t.plain for t in tokens[start : start + length]], kind):
                     return True
         return False
+
+
+def _is_name_like(text: str, token: Token, kind: TextKind) -> bool:
+    """Whether a word in a sentence has a capital, but does not begin it."""
+    if kind is not TextKind.NARRATIVE or not token.written[0].isupper() or token.written.isupper():
+        return False
+    before = text[: token.start].rstrip(" ")
+    return bool(before) and before[-1] not in ".!?:;\n\r"
 
 
 def _close(text: str, tokens: Sequence[Token], one: int, other: int) -> bool:
