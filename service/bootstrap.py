@@ -43,21 +43,25 @@ from service.archive.vault_store import VaultStore
 from service.core.bell import Bell
 from service.core.pydicom_reading import read_leniently
 from service.core.release import why_held
+from service.custody.crosswalk import Crosswalk
 from service.custody.key_backup import KeyBackups
 from service.custody.key_rotation import KeyRotation
 from service.custody.patient_import import PatientImport
+from service.custody.way_back import WayBack
 from service.data_directory import DataDirectory
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
 from service.deident.persons import Persons
 from service.deident.profile import load_profile
 from service.deident.pseudonyms import Pseudonyms
+from service.deident.separate_pixel_cleaner import LookLimits, SeparatePixelCleaner
 from service.deident.vault import Vault
 from service.errors import KeysMissing, SettingsInvalid
 from service.ingest.blob_sweep import BlobSweep
 from service.ingest.callers import KnownCaller, ProjectCallers
 from service.ingest.cleaning import ProjectCleaner
 from service.ingest.pipeline import IngestPipeline
+from service.ingest.pixel_step import PixelStep
 from service.ingest.project_rules import ConflictRule, ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.quarantine_desk import Decision, QuarantineDesk
@@ -203,6 +207,7 @@ class Gateway:
         for name, project in self.settings.projects.items():
             for look in (
                 partial(self._deidentifier, name, project),
+                partial(self._pixel_step, name),
                 partial(load_annotators, self.config / "annotators", project.annotators),
             ):
                 try:
@@ -347,6 +352,37 @@ class Gateway:
             pseudonyms=Pseudonyms.of(self.key_file.project_keys(project)),
         )
 
+    def crosswalk(self, project: str) -> Crosswalk:
+        """What tells the original identifiers of a project.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project, or it keeps identity
+        """
+        self.refuse_without_vault(project)
+        return Crosswalk(
+            project=project,
+            vault=Vault(self.key_file, project),
+            store=self.vault_store,
+            patients=PatientTable(self.database),
+            persons=self.persons(project),
+            pseudonyms=Pseudonyms.of(self.key_file.project_keys(project)),
+        )
+
+    def way_back(self, project: str) -> WayBack:
+        """What gives results their patient, UIDs and dates back.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project, or it keeps identity
+        """
+        self.refuse_without_vault(project)
+        return WayBack(Vault(self.key_file, project), self.vault_store, project)
+
+    def notices(self) -> list[str]:
+        """What somebody should do before it hurts."""
+        return [words for words in (self.key_backups.notice(),) if words]
+
     def refuse_without_vault(self, project: str) -> None:
         """Refuse a project whose objects are kept as they come: it has no pseudonyms.
 
@@ -418,6 +454,28 @@ class Gateway:
         }
 
     @cached_property
+    def pixel_cleaner(self) -> SeparatePixelCleaner:
+        """What looks at pixels, in a process of its own that starts with the first look."""
+        from service.deident.pixels.pixel_cleaner import load_pixel_cleaner
+
+        pixels = self.settings.pixels
+        cleaner = SeparatePixelCleaner(
+            partial(load_pixel_cleaner, self.config / "devices", pixels.threads),
+            LookLimits(pixels.look_limit_s, int(pixels.memory_limit_gib * GIBIBYTE), pixels.idle_s),
+            self.scratch.keep,
+        )
+        self._opened.callback(cleaner.close)
+        return cleaner
+
+    def _pixel_step(self, name: str) -> PixelStep | None:
+        """What looks at the pixels of a project's objects; None where its profile does not ask for it."""
+        deidentifier = self.deidentifiers[name]
+        if deidentifier is None or not deidentifier.cleans_pixels:
+            return None
+        self.pixel_cleaner.check()
+        return PixelStep(self.pixel_cleaner)
+
+    @cached_property
     def project_rules(self) -> dict[str, ProjectRules]:
         """How each project takes objects in."""
         return {
@@ -427,6 +485,7 @@ class Gateway:
                 digest_key=self.key_file.project_keys(name).digest_key,
                 on_conflict=ConflictRule(project.on_conflict),
                 drop_sop_classes=frozenset(project.drop_sop_classes),
+                pixels=self._pixel_step(name),
             )
             for name, project in self.settings.projects.items()
         }
@@ -484,6 +543,7 @@ class Gateway:
             claims=SegmentClaims(self.directory.run / "segments"),
             project_of=self.callers.project_of,
             on_damage=lambda _: self.counters.add("", "damaged spool segments"),
+            interrupt_look=lambda: self.pixel_cleaner.close(),
         )
 
     @cached_property

@@ -36,3 +36,9 @@ class PatientTable:
             for patient_id, study_uid in connection.execute(query):
                 found.setdefault(patient_id, []).append(study_uid)
         return found
+
+    def served(self, project: str) -> dict[str, str]:
+        """The Patient ID under which each study of a project is served, by Study Instance UID."""
+        query = select(studies.c.study_uid, studies.c.patient_id).where(studies.c.project == project)
+        with self._database.read() as connection:
+            return {row.study_uid: row.patient_id for row in connection.execute(query)}

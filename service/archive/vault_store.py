@@ -44,9 +44,9 @@ class VaultStore:
                     found[row.key] = SealedEntry(row.kind, row.key, row.key_id, row.sealed)
         return found
 
-    def entries(self, project: str, kind: str | None = None) -> Iterator[SealedEntry]:
-        """Every entry of a project, a page at a time: for a change of keys and for backups."""
-        last = ("", "")
+    def entries(self, project: str, kind: str | None = None, *, after: str = "") -> Iterator[SealedEntry]:
+        """Every entry of a project, a page at a time, by kind and key; of one kind those after a key."""
+        last = (kind or "", after)
         while True:
             query = (
                 select(vault)

@@ -48,6 +48,7 @@ def findings(gateway: Gateway) -> Iterator[Finding]:
     yield _tried("http", "nobody is let in unasked", gateway.refuse_open_listener)
     yield from _deliveries(gateway)
     yield from _warnings(gateway)
+    yield _tried_backup(gateway)
     for name, peer in gateway.settings.peers.items():
         words = f"{peer.ae_title} at {peer.host}:{peer.port} answers C-ECHO"
         yield _tried(f"peer {name}", words, partial(gateway.echo, name))
@@ -65,6 +66,14 @@ def _deliveries(gateway: Gateway) -> Iterator[Finding]:
     for name, idle in gateway.settings_without_effect().items():
         told = f" ({', '.join(idle)} have no effect yet)" if idle else ""
         yield Finding("warning" if idle else "ok", f"projects.{name}", RESULTS_STAY + told)
+
+
+def _tried_backup(gateway: Gateway) -> Finding:
+    try:
+        notice = gateway.key_backups.notice()
+    except (GatewayError, OSError) as error:
+        return Finding("error", "key backup", str(error))
+    return Finding("warning" if notice else "ok", "key backup", notice or "the key file is backed up as it is")
 
 
 def _warnings(gateway: Gateway) -> Iterator[Finding]:

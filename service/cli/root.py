@@ -21,6 +21,9 @@ COMMANDS = {
     "user": "service.cli.accounts:user",
     "token": "service.cli.accounts:token",
     "audit": "service.cli.audit:audit",
+    "vault": "service.cli.vault:vault",
+    "import": "service.cli.identity:import_group",
+    "export": "service.cli.identity:export_group",
 }
 
 

@@ -23,10 +23,11 @@ def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> No
         gateway.require_data()
         counts = asdict(gateway.overview.counts())
         conflicts = gateway.conflicts.list(limit=100)
+        notices = gateway.notices()
         damaged = sorted(path.name for path in gateway.directory.spool.glob(f"*{DAMAGED_SUFFIX}"))
     if as_json:
         listed = [asdict(conflict) for conflict in conflicts]
-        echo_json({"counts": counts, "conflicts": listed, "damaged_spool_segments": damaged})
+        echo_json({"counts": counts, "conflicts": listed, "damaged_spool_segments": damaged, "notices": notices})
         return
     rows = [
         (what, tally["project"], tally["state"], str(tally["count"]))
@@ -34,6 +35,8 @@ def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> No
         for tally in tallies
     ]
     print_table("Status", ("what", "project", "state", "count"), rows, empty="Nothing has arrived yet.")
+    for notice in notices:
+        click.echo(f"To do: {notice}")
     if damaged:
         click.echo("The disk has damaged these files of the spool. What could be saved is archived or in quarantine;")
         click.echo("they stay until somebody removes them: " + " ".join(damaged))
