@@ -14,7 +14,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.valuerep import STANDARD_VR
 
 from service.deident.attribute_table import AttributeRow
-from service.deident.options import CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES, RETAIN_UIDS
+from service.deident.options import CLEAN_DESCRIPTORS, CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES, RETAIN_UIDS
 from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
 from service.deident.safe_private import SafePrivateElement
@@ -190,7 +190,16 @@ class RuleBook:
             return self._by_table(row, keyword, vr, kind)
         if encoded_vr not in (None, "UN", vr) and not _related(encoded_vr, vr):
             return Rule(otherwise, keyword, vr, otherwise, "VR", f"encoded as {encoded_vr}, which it is not")
+        if vr == "SQ" and keyword.endswith("CodeSequence") and self._cleans(parent):
+            return Rule(Action.CLEAN_CODES, keyword, vr, otherwise, f"VR {vr}", "in a sequence that is cleaned")
         return self._by_vr(keyword, vr, kind, f"VR {vr}")
+
+    def _cleans(self, parent: int) -> bool:
+        """Whether the items around an element are there only because an option cleans their sequence."""
+        row = self._profile.attributes.row(parent)
+        return (
+            row is not None and CLEAN_DESCRIPTORS in self._profile.options and row.options.get(CLEAN_DESCRIPTORS) == "C"
+        )
 
     def _by_table(self, row: AttributeRow, keyword: str, vr: str, kind: str) -> Rule:
         source = f"{TABLE}: {row.basic}"
