@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut
 
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.pixel_format import PixelFormat
 from service.deident.pixels.frame_reader import Stored, shares_chroma
+from service.deident.pixels.palette import coloured
 from service.deident.pixels.pixel_outcome import Region
 
 _RGB: Final = ("RGB", "YBR_RCT", "YBR_ICT")
@@ -90,8 +90,5 @@ def _darkest_index(layout: PixelFormat, header: Dataset) -> int:
     """The entry of the palette with the least luminance."""
     indices: npt.NDArray[Any] = np.arange(1 << min(layout.bits_stored, 16))
     kind = np.uint8 if layout.bits_allocated == 8 else np.uint16
-    try:
-        colours = apply_color_lut(indices.astype(kind)[None], header)[0, :, :3].astype(np.float64)
-    except Exception as error:  # pydicom raises what it likes on broken tables
-        raise InstanceUnreadable("The palette of the picture cannot be read") from error
+    colours = coloured(indices.astype(kind), header).astype(np.float64)
     return int(np.argmin(colours @ (0.299, 0.587, 0.114)))

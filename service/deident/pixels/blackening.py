@@ -46,6 +46,7 @@ def blacken_pixels(
 def with_changes(header: Dataset, blackened: BlackenedPixels) -> Dataset:
     """The header as it stands beside the new pixels; the one that came in is not changed."""
     changed = Dataset()
+    changed.set_original_encoding(*header.original_encoding)
     changed.update(header)
     for tag in blackened.removed:
         del changed[tag]

@@ -52,7 +52,7 @@ def encode_lossless(stored: Stored, photometric: str, layout: PixelFormat, trans
         "columns": layout.columns,
         "samples_per_pixel": layout.samples,
         "bits_allocated": layout.bits_allocated,
-        "bits_stored": layout.bits_stored,
+        "bits_stored": _bits_needed(stored, layout),
         "photometric_interpretation": photometric,
         "pixel_representation": int(layout.signed),
         "number_of_frames": 1,
@@ -60,7 +60,8 @@ def encode_lossless(stored: Stored, photometric: str, layout: PixelFormat, trans
     if layout.samples > 1:
         options["planar_configuration"] = 0
     try:
-        return get_encoder(UID(written_as)).encode(np.ascontiguousarray(_little(stored)).tobytes(), index=0, **options)
+        values = np.ascontiguousarray(_little(stored)).tobytes()
+        return bytes(get_encoder(UID(written_as)).encode(values, index=0, **options))
     except Exception as error:  # codecs raise what they like on what they cannot write
         raise TransferSyntaxNotSupported(
             f"a frame cannot be written in transfer syntax {transfer_syntax_uid}"
@@ -94,6 +95,13 @@ def may_stay(transfer_syntax_uid: str) -> bool:
     if transfer_syntax_uid in HTJ2K:
         return _imagecodecs() is not None
     return transfer_syntax_uid in (*_WRITTEN_AS, *JPEG_LOSSLESS, JPEG_BASELINE)
+
+
+def _bits_needed(stored: Stored, layout: PixelFormat) -> int:
+    """Bits Stored, or all bits where a lossy stream holds values beyond them."""
+    bits = layout.bits_stored
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if layout.signed else (0, (1 << bits) - 1)
+    return bits if low <= int(stored.min()) and int(stored.max()) <= high else layout.bits_allocated
 
 
 def _little(stored: Stored) -> Stored:

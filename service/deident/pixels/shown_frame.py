@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi, convert_color_space
+from pydicom.pixels.processing import apply_modality_lut, apply_voi, convert_color_space
 
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.pixel_format import PixelFormat
 from service.deident.pixels.frame_reader import Stored
+from service.deident.pixels.palette import coloured
 from service.deident.pixels.text_model import Picture
 
 Values = npt.NDArray[np.float32]
@@ -31,7 +32,7 @@ def pictures(stored: Stored, photometric: str, layout: PixelFormat, header: Data
     InstanceUnreadable : a photometric interpretation that cannot be drawn
     """
     if photometric == "PALETTE COLOR":
-        return [_palette_picture(stored, header)]
+        return [coloured(stored, header)]
     if stored.ndim == 3 and stored.shape[2] == 3:
         return [_colour_picture(stored, photometric, layout)]
     if stored.ndim != 2 or not photometric.startswith("MONOCHROME"):
@@ -107,16 +108,6 @@ def _in_use(stored: Stored, layout: PixelFormat) -> Stored:
     native = stored.astype(stored.dtype.newbyteorder("="))
     shifted: Stored = (native << spare) >> spare
     return shifted
-
-
-def _palette_picture(stored: Stored, header: Dataset) -> Picture:
-    try:
-        coloured: npt.NDArray[Any] = apply_color_lut(stored.astype(stored.dtype.newbyteorder("=")), header)
-    except Exception as error:  # pydicom raises what it likes on broken tables
-        raise InstanceUnreadable("The palette of the picture cannot be read") from error
-    if coloured.dtype.itemsize == 2:
-        coloured = coloured >> 8
-    return np.ascontiguousarray(coloured[:, :, :3], dtype=np.uint8)
 
 
 def _colour_picture(stored: Stored, photometric: str, layout: PixelFormat) -> Picture:
