@@ -24,6 +24,7 @@ from service.deident.text_cleaning.word_rule import UNKNOWN_WORD, WordRule
 
 OWN_VALUE = "own value"
 RECOGNISED_NAME = "recognised name"
+NO_ANSWER = "the recogniser of names gave no answer"
 LONGEST_TEXT = 1_000_000
 MOST_ROUNDS = 8
 REMEMBERED_TEXTS = 512
@@ -73,9 +74,12 @@ class TextCleaner:
             remembered = self._remembered[own_values] = {}
         cleaned = remembered.get((text, kind))
         if cleaned is None:
+            cleaned = self._clean(text, own_values, kind)
+            if cleaned.reason == NO_ANSWER:
+                return cleaned
             if len(remembered) >= REMEMBERED_TEXTS:
                 remembered.clear()
-            cleaned = remembered[(text, kind)] = self._clean(text, own_values, kind)
+            remembered[(text, kind)] = cleaned
         return cleaned
 
     def _clean(self, text: str, own_values: OwnValues, kind: TextKind) -> CleanedText:
@@ -84,7 +88,7 @@ class TextCleaner:
         try:
             names = [] if self._recogniser is None else self._recogniser.names_in(text)
         except NamesNotRecognised:
-            return CleanedText(None, "the recogniser of names gave no answer")
+            return CleanedText(None, NO_ANSWER)
         taken: Counter[str] = Counter()
         current = text
         for _ in range(MOST_ROUNDS):
