@@ -54,12 +54,14 @@ from service.deident.keys import KeyFile
 from service.deident.persons import Persons
 from service.deident.profile import load_profile
 from service.deident.pseudonyms import Pseudonyms
+from service.deident.separate_pixel_cleaner import LookLimits, SeparatePixelCleaner
 from service.deident.vault import Vault
 from service.errors import KeysMissing, SettingsInvalid
 from service.ingest.blob_sweep import BlobSweep
 from service.ingest.callers import KnownCaller, ProjectCallers
 from service.ingest.cleaning import ProjectCleaner
 from service.ingest.pipeline import IngestPipeline
+from service.ingest.pixel_step import PixelStep
 from service.ingest.project_rules import ConflictRule, ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.quarantine_desk import Decision, QuarantineDesk
@@ -204,7 +206,7 @@ class Gateway:
         faults = []
         for name, project in self.settings.projects.items():
             for look in (
-                partial(self._deidentifier, name, project),
+                partial(self._check_deidentification, name, project),
                 partial(load_annotators, self.config / "annotators", project.annotators),
             ):
                 try:
@@ -213,6 +215,9 @@ class Gateway:
                     faults.append(f"projects.{name}: {error}")
         if faults:
             raise SettingsInvalid("\n".join(faults))
+
+    def _check_deidentification(self, name: str, project: ProjectSettings) -> None:
+        self._pixel_step(self._deidentifier(name, project))
 
     @contextmanager
     def _exclusively(self, name: str) -> Iterator[None]:
@@ -451,6 +456,27 @@ class Gateway:
         }
 
     @cached_property
+    def pixel_cleaner(self) -> SeparatePixelCleaner:
+        """What looks at pixels, in a process of its own that starts with the first look."""
+        from service.deident.pixels.pixel_cleaner import load_pixel_cleaner
+
+        pixels = self.settings.pixels
+        cleaner = SeparatePixelCleaner(
+            partial(load_pixel_cleaner, self.config / "devices", pixels.threads),
+            LookLimits(pixels.look_limit_s, int(pixels.memory_limit_gib * GIBIBYTE), pixels.idle_s),
+            self.scratch.keep,
+        )
+        self._opened.callback(cleaner.close)
+        return cleaner
+
+    def _pixel_step(self, deidentifier: Deidentifier | None) -> PixelStep | None:
+        """What looks at the pixels of a project's objects; None where its profile does not ask for it."""
+        if deidentifier is None or not deidentifier.cleans_pixels:
+            return None
+        self.pixel_cleaner.check()
+        return PixelStep(self.pixel_cleaner)
+
+    @cached_property
     def project_rules(self) -> dict[str, ProjectRules]:
         """How each project takes objects in."""
         return {
@@ -460,6 +486,7 @@ class Gateway:
                 digest_key=self.key_file.project_keys(name).digest_key,
                 on_conflict=ConflictRule(project.on_conflict),
                 drop_sop_classes=frozenset(project.drop_sop_classes),
+                pixels=self._pixel_step(self.deidentifiers[name]),
             )
             for name, project in self.settings.projects.items()
         }
@@ -517,6 +544,7 @@ class Gateway:
             claims=SegmentClaims(self.directory.run / "segments"),
             project_of=self.callers.project_of,
             on_damage=lambda _: self.counters.add("", "damaged spool segments"),
+            interrupt_look=self.pixel_cleaner.close,
         )
 
     @cached_property
@@ -673,6 +701,8 @@ class Gateway:
                 pings=self.pings(),
                 form_key=self.key_file.sealing_key("forms"),
                 why_held=self.why_held,
+                crosswalk=self.crosswalk,
+                notices=self.notices,
                 trusted_proxy=http.trusted_proxy,
             )
         )

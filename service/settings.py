@@ -127,6 +127,15 @@ class JobSettings(Section):
     sweep_s: float = Field(30.0, gt=0)
 
 
+class PixelSettings(Section):
+    """How much a look at the pixels of one object may take."""
+
+    look_limit_s: float = Field(300.0, gt=0)
+    memory_limit_gib: float = Field(6.0, ge=1)
+    idle_s: float = Field(300.0, gt=0)
+    threads: int = Field(1, ge=1, le=64)
+
+
 class ProjectSettings(Section):
     """A project: a dataset with its own keys, rules and readers."""
 
@@ -164,6 +173,7 @@ class Settings(Section):
     callers: dict[Name, CallerSettings] = {}
     http: HttpSettings = HttpSettings()
     jobs: JobSettings = JobSettings()
+    pixels: PixelSettings = PixelSettings()
     projects: dict[Name, ProjectSettings] = {}
     peers: dict[Name, PeerSettings] = {}
     log: LogSettings = LogSettings()

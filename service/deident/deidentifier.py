@@ -20,6 +20,7 @@ from service.deident.date_shift import shifted_date
 from service.deident.element_values import Encoding, ascii_text, converted_text, decoded_text, raw_bytes, raw_element
 from service.deident.header_pass import HeaderPass, Replacements, encoding_of
 from service.deident.keys import ProjectKeys
+from service.deident.options import CLEAN_PIXEL_DATA
 from service.deident.originals import CHARACTER_SET, elements_json
 from service.deident.own_values import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, OwnValues, other_ids
 from service.deident.patient_study import STUDY_INSTANCE_UID, WAY_BACK_TAGS, is_patient_or_study_attribute
@@ -123,6 +124,11 @@ class Deidentifier:
         self._token_key = hmac.digest(project_keys.pseudonym_key, b"tokens", hashlib.sha256)
         self._patients: dict[tuple[bytes, ...], _Patient] = {}
         self._sealed: dict[tuple[str, str], tuple[dict[str, Any], SealedEntry]] = {}
+
+    @property
+    def cleans_pixels(self) -> bool:
+        """Whether the profile asks for text in pixels to be removed; who calls looks at them."""
+        return CLEAN_PIXEL_DATA in self._profile.options
 
     def map_uid(self, uid: str) -> str:
         """Return the UID that stands for one, whether its object was seen or not."""

@@ -14,14 +14,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError
 from service.core.fault_place import fault_place
-from service.deident.pixels.pixel_cleaner import PixelCleaning
 from service.deident.pixels.pixel_outcome import PixelOutcome, Region
+
+if TYPE_CHECKING:
+    from service.deident.pixels.pixel_cleaner import PixelCleaning
 
 PIECE: Final = 4 << 20
 _WINDOW: Final = 64 << 10

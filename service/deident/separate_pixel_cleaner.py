@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import Pipe
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from pydicom.dataset import Dataset
@@ -18,9 +18,11 @@ from pydicom.dataset import Dataset
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.core.encoded_bytes import EncodedBytes, Keep
 from service.deident.pixel_process import NewPixels, PixelAnswer, PixelTask, ReadRequest, main
-from service.deident.pixels.pixel_cleaner import PixelCleaning
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
 from service.deident.pixels.pixel_source import PixelSource
+
+if TYPE_CHECKING:
+    from service.deident.pixels.pixel_cleaner import PixelCleaning
 
 _ATTEMPTS: Final = 2
 _PATIENT: Final = frozenset({0x0010, 0x0012, 0x0032, 0x0038, 0x0040, 0x0088, 0x0400})
@@ -94,6 +96,15 @@ class SeparatePixelCleaner:
     @cached_property
     def _policy(self) -> PixelCleaning:
         return self._make_cleaner()
+
+    def check(self) -> None:
+        """Load the policy now, so that what is wrong with it is told at once.
+
+        Raises
+        ------
+        SettingsInvalid : says what
+        """
+        self._policy.must_look(Dataset())
 
     def must_look(self, header: Dataset) -> bool:
         """Whether the policy wants such an image looked at; decided here, without the process."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
 from service.core.encoded_bytes import Section
-from service.deident.pixels.pixel_cleaner import PixelCleaning
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
 from service.deident.pixels.pixel_source import PixelSource
 from service.deident.separate_pixel_cleaner import PixelBytes
 from service.ingest.parsing import ParsedInstance, number_of
 from service.ingest.pixel_case import PixelCase, PixelsFound
 from service.ingest.pixel_data import EncodedPixels
+
+if TYPE_CHECKING:
+    from service.deident.pixels.pixel_cleaner import PixelCleaning
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,10 +28,12 @@ class SeenInstance:
     ----------
     parsed : with the pixels as they may be kept, and what the header has to say about them
     free_of_text : whether somebody looked and nothing is left
+    free_of_faces : whether recognizable visual features were removed
     """
 
     parsed: ParsedInstance
     free_of_text: bool
+    free_of_faces: bool = False
 
 
 class PixelStep:
@@ -44,7 +49,7 @@ class PixelStep:
 
     def must_look(self, parsed: ParsedInstance) -> bool:
         """Whether an object has pixels that are to be looked at; the header is left as it was read."""
-        return parsed.pixels is not None and self._cleaning.must_look(_copy(parsed.header))
+        return parsed.pixels is not None and self._cleaning.must_look(header_copy(parsed.header))
 
     def see(self, parsed: ParsedInstance, decided: Sequence[Region] | None = None) -> SeenInstance:
         """Look at an object's pixels, or do what a person decided on them.
@@ -64,7 +69,7 @@ class PixelStep:
         if outcome.kind is OutcomeKind.NEEDS_PERSON:
             raise PixelsFound(outcome.reason, case_of(parsed, outcome.regions))
         if outcome.blackened is not None:
-            parsed = _with_pixels(parsed, parsed.pixels, outcome.blackened)
+            parsed = with_pixels(parsed, parsed.pixels, outcome.blackened)
         if outcome.free_of_text:
             parsed = replace(parsed, header=_without_text(parsed.header), encoded_header=b"")
         return SeenInstance(parsed, outcome.free_of_text)
@@ -80,7 +85,7 @@ class PixelStep:
         return self._cleaning.picture(parsed.header, pixels, parsed.transfer_syntax_uid, frame)
 
     def _outcome(self, parsed: ParsedInstance, pixels: EncodedPixels, decided: Sequence[Region] | None) -> PixelOutcome:
-        header, source = _copy(parsed.header), PixelBytes(pixels.value)
+        header, source = header_copy(parsed.header), PixelBytes(pixels.value)
         if decided is None:
             return self._cleaning.examine(header, source, parsed.transfer_syntax_uid)
         if decided:
@@ -90,7 +95,7 @@ class PixelStep:
 
 def _without_text(header: Dataset) -> Dataset:
     """The header of an object in whose pixels no text is left, whatever its sender said."""
-    header = _copy(header)
+    header = header_copy(header)
     header.BurnedInAnnotation = "NO"
     return header
 
@@ -122,7 +127,7 @@ def _by_frame(region: Region) -> tuple[int, ...]:
     return region.frame or 0, region.y, region.x, region.height, region.width
 
 
-def _copy(header: Dataset) -> Dataset:
+def header_copy(header: Dataset) -> Dataset:
     """The same elements in a data set of their own: to look at one converts it, and digests tell that apart."""
     copied = Dataset()
     copied.set_original_encoding(*header.original_encoding)
@@ -131,9 +136,9 @@ def _copy(header: Dataset) -> Dataset:
     return copied
 
 
-def _with_pixels(parsed: ParsedInstance, old: EncodedPixels, new: BlackenedPixels) -> ParsedInstance:
+def with_pixels(parsed: ParsedInstance, old: EncodedPixels, new: BlackenedPixels) -> ParsedInstance:
     """The object with a new pixel value and what the header has to say about it."""
-    header = _copy(parsed.header)
+    header = header_copy(parsed.header)
     for tag in new.removed:
         if tag in header:
             del header[tag]
