@@ -6,11 +6,11 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
@@ -18,18 +18,20 @@ from service.core.records import SealedEntry
 from service.deident.date_rule import DateRule
 from service.deident.date_shift import shifted_date
 from service.deident.element_values import Encoding, ascii_text, converted_text, decoded_text, raw_bytes, raw_element
+from service.deident.fast_pass import FastPass
 from service.deident.header_pass import HeaderPass, Replacements, encoding_of
 from service.deident.keys import ProjectKeys
-from service.deident.options import CLEAN_PIXEL_DATA
+from service.deident.options import CLEAN_PIXEL_DATA, MODIFIED_DATES, RETAIN_UIDS
 from service.deident.originals import CHARACTER_SET, elements_json
 from service.deident.own_values import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, OwnValues, other_ids
 from service.deident.patient_study import STUDY_INSTANCE_UID, WAY_BACK_TAGS, is_patient_or_study_attribute
 from service.deident.persons import Persons
-from service.deident.profile import MODIFIED_DATES, Profile
+from service.deident.profile import Profile
 from service.deident.pseudonyms import PatientIdentity, Pseudonyms
 from service.deident.rule_book import RuleBook
 from service.deident.rules import Decision
-from service.deident.stamps import BURNED_IN, Stamps
+from service.deident.series_memory import Outcome, SeriesMemory
+from service.deident.stamps import BURNED_IN, METHOD_CODES, Stamps
 from service.deident.uid_map import UidMap, is_uid
 from service.errors import IdentityNotRemovable
 
@@ -43,14 +45,14 @@ REQUIRED_UIDS = {
     STUDY_INSTANCE_UID: "Study Instance UID",
     SERIES_INSTANCE_UID: "Series Instance UID",
 }
-LEVELS = {
+SHARED_LEVELS = {
     STUDY_INSTANCE_UID: "study",
     SERIES_INSTANCE_UID: "series",
-    SOP_INSTANCE_UID: "instance",
     FRAME_OF_REFERENCE_UID: "frame of reference",
 }
 REMEMBERED_PATIENTS = 256
 REMEMBERED_ENTRIES = 2048
+REMEMBERED_SERIES = 16
 
 
 Key = TypeVar("Key")
@@ -77,6 +79,8 @@ class Cleaned:
     sealed : vault rows: the patient, the study, and the old UID of each of study, series, instance, frame of reference
     decisions : one for each element, only when asked for
     patient_digest : tells two patients under one Study Instance UID apart
+    encoded : the clean header as bytes, in the encoding in which it was read; None where it was not at hand. Whoever
+        changes ``data_set`` must not use it
     """
 
     data_set: Dataset = field(repr=False)
@@ -85,9 +89,10 @@ class Cleaned:
     elements_removed: int
     elements_replaced: int
     patient_digest: bytes = b""
+    encoded: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Patient:
     identity: PatientIdentity
     pseudonym: str
@@ -119,11 +124,13 @@ class Deidentifier:
         self._book = RuleBook(profile)
         self._stamps = Stamps(profile)
         self._sealer = sealer
-        self._uids = UidMap(project_keys.uid_key)
+        self._uids = UidMap(project_keys.uid_key, kept=RETAIN_UIDS in profile.options)
         self._pseudonyms = Pseudonyms(project_keys.pseudonym_key, project_keys.date_key, project_keys.digest_key)
         self._token_key = hmac.digest(project_keys.pseudonym_key, b"tokens", hashlib.sha256)
         self._patients: dict[tuple[bytes, ...], _Patient] = {}
         self._sealed: dict[tuple[str, str], tuple[dict[str, Any], SealedEntry]] = {}
+        self._fast = FastPass(profile, self._book)
+        self._memories: dict[tuple[_Patient, str, Encoding], SeriesMemory] = {}
 
     @property
     def cleans_pixels(self) -> bool:
@@ -173,9 +180,12 @@ class Deidentifier:
             self._uids.new_uid,
             self._token_key,
         )
+        fast = None if explain else self._by_memory(header, encoding, patient, replacements, uids)
+        if fast is not None:
+            return fast
         cleaned, work = self._pass(header, encoding, replacements, uids[SOP_CLASS_UID], explain=explain)
-        for tag, vr in ((PATIENT_NAME, "PN"), (PATIENT_ID, "LO")):
-            cleaned[tag] = raw_element(tag, vr, patient.pseudonym.encode("ascii"), encoding)
+        for element in _pseudonymous(patient.pseudonym, encoding):
+            cleaned[element.tag] = element
         sealed = self._way_back(header, encoding, patient, uids) if self._sealer is not None else ()
         digest = self._pseudonyms.digest(patient.identity)
         return _result(cleaned, sealed, work, digest)
@@ -224,11 +234,20 @@ class Deidentifier:
                 cleaned[element.tag] = deepcopy(element)
         return _result(cleaned, (), work, b"")
 
-    def with_clean_pixels(self, cleaned: Cleaned) -> Cleaned:
-        """Return a clean header that says that its pixels were looked at, and no text is left in them."""
+    def with_clean_pixels(
+        self, cleaned: Cleaned, *, pixels_cleaned: bool = True, faces_removed: bool = False
+    ) -> Cleaned:
+        """Return a clean header that says what was done to its pixels.
+
+        Parameters
+        ----------
+        pixels_cleaned : they were looked at, and no text is left in them
+        faces_removed : no face is left in them
+        """
         stamped = cleaned.data_set
-        self._stamps.put(stamped, stamped, encoding_of(stamped, Encoding()), pixels_cleaned=True)
-        return cleaned
+        encoding = encoding_of(stamped, Encoding())
+        self._stamps.put(stamped, stamped, encoding, pixels_cleaned=pixels_cleaned, faces_removed=faces_removed)
+        return replace(cleaned, encoded=None)
 
     def _pass(
         self, header: Dataset, encoding: Encoding, replacements: Replacements, sop_class_uid: str, *, explain: bool
@@ -244,10 +263,63 @@ class Deidentifier:
             length = len(raw_bytes(cleaned.get_item(DOCUMENT), encoding)).to_bytes(4, _order(encoding))
             cleaned[DOCUMENT_LENGTH] = raw_element(DOCUMENT_LENGTH, "UL", length, encoding)
             cleaned[BURNED_IN] = raw_element(BURNED_IN, "CS", b"NO", encoding)
-        elif self._profile.settings["burned_in_annotation"] == "refuse" and _ascii_at(header, BURNED_IN) == "YES":
-            raise IdentityNotRemovable("Burned In Annotation (0028,0301) is YES: text in pixels cannot be removed")
+        else:
+            self._refuse_burned_in(header)
         self._stamps.put(header, cleaned, encoding)
         return cleaned, work
+
+    def _refuse_burned_in(self, header: Dataset) -> None:
+        if self._profile.settings["burned_in_annotation"] == "refuse" and _ascii_at(header, BURNED_IN) == "YES":
+            raise IdentityNotRemovable("Burned In Annotation (0028,0301) is YES: text in pixels cannot be removed")
+
+    def _by_memory(
+        self, header: Dataset, encoding: Encoding, patient: _Patient, replacements: Replacements, uids: dict[int, str]
+    ) -> Cleaned | None:
+        """Clean a header by what became of others of its series; None where it has to be cleaned as a whole."""
+        memory = self._memory(patient, uids[SOP_CLASS_UID], encoding)
+        try:
+            result = self._fast.run(header, encoding, uids[SOP_CLASS_UID], replacements, memory)
+        except RecursionError:
+            return None
+        if result is None:
+            return None
+        self._refuse_burned_in(header)
+        result.outcomes.update(self._finish(header, encoding, patient, memory))
+        return Cleaned(
+            result.data_set(header, encoding),
+            self._way_back_by_memory(header, encoding, patient, uids, memory, result.originals),
+            (),
+            result.removed,
+            result.replaced,
+            self._pseudonyms.digest(patient.identity),
+            result.encoded(),
+        )
+
+    def _memory(self, patient: _Patient, sop_class_uid: str, encoding: Encoding) -> SeriesMemory:
+        key = (patient, sop_class_uid, encoding)
+        memory = self._memories.get(key)
+        if memory is None:
+            while len(self._memories) >= REMEMBERED_SERIES:
+                self._memories.pop(next(iter(self._memories)), None)
+            memory = self._memories[key] = SeriesMemory()
+        return memory
+
+    def _finish(
+        self, header: Dataset, encoding: Encoding, patient: _Patient, memory: SeriesMemory
+    ) -> dict[int, Outcome]:
+        """Return pseudonyms and stamps, which are the same in all headers of a series that carried the same codes."""
+        codes = header.get_item(METHOD_CODES, keep_deferred=True)
+        key = ("finish", codes.value if isinstance(codes, RawDataElement) else None)
+        finish: dict[int, Outcome] | None = memory.notes.get(key)
+        if finish is None:
+            stamped = Dataset()
+            self._stamps.put(header, stamped, encoding)
+            elements = [*_pseudonymous(patient.pseudonym, encoding), *(element for _, element in stamped.items())]
+            raw = [element for element in elements if isinstance(element, RawDataElement)]
+            finish = {int(element.tag): self._fast.as_it_is(element) for element in raw}
+            if codes is None or isinstance(codes, RawDataElement):
+                memory.note(key, finish)
+        return finish
 
     def _patient(self, header: Dataset, encoding: Encoding, study_uid: str) -> _Patient:
         patients = self._patients  # a change of the mapping puts a new one in its place
@@ -284,7 +356,37 @@ class Deidentifier:
                 self._revision, self._patients = revision, {}
         return revision
 
+    def _way_back_by_memory(
+        self,
+        header: Dataset,
+        encoding: Encoding,
+        patient: _Patient,
+        uids: dict[int, str],
+        memory: SeriesMemory,
+        originals: tuple[object, ...] | None,
+    ) -> tuple[SealedEntry, ...]:
+        """Seal the way back; what the header shares with others of its series is looked up."""
+        if self._sealer is None:
+            return ()
+        key = (self._sealer.sealing_key_id, originals)
+        shared: tuple[SealedEntry, ...] | None = memory.notes.get(key)
+        if shared is None:
+            shared = self._shared_way_back(header, encoding, patient, uids)
+            if originals is not None:
+                memory.note(key, shared)
+        return (*shared, self._instance_entry(uids))
+
     def _way_back(
+        self, header: Dataset, encoding: Encoding, patient: _Patient, uids: dict[int, str]
+    ) -> tuple[SealedEntry, ...]:
+        return (*self._shared_way_back(header, encoding, patient, uids), self._instance_entry(uids))
+
+    def _instance_entry(self, uids: dict[int, str]) -> SealedEntry:
+        # An instance comes once; remembering it would push out what comes again with each.
+        old = uids[SOP_INSTANCE_UID]
+        return self._sealed_anew("uid", self._uids.new_uid(old), {"uid": old, "level": "instance"})
+
+    def _shared_way_back(
         self, header: Dataset, encoding: Encoding, patient: _Patient, uids: dict[int, str]
     ) -> tuple[SealedEntry, ...]:
         tags = [int(tag) for tag in header.keys()]  # noqa: SIM118
@@ -308,13 +410,9 @@ class Deidentifier:
             self._seal("patient", patient.pseudonym, patient_value),
             self._seal("study", self._uids.new_uid(uids[STUDY_INSTANCE_UID]), study_value),
         ]
-        for tag, level in LEVELS.items():
+        for tag, level in SHARED_LEVELS.items():
             if tag in old:
-                new = self._uids.new_uid(old[tag])
-                value = {"uid": old[tag], "level": level}
-                # An instance comes once; remembering it would push out what comes again with each.
-                once = level == "instance"
-                entries.append(self._sealed_anew("uid", new, value) if once else self._seal("uid", new, value))
+                entries.append(self._seal("uid", self._uids.new_uid(old[tag]), {"uid": old[tag], "level": level}))
         return tuple(entries)
 
     def _seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
@@ -354,6 +452,12 @@ def _remember(memory: dict[Key, Value], key: Key, value: Value, limit: int) -> V
 
 def _result(data_set: Dataset, sealed: tuple[SealedEntry, ...], work: HeaderPass, digest: bytes) -> Cleaned:
     return Cleaned(data_set, sealed, tuple(work.decisions or ()), work.removed, work.replaced, digest)
+
+
+def _pseudonymous(pseudonym: str, encoding: Encoding) -> list[RawDataElement]:
+    """Return Patient's Name and Patient ID as they are served."""
+    value = pseudonym.encode("ascii")
+    return [raw_element(tag, vr, value, encoding) for tag, vr in ((PATIENT_NAME, "PN"), (PATIENT_ID, "LO"))]
 
 
 def _same_uid(uid: str) -> str:

@@ -151,7 +151,8 @@ class FastPass:
         if number in CONTENT_TAGS or rule.action in SIBLING_ACTIONS:
             return None
         is_original = number >> 16 == 0x0010 or number in ORIGINAL_TAGS
-        return memory.add(Slot(number, vr, rule.action, is_original=is_original))
+        is_sequence = "SQ" in (vr, rule.vr)
+        return memory.add(Slot(number, vr, rule.action, is_sequence=is_sequence, is_original=is_original))
 
     def _fresh(
         self,
@@ -168,7 +169,7 @@ class FastPass:
         plain: list[Missed] = []
         done: list[tuple[Missed, Outcome | None]] = []
         for one in missed:
-            if one.slot.action is Action.CLEAN_ITEMS or one.slot.vr == "SQ":
+            if one.slot.is_sequence:
                 done.append((one, alone.nested(one.element)))
             elif one.slot.action is Action.KEEP and isinstance(one.element, RawDataElement):
                 done.append((one, self.as_it_is(one.element)))

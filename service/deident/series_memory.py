@@ -37,16 +37,20 @@ class Slot:
     Parameters
     ----------
     action : what its rule asks for
+    is_sequence : by its own VR or the standard's
     is_original : whether the way back keeps its value
     """
 
-    __slots__ = ("action", "is_original", "known", "number", "size", "tag", "vr")
+    __slots__ = ("action", "is_original", "is_sequence", "known", "number", "size", "tag", "vr")
 
-    def __init__(self, number: int, vr: str | None, action: Action, *, is_original: bool) -> None:
+    def __init__(
+        self, number: int, vr: str | None, action: Action, *, is_sequence: bool = False, is_original: bool = False
+    ) -> None:
         self.number = number
         self.tag = base_tag(number)
         self.vr = vr
         self.action = action
+        self.is_sequence = is_sequence
         self.is_original = is_original
         self.known: dict[Any, Outcome] = {}
         self.size = 0
