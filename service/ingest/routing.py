@@ -109,7 +109,7 @@ class Router:
         else:
             cleaned = rules.cleaner.adopt(parsed.header, study, pixels_cleaned=seen.free_of_text)
             patient_digest = study.patient_digest
-        file = cleaned_file(parsed, cleaned.data_set, self._version, self._keep)
+        file = cleaned_file(parsed, cleaned.data_set, self._version, self._keep, cleaned.encoded)
         return Admitted(
             kind,
             cleaned.data_set,
