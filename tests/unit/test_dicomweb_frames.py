@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
+from service.core import inflation
 from service.core.archived import InstanceRow
 from service.core.blob_key import blob_key
 from service.core.frame_index import index_frames
@@ -171,6 +172,14 @@ def test_layouts_are_forgotten_when_there_are_too_many() -> None:
 
 
 # Native
+
+
+def test_large_deflated_object_is_inflated_again_for_each_look_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflation, "IN_MEMORY_BYTES", 1000)
+    pixels = counted(5, 700, 600)
+    read = reader(image(pixels), DeflatedExplicitVRLittleEndian)
+    for number in (4, 1, 5, 2):
+        assert read.native(number) == pixels[number - 1].tobytes()
 
 
 @pytest.mark.parametrize("uid", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Self
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.core.archived import InstanceRow
-from service.core.encoded_data_set import UNDEFINED_LENGTH, Encoding, elements, read_head
+from service.core.encoded_bytes import EncodedBytes, Section
+from service.core.encoded_data_set import Encoding
+from service.core.inflation import inflated
 from service.core.ports import BlobStore
 
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-_INFLATED_LIMIT: Final = 1 << 30
 _CHUNK: Final = 1 << 20
-_PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
 
 @dataclass(frozen=True, slots=True)
 class PixelElement:
-    """Where the pixel element stands in the data set that is read; offsets are into `StoredObject`'s stream.
+    """Where the pixel element stands in the data set that is read; offsets are those of `StoredObject.read`.
 
     Parameters
     ----------
@@ -46,7 +44,7 @@ class PixelElement:
 class StoredObject:
     """One instance's file; close it, or use it as a context manager.
 
-    A deflated data set is inflated into memory, up to 1 GiB; everything else is read from the file where needed.
+    Everything is read from the file where needed; a deflated data set above 4 MiB is inflated again for each look back.
     """
 
     def __init__(self, row: InstanceRow, blobs: BlobStore) -> None:
@@ -54,7 +52,7 @@ class StoredObject:
         self.encoding = Encoding.of(row.transfer_syntax_uid)
         self._file = blobs.open(row.blob.key)
         try:
-            self._stream, self._start, self._end = self._open_data_set()
+            self._content, self._start, self._end = self._open_data_set()
             self.pixels = self._find_pixels()
         except BaseException:
             self._file.close()
@@ -82,7 +80,7 @@ class StoredObject:
         return self.read(self.pixels.end, self._end - self.pixels.end)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes of the data set's stream.
+        """Bytes of the file, or of the data set where it was deflated.
 
         Raises
         ------
@@ -90,8 +88,7 @@ class StoredObject:
         """
         if length <= 0:
             return b""
-        self._stream.seek(offset)
-        data = self._stream.read(length)
+        data = self._content[offset : offset + length]
         if len(data) < length:
             raise GatewayError("A stored object is shorter than the index says")
         return data
@@ -103,47 +100,47 @@ class StoredObject:
             yield self.read(offset, size)
             offset, length = offset + size, length - size
 
-    def _open_data_set(self) -> tuple[BinaryIO, int, int]:
+    def _open_data_set(self) -> tuple[EncodedBytes, int, int]:
+        """What is read, and where in it the data set begins and ends."""
         blob = self.row.blob
+        file = _StreamBytes(self._file, blob.size)
         if self.row.transfer_syntax_uid != DEFLATED:
-            return self._file, blob.data_set_offset, blob.size
-        self._file.seek(blob.data_set_offset)
-        inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(self._file.read(), _INFLATED_LIMIT)
-        if len(inflated) >= _INFLATED_LIMIT:
-            raise GatewayError("This deflated object is too large to be inflated in memory")
-        return io.BytesIO(inflated), 0, len(inflated)
+            return file, blob.data_set_offset, blob.size
+        try:
+            content = inflated(Section(file, blob.data_set_offset, blob.size))
+        except InstanceUnreadable as error:
+            raise GatewayError("A stored object that was deflated cannot be inflated") from error
+        return content, 0, len(content)
 
     def _find_pixels(self) -> PixelElement | None:
         known = self.row.blob.pixels
-        if known is None or self.row.transfer_syntax_uid == DEFLATED:
-            return self._walk_to_pixels() if self.row.transfer_syntax_uid == DEFLATED else None
+        if known is None:
+            return None
+        # The index counts from the start of the file, as if the data set stood there inflated.
+        offset = known.offset - (self.row.blob.data_set_offset - self._start)
         # Tag, VR and length stand in twelve bytes before the value, or in eight where the VR is implicit.
         head_length = 12
-        head = self.read(known.offset - head_length, head_length)
+        head = self.read(offset - head_length, head_length)
         tag = head[0:2] + head[2:4]
         order = "little" if self.encoding.little_endian else "big"
         expected = (known.tag >> 16).to_bytes(2, order) + (known.tag & 0xFFFF).to_bytes(2, order)  # type: ignore[arg-type]
         vr = head[4:6].decode("latin-1")
         if tag != expected or not (vr.isalpha() and vr.isupper()):
             head_length, vr = 8, ""
-        return PixelElement(
-            known.tag, vr, known.offset - head_length, known.offset, known.length, encapsulated=known.encapsulated
-        )
+        return PixelElement(known.tag, vr, offset - head_length, offset, known.length, encapsulated=known.encapsulated)
 
-    def _walk_to_pixels(self) -> PixelElement | None:
-        view = memoryview(self.read(0, self._end))
-        try:
-            for element in elements(view, self.encoding):
-                if element.tag in _PIXEL_TAGS:
-                    head = read_head(view, element.start, self.encoding)
-                    return PixelElement(
-                        element.tag,
-                        element.vr,
-                        element.start,
-                        element.value_start,
-                        element.value_end - element.value_start,
-                        encapsulated=head.length == UNDEFINED_LENGTH,
-                    )
-        except InstanceUnreadable:
-            return None
-        return None
+
+class _StreamBytes:
+    """A file of the store, read as bytes are."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream = stream
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, stretch: slice, /) -> bytes:
+        start, stop, _ = stretch.indices(self._size)
+        self._stream.seek(start)
+        return self._stream.read(max(0, stop - start))
