@@ -33,6 +33,7 @@ from service.deident.profile import Profile, load_profile
 from service.deident.pseudonyms import Pseudonyms
 from service.deident.vault import Vault
 from service.ingest.cleaning import ProjectCleaner
+from service.ingest.face_step import FaceStep
 from service.ingest.pipeline import IngestPipeline
 from service.ingest.pixel_step import PixelStep
 from service.ingest.project_rules import ProjectRules
@@ -73,6 +74,7 @@ class IngestHouse:
     clock: Clock = field(default_factory=Clock)
     blob_store: Callable[[FilesystemBlobStore], BlobStore] = lambda blobs: blobs
     pixels: PixelCleaning | None = None
+    faces: Callable[[], FaceStep] | None = None
 
     def __post_init__(self) -> None:
         read_leniently()
@@ -132,7 +134,9 @@ class IngestHouse:
         dates = StudyDates(self.index)
         cleaner = ProjectCleaner(self.deidentifier, self.research_vault, self.vault, "research", dates)
         pixels = PixelStep(self.pixels) if self.pixels else None
-        return ProjectRules("research", cleaner, self.keys.project_keys("research").digest_key, pixels=pixels)
+        faces = self.faces() if self.faces else None
+        key = self.keys.project_keys("research").digest_key
+        return ProjectRules("research", cleaner, key, pixels=pixels, faces=faces)
 
     def _wake(self) -> None:
         self.woken += 1

@@ -39,19 +39,26 @@ class ProjectCleaner:
         """Look which identifiers are the same person's; what is cleaned afterwards follows this revision or a later."""
         return self._deidentifier.learn_persons()
 
-    def clean(self, header: Dataset, *, pixels_cleaned: bool = False) -> Cleaned:
+    def map_uid(self, uid: str) -> str:
+        """Return the UID under which an object from outside is kept."""
+        return self._deidentifier.map_uid(uid)
+
+    def clean(self, header: Dataset, *, pixels_cleaned: bool = False, faces_removed: bool = False) -> Cleaned:
         """Clean an object that came from outside.
 
         Parameters
         ----------
         pixels_cleaned : somebody looked at its pixels, and no text is left in them
+        faces_removed : no face is left in them
 
         Raises
         ------
         IdentityNotRemovable : a rule of the profile forbids passing it on
         """
         cleaned = self._deidentifier.clean(header)
-        return self._deidentifier.with_clean_pixels(cleaned) if pixels_cleaned else cleaned
+        if not (pixels_cleaned or faces_removed):
+            return cleaned
+        return self._deidentifier.with_clean_pixels(cleaned, pixels_cleaned=pixels_cleaned, faces_removed=faces_removed)
 
     def adopt(self, header: Dataset, study: StudyRow, *, pixels_cleaned: bool = False) -> Cleaned:
         """Clean an annotation that was made on a study as it is served; its UIDs stay.

@@ -11,7 +11,7 @@ removes.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -31,6 +31,8 @@ from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind
 from service.deident.pixels.pixel_outcome import Region
 from service.errors import ContentConflict, IdentityNotRemovable, InstanceNotFound, KeysMissing, PatientMismatch
 from service.ingest.parsing import ParsedInstance, parse
+from service.ingest.pixel_case import PixelCase
+from service.ingest.pixel_step import case_of
 from service.ingest.project_rules import ConflictRule, ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.routing import Admitted, Router
@@ -139,6 +141,36 @@ class IngestPipeline:
         self._tell([step.final])
         return step.final
 
+    def process_series(self, project: str, series: Sequence[Callable[[], Incoming]]) -> Iterator[Outcome]:
+        """Take in the images of one series that waited for each other, without the face that they show together.
+
+        Parameters
+        ----------
+        series : give the images; each is read again when its turn comes
+
+        Raises
+        ------
+        IdentityNotRemovable : the face cannot be found; says why. Nothing was decided
+        GatewayError : the house's own trouble; what was not yielded is to be offered again
+        """
+        rules = self._projects.get(project)
+        if rules is None or rules.faces is None:
+            raise IdentityNotRemovable("The project's profile does not remove faces")
+        images = [self._parsed(read()) for read in series]
+        # Where all are stored, a kill came between that and their end in quarantine.
+        stored = all(self._router.is_held(rules, image) for image in images)
+        faces = [()] * len(images) if stored else rules.faces.find(images)
+        for read, face in zip(series, faces, strict=True):
+            incoming = read()
+            persons = self._learn_persons([incoming])
+            step = self._prepare(incoming, face=face)
+            self._store([step], None, persons)
+            if step.refusal is not None:
+                yield step.refused_as("")
+                continue
+            self._tell([step.final])
+            yield step.final
+
     def refuse(self, incoming: Incoming, error: GatewayError, record: Record | None = None) -> Outcome:
         """Put an object into quarantine without looking at it: it ended whatever process did."""
         step = Step(incoming, incoming.sop_class_uid, refusal=error)
@@ -158,7 +190,23 @@ class IngestPipeline:
             raise IdentityNotRemovable("The project's profile does not clean pixels")
         return pixels.picture(self._parsed(incoming), frame)
 
-    def _prepare(self, incoming: Incoming, *, looks: bool = True, regions: Sequence[Region] | None = None) -> Step:
+    def case(self, incoming: Incoming) -> PixelCase:
+        """What a person is told of an object's pixels before they look.
+
+        Raises
+        ------
+        GatewayError : the object cannot be read
+        """
+        return case_of(self._parsed(incoming))
+
+    def _prepare(
+        self,
+        incoming: Incoming,
+        *,
+        looks: bool = True,
+        regions: Sequence[Region] | None = None,
+        face: Sequence[Region] | None = None,
+    ) -> Step:
         """Everything that needs neither disk nor transaction."""
         step = Step(incoming, incoming.sop_class_uid)
         try:
@@ -176,7 +224,7 @@ class IngestPipeline:
             elif not looks and rules.pixels is not None and rules.pixels.must_look(parsed):
                 step.is_put_off = True
             else:
-                self._admit(step, self._router.admit(rules, parsed, incoming.data_set, regions))
+                self._admit(step, self._router.admit(rules, parsed, incoming.data_set, regions, face))
         except GatewayError as error:
             if isinstance(error, _HOUSE_TROUBLE) or type(error) is GatewayError:
                 raise

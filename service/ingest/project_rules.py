@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.ingest.cleaning import ProjectCleaner
+from service.ingest.face_step import FaceStep
 from service.ingest.pixel_step import PixelStep
 
 
@@ -27,6 +28,7 @@ class ProjectRules:
     ----------
     cleaner : None where ``deidentify = "none"``: objects are kept byte for byte
     pixels : looks at pixels; None where the profile does not clean them
+    faces : removes faces from heads; None where the profile does not ask for it
     digest_key : the project's; without it nobody tells from a digest what was digested
     """
 
@@ -36,6 +38,7 @@ class ProjectRules:
     on_conflict: ConflictRule = ConflictRule.KEEP_FIRST
     drop_sop_classes: frozenset[str] = frozenset()
     pixels: PixelStep | None = None
+    faces: FaceStep | None = None
 
     def patient_digest(self, patient_id: str, issuer: str) -> bytes:
         """What tells two patients of a project that keeps identity apart, without naming them."""

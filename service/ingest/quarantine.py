@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from dicom_nodes.errors import GatewayError
 from dicom_nodes.storage_classes import is_uid
 from service.archive.database import Connection
-from service.archive.quarantine_rows import HELD, NewQuarantineRow, QuarantineTable
+from service.archive.quarantine_rows import HELD, NewQuarantineRow, QuarantineTable, WaitingSeries
 from service.core.archived import QuarantineRow
 from service.core.encoded_bytes import EncodedBytes, Section, chunks
 from service.core.records import Incoming
 from service.errors import InstanceNotFound
 from service.ingest.pixel_case import PixelCase, PixelCaseFiles, PixelsFound
 from service.ingest.sealed_file import PART_SUFFIX, erase_sealed, read_sealed, write_sealed
+from service.ingest.series_awaited import SeriesAwaited
 
 _LENGTH: Final = struct.Struct(">I")
 _SUFFIX: Final = ".sealed"
@@ -76,6 +77,7 @@ class Quarantine:
                 calling_ae_title=incoming.calling_ae_title,
                 sop_class_uid=_uid_or_nothing(incoming.sop_class_uid),
                 transfer_syntax_uid=_uid_or_nothing(incoming.transfer_syntax_uid),
+                waits_for=error.series if isinstance(error, SeriesAwaited) else "",
             ),
             connection=connection,
         )
@@ -84,6 +86,19 @@ class Quarantine:
         # Somebody may have decided on an earlier copy, and erased it, since the file was seen.
         self._keep(incoming, digest)
         return row.id
+
+    def waiting(self) -> tuple[WaitingSeries, ...]:
+        """Series of which something waits for the rest, the longest quiet first."""
+        return self._table.waiting()
+
+    def of_series(self, series: WaitingSeries) -> tuple[str, ...]:
+        """The ids of what waits for one series."""
+        return self._table.of_series(series)
+
+    def leave_to_person(self, quarantine_id: str, error: PixelsFound) -> bool:
+        """Have an object wait for a person and for its series no longer; False when it does not wait any more."""
+        self._cases.write(quarantine_id, error.case)
+        return self._table.wait_no_longer(quarantine_id, error.dimse_status, str(error))
 
     def list(
         self, project: str | None = None, *, state: str | None = HELD, limit: int = 100, offset: int = 0

@@ -72,12 +72,19 @@ class Router:
             return OwnObject(held.study_uid, held.series_uid, held.sop_instance_uid)
         return None
 
+    def is_held(self, rules: ProjectRules, parsed: ParsedInstance) -> bool:
+        """Whether an image from outside is stored already, cleaned from the same content."""
+        uid = parsed.sop_instance_uid if rules.cleaner is None else rules.cleaner.map_uid(parsed.sop_instance_uid)
+        held = self._index.find(rules.name, uid)
+        return held is not None and held.content_digest == _digest(rules, parsed)
+
     def admit(
         self,
         rules: ProjectRules,
         parsed: ParsedInstance,
         data_set: EncodedBytes,
         regions: Sequence[Region] | None = None,
+        face: Sequence[Region] | None = None,
     ) -> Admitted:
         """Bring the object into the form in which it may be kept.
 
@@ -85,15 +92,17 @@ class Router:
         ----------
         data_set : the bytes that came in
         regions : what a person wants blackened, none where they saw nothing; None when nobody decided
+        face : where the face of its series is in it; None when nobody looked
 
         Raises
         ------
         IdentityNotRemovable : a rule of the project's profile forbids passing it on
         PixelsNeedPerson : what its pixels show is for a person to decide
+        SeriesAwaited : it may show a face, which only its whole series can lose
         InstanceUnreadable : a value cannot be read, or not be written back
         """
         study = self._index.study(rules.name, parsed.study_uid) if marks_a_study(parsed.sop_class_uid) else None
-        digest = content_digest(parsed.header, parsed.pixels.value if parsed.pixels else b"", rules.digest_key)
+        digest = _digest(rules, parsed)
         kind = ObjectKind.IMAGE if study is None else ObjectKind.ANNOTATION
         if rules.cleaner is None:
             patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
@@ -101,10 +110,16 @@ class Router:
             return Admitted(
                 kind, parsed.header, file, digest, rules.patient_digest(*patient), parsed.transfer_syntax_uid
             )
+        if rules.faces is not None and study is None and regions is None and face is None:
+            rules.faces.hold(parsed)
         seen = SeenInstance(parsed, free_of_text=False) if rules.pixels is None else rules.pixels.see(parsed, regions)
+        if rules.faces is not None and face is not None:
+            seen = rules.faces.remove(seen, face)
         parsed = seen.parsed
         if study is None:
-            cleaned = rules.cleaner.clean(parsed.header, pixels_cleaned=seen.free_of_text)
+            cleaned = rules.cleaner.clean(
+                parsed.header, pixels_cleaned=seen.free_of_text, faces_removed=seen.free_of_faces
+            )
             patient_digest: bytes | None = cleaned.patient_digest
         else:
             cleaned = rules.cleaner.adopt(parsed.header, study, pixels_cleaned=seen.free_of_text)
@@ -121,3 +136,7 @@ class Router:
             cleaned.elements_removed,
             cleaned.elements_replaced,
         )
+
+
+def _digest(rules: ProjectRules, parsed: ParsedInstance) -> bytes:
+    return content_digest(parsed.header, parsed.pixels.value if parsed.pixels else b"", rules.digest_key)

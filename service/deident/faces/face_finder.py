@@ -19,8 +19,6 @@ from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError
 from service.core.fault_place import fault_place
-from service.deident.faces.face_regions import regions_of_mask
-from service.deident.faces.face_series import face_masks
 from service.deident.pixels.frame_reader import FrameReader
 from service.deident.pixels.pixel_outcome import Region
 from service.deident.pixels.pixel_source import PixelSource
@@ -132,6 +130,10 @@ def work(connection: Connection, memory_bytes: int, parent: int) -> None:
 
 
 def _found(connection: Connection, images: list[tuple[Dataset, int, str]]) -> list[tuple[Region, ...]]:
+    # Whoever asks stays without what this takes.
+    from service.deident.faces.face_regions import regions_of_mask
+    from service.deident.faces.face_series import face_masks
+
     headers = [header for header, _, _ in images]
 
     def stored(place: int) -> npt.NDArray[Any]:
