@@ -24,6 +24,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
+from pydicom.valuerep import STANDARD_VR
 
 from dicom_nodes.errors import InstanceUnreadable
 from service import __version__
@@ -108,12 +109,22 @@ def read_dicom(stream: BinaryIO) -> OpenFile:
         raise InstanceUnreadable(f"not readable as DICOM ({type(error).__name__})") from None
     if 0x00080016 not in header and not _has_prefix(file):
         raise InstanceUnreadable("not a DICOM file")
-    if pixels is None and is_cut_short(header):
-        raise InstanceUnreadable("cut short in its header")
+    _check_elements(header, is_last=pixels is None)
     if not is_uid(transfer_syntax):
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         transfer_syntax = ImplicitVRLittleEndian if implicit else explicit
     return OpenFile(content, header, UID(transfer_syntax), pixels)
+
+
+def _check_elements(header: Dataset, *, is_last: bool) -> None:
+    """Notice what pydicom hands on in silence: VRs that do not exist, and a value that is shorter than it says."""
+    for tag in header.keys():  # noqa: SIM118 - iterating over a data set converts its elements
+        vr = header.get_item(tag, keep_deferred=True).VR
+        if vr is not None and vr not in STANDARD_VR:
+            # Its length may be of either form (PS3.5 7.1.2), so what follows cannot be trusted to be read rightly.
+            raise InstanceUnreadable(f"not a VR of the standard at ({tag.group:04X},{tag.element:04X})")
+    if is_last and is_cut_short(header):
+        raise InstanceUnreadable("cut short in its header")
 
 
 def _has_prefix(file: EncodedBytes) -> bool:
