@@ -162,7 +162,7 @@ class RuleBook:
         """PS3.15 E.3.3 lets an overlay be looked at; here it goes, since any plane may be handwriting."""
         source = f"{TABLE}: Overlay Data X"
         if tag & 0xFFFF in EMBEDDING:
-            reason = "overlay bits embedded in Pixel Data (retired) cannot be removed"
+            reason = "Overlay bits embedded in Pixel Data (60xx,0102) cannot be removed"
             return Rule(Action.EMBEDDED_OVERLAY, keyword_for_tag(tag), "US", Action.REMOVE, source, reason)
         if self._profile.settings["overlays"] == "refuse":
             return Rule(Action.REFUSE, "Overlay", "", Action.REMOVE, source, "the profile holds objects with overlays")
