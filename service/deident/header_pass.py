@@ -478,6 +478,10 @@ class HeaderPass:
         meanings = [meaning for tag in SEGMENT_CODES for meaning in _meanings(source, tag)]
         if self._allowed(element, meanings):
             return element
+        if self._profile.texts is not None:
+            cleaned = self._clean_text(element, replace(rule, otherwise=Action.REMOVE), source)
+            if cleaned is not None:
+                return cleaned
         self._why = "free text of unknown words; its code's meaning in its place"
         safe = [m for m in meanings if m.isascii() and not self._to.own_values.found_in([m])]
         return self._text(element, safe[0][:64] if safe else "Segment", rule.vr)

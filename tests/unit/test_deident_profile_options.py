@@ -117,6 +117,17 @@ def test_retained_uids_stay_where_they_are_uids(made):
     assert kept.ReferencedImageSequence[0].ReferencedSOPInstanceUID == "1.2.3.4"
 
 
+def test_where_uids_are_retained_each_stands_for_itself(made):
+    profile = made(with_options("retain_uids"))
+    assert Deidentifier(profile, KEYS).map_uid("1.2.3") == "1.2.3"
+
+
+def test_what_is_no_uid_is_not_kept_as_one(made):
+    image = ct_slice()
+    image.TableTopPositionAlignmentUID = "Doe.Jane"
+    assert "TableTopPositionAlignmentUID" not in cleaned(made(with_options("retain_uids")), image)
+
+
 def test_uids_in_reports_are_retained_as_well(made):
     report = ct_slice()
     report.ValueType = "UIDREF"

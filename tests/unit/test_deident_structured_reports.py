@@ -188,7 +188,7 @@ def test_items_stay_in_their_places_where_others_point_at_them(default):
     items = cleaned_items(
         default,
         content("TEXT", ("121022", "DCM", "Accession Number"), TextValue="ACC-99"),
-        content("TEXT", FINDING, TextValue="something", ContentSequence=Sequence([by_reference])),
+        content("TEXT", FINDING, TextValue="Jane Doe", ContentSequence=Sequence([by_reference])),
     )
     assert [item.TextValue for item in items] == ["REMOVED", "REMOVED"]
 
@@ -238,9 +238,17 @@ def test_a_segment_label_of_known_words_stays(default, label):
     assert default.clean(segmentation(label)).data_set.SegmentSequence[0].SegmentLabel == label
 
 
-@pytest.mark.parametrize("label", ["Doe nodule", "Mr Smith's nodule", "nodule 4711", "Knoten Müller"])
-def test_any_other_segment_label_becomes_the_codes_meaning(default, label):
-    assert default.clean(segmentation(label)).data_set.SegmentSequence[0].SegmentLabel == "Nodule"
+@pytest.mark.parametrize(
+    ("label", "kept"),
+    [("Doe nodule", "nodule"), ("nodule 4711", "nodule"), ("Jane Doe", "Nodule")],
+)
+def test_of_any_other_segment_label_the_known_words_or_the_codes_meaning_stay(default, label, kept):
+    assert default.clean(segmentation(label)).data_set.SegmentSequence[0].SegmentLabel == kept
+
+
+def test_without_the_option_any_other_segment_label_becomes_the_codes_meaning():
+    basic = Deidentifier(load_profile(PROFILES, "basic"), KEYS)
+    assert basic.clean(segmentation("Doe nodule")).data_set.SegmentSequence[0].SegmentLabel == "Nodule"
 
 
 def test_a_segments_description_and_tracking_are_cleaned(default):
