@@ -134,7 +134,8 @@ def _add_pairs(parts: list[tuple[str, ...]], words: set[str], inside: set[str]) 
         for a in first:
             for other in others:
                 for b in other:
-                    _add_joined(a + b, words, inside)
+                    if not {a, b} <= PARTICLES:
+                        _add_joined(a + b, words, inside)
                     if len(a) < SHORTEST_WORD and len(b) < SHORTEST_WORD:
                         for initial in initials:
                             _add_joined(a + initial + b, words, inside)
