@@ -701,6 +701,8 @@ class Gateway:
                 pings=self.pings(),
                 form_key=self.key_file.sealing_key("forms"),
                 why_held=self.why_held,
+                crosswalk=self.crosswalk,
+                notices=self.notices,
                 trusted_proxy=http.trusted_proxy,
             )
         )

@@ -97,6 +97,8 @@ _API: dict[tuple[str, str], Row] = {
     ("api.release_seen", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
     ("api.release", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
     ("api.discard", "POST"): Row(DECIDERS, "quarantine.discard", Record.ELSEWHERE),
+    # Identity: on disk before it is answered.
+    ("api.crosswalk", "GET"): _decision(DECIDERS, "crosswalk.export"),
     ("api.audit", "GET"): _decision(AUDITORS, "audit.search"),
     ("api.audit_verdict", "GET"): _decision(AUDITORS, "audit.verify", every_project=True),
     ("api.users", "GET"): _decision(ADMINISTRATORS, "user.list", every_project=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from service.archive.overview import Overview
 from service.core.archived import ConflictRow, QuarantineRow
 from service.core.ports import InstanceStore
 from service.core.records import Outcome
+from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.dicomweb.services import DicomWebServices
 from service.web.passwords import Passwords
@@ -84,6 +85,18 @@ class QuarantineDesk(Protocol):
         """
 
 
+class IdentifierList(Protocol):
+    """The original identifiers behind those of a project (``service.custody.crosswalk``)."""
+
+    def rows(self, level: CrosswalkLevel, after: str = "") -> Iterator[CrosswalkRow]:
+        """The rows of a level, in the order of the new identifiers, after one of them.
+
+        Raises
+        ------
+        KeysMissing : an entry of the vault does not open
+        """
+
+
 class ConflictList(Protocol):
     """UIDs that came again with other content."""
 
@@ -103,6 +116,8 @@ class WebServices:
     pings : what ``/health/ready`` tries, by name; each raises when its part is not well
     viewer_directory : the unpacked viewer; absent or empty where it was not installed
     form_key : 32 bytes that sign forms; the same in every web process of a gateway
+    crosswalk : by project, its original identifiers; raises ``SettingsInvalid`` where it keeps identity
+    notices : what somebody should do before it hurts, in words
     why_held : by project and annotator, what keeps such a result from leaving for the PACS, in words
     clock : seconds since the epoch, UTC
     monotonic : seconds that never go back
@@ -126,6 +141,8 @@ class WebServices:
     pings: Mapping[str, Callable[[], object]]
     form_key: bytes = field(repr=False)
     why_held: Callable[[str, str], str]
+    crosswalk: Callable[[str], IdentifierList]
+    notices: Callable[[], Sequence[str]]
     trusted_proxy: bool = False
     passwords: Passwords = field(default_factory=lambda: Passwords(time.monotonic))
     clock: Callable[[], float] = time.time

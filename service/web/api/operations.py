@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from service.web.api import (
     account_shapes,
     audit_shapes,
+    identity_shapes,
     pixel_shapes,
     quarantine_shapes,
     shapes,
@@ -53,6 +54,14 @@ OPERATIONS = (
         "A study with its series, runs and findings.",
         study_shapes.StudyDetail,
         errors=(404,),
+    ),
+    Operation(
+        "crosswalk",
+        "GET",
+        "/projects/<project>/crosswalk",
+        "The original identifiers behind those of a project: identity, and a row of the audit trail for each page.",
+        identity_shapes.CrosswalkPageShape,
+        query=identity_shapes.CrosswalkQuery,
     ),
     Operation(
         "conflicts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import Field
@@ -30,12 +31,13 @@ class Status(Shape):
     quarantine: list[TallyShape] = Field(description="Objects that could not be processed")
     conflicts: list[TallyShape] = Field(description="Instances that came again with other content")
     counters: list[TallyShape] = Field(description="What else was counted")
+    notices: list[str] = Field(description="What somebody should do before it hurts")
 
     @classmethod
-    def of(cls, version: str, projects: list[str], counts: Counts) -> Self:
+    def of(cls, version: str, projects: list[str], counts: Counts, notices: Sequence[str]) -> Self:
         """From the counts of the projects in sight."""
         tallies = {
             name: [TallyShape(project=row.project, state=row.state, count=row.count) for row in getattr(counts, name)]
             for name in Counts.__slots__
         }
-        return cls(version=version, projects=projects, **tallies)
+        return cls(version=version, projects=projects, notices=list(notices), **tallies)

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from dicom_nodes.errors import CallerNotAllowed
 from service.archive.audit import AuditQuery
+from service.core.access import CallerKind
 from service.core.archived import QuarantineRow
 from service.errors import BadRequest, InstanceNotFound, UnsupportedMediaType
 from service.web.api import (
     account_shapes,
     audit_shapes,
+    identity_shapes,
     pixel_shapes,
     quarantine_shapes,
     shapes,
@@ -117,7 +119,10 @@ class ApiViews:
         """What happens inside."""
         projects = visible_projects(self._services, present_caller())
         return status_shapes.Status.of(
-            self._services.version, projects, self._services.overview.counts().within(projects)
+            self._services.version,
+            projects,
+            self._services.overview.counts().within(projects),
+            self._services.notices(),
         )
 
     def studies(self, query: study_shapes.StudyPage) -> study_shapes.StudyList:
@@ -131,6 +136,22 @@ class ApiViews:
         """One study."""
         report = study_report(self._services.instances, self._services.overview, project, study_uid)
         return study_shapes.StudyDetail.of(report, study_path(project, study_uid), self._services.why_held)
+
+    def crosswalk(self, project: str, query: identity_shapes.CrosswalkQuery) -> identity_shapes.CrosswalkPageShape:
+        """A page of a project's original identifiers, for somebody who signed in.
+
+        Raises
+        ------
+        CallerNotAllowed : the caller is whoever is on this machine; they have the command line
+        """
+        if present_caller().kind is CallerKind.LOCAL:
+            raise CallerNotAllowed(
+                "identity is told over HTTP only to users who sign in; use annogate export crosswalk"
+            )
+        found = self._services.crosswalk(project).rows(query.level, query.after)
+        page = identity_shapes.CrosswalkPageShape.of(found, query.limit)
+        audit_target("", project=project, level=query.level.value, rows=len(page.rows))
+        return page
 
     def conflicts(self, query: shapes.ProjectPage) -> quarantine_shapes.ConflictList:
         """Conflicts of a project."""

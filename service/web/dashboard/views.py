@@ -55,7 +55,10 @@ def dashboard_blueprint(services: WebServices, signs: FormSigns, *, viewer_insta
         caller = present_caller()
         counts = services.overview.counts().within(visible_projects(services, caller))
         return render_template(
-            "status.html", counts=counts, conflicts=services.conflicts.list(_project(services), limit=50)
+            "status.html",
+            counts=counts,
+            conflicts=services.conflicts.list(_project(services), limit=50),
+            notices=services.notices(),
         )
 
     return pages
