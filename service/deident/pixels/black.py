@@ -62,10 +62,12 @@ def black_value(stored: Stored, photometric: str, layout: PixelFormat, header: D
 def _darkest_grey(stored: Stored, inverted: bool, layout: PixelFormat, header: Dataset) -> int:
     """The frame's own darkest value, or its window's where that is darker still.
 
-    A value far below all others would change how viewers without a window show the rest.
+    With more than eight bits a value far below all others would change how viewers without a window show the rest.
     """
     bits = layout.bits_stored
     smallest, largest = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if layout.signed else (0, (1 << bits) - 1)
+    if bits <= 8:
+        return largest if inverted else smallest
     values = [int(stored.max() if inverted else stored.min())]
     edge = _window_edge(inverted, header)
     if edge is not None:
