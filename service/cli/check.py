@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from service.bootstrap import RESULTS_STAY, Gateway
+from service.bootstrap import NO_DEIDENTIFICATION, RESULTS_STAY, Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
+from service.deident.profile import load_profile
 from service.errors import GatewayError, SettingsInvalid
 
 
@@ -46,6 +47,7 @@ def findings(gateway: Gateway) -> Iterator[Finding]:
     for name, ping in gateway.pings().items():
         yield _tried(name, "can be opened", ping)
     yield _tried("http", "nobody is let in unasked", gateway.refuse_open_listener)
+    yield from profiles_in_use(gateway)
     yield from _deliveries(gateway)
     yield from _warnings(gateway)
     yield _tried_backup(gateway)
@@ -60,6 +62,22 @@ def _tried(what: str, words: str, ask: Callable[[], object]) -> Finding:
     except (GatewayError, OSError) as error:
         return Finding("error", what, str(error))
     return Finding("ok", what, words)
+
+
+def profiles_in_use(gateway: Gateway) -> Iterator[Finding]:
+    """Say by which profile each project de-identifies, and by which edition of the standard's table."""
+    for name, project in gateway.settings.projects.items():
+        what = f"projects.{name}.deidentify"
+        if project.deidentify == NO_DEIDENTIFICATION:
+            yield Finding("ok", what, "objects are kept as they come")
+            continue
+        try:
+            profile = load_profile(gateway.config / "profiles", project.deidentify)
+        except SettingsInvalid as error:
+            yield Finding("error", what, str(error))
+            continue
+        words = f"{profile.name}: {profile.title}; PS3.15 Table E.1-1, edition {profile.edition}"
+        yield Finding("ok", what, words)
 
 
 def _deliveries(gateway: Gateway) -> Iterator[Finding]:
