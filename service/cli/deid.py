@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,20 +44,28 @@ def deid(
     """De-identify DICOM files and folders by a profile of PS3.15 Annex E."""
     if not what_if and out is None:
         raise click.UsageError("say where the clean files go (--out DIR), or ask only what would happen (--what-if)")
-    from service.deident.offline import deidentify_files, offline_deidentifier
+    from service.deident.offline import deidentify_files, offline_deidentifier, offline_pixel_cleaner
+    from service.deident.separate_pixel_cleaner import LookLimits
+    from service.deident.text_cleaning.external_recogniser import recogniser_of
     from service.log import configure_logging
 
     settings = settings_of(config_file, data_dir)
     configure_logging(settings.log.level, settings.log.format, "deid")
-    deidentifier = offline_deidentifier(config_directory(settings) / "profiles", profile_name, keys)
+    recogniser = recogniser_of(settings.text.name_recogniser, settings.text.name_recogniser_timeout_s)
+    deidentifier = offline_deidentifier(config_directory(settings) / "profiles", profile_name, keys, recogniser)
     counts: Counter[str] = Counter()
     listed: list[dict[str, Any]] = []
-    for result in deidentify_files(paths, deidentifier, None if what_if else out, explain=what_if):
-        counts[result.status] += 1
-        if as_json:
-            listed.append(_plain(result))
-        else:
-            _show(result)
+    limits = LookLimits(settings.pixels.look_limit_s, int(settings.pixels.memory_limit_gib * (1 << 30)))
+    with (
+        recogniser or nullcontext(),
+        closing(offline_pixel_cleaner(config_directory(settings) / "devices", limits)) as pixels,
+    ):
+        for result in deidentify_files(paths, deidentifier, None if what_if else out, pixels=pixels, explain=what_if):
+            counts[result.status] += 1
+            if as_json:
+                listed.append(_plain(result))
+            else:
+                _show(result)
     if as_json:
         echo_json({"files": listed, "counts": dict(counts)})
     else:
@@ -73,6 +82,8 @@ def _plain(result: FileResult) -> dict[str, Any]:
         "reason": result.reason,
         "elements_removed": result.elements_removed,
         "elements_replaced": result.elements_replaced,
+        "pixels": str(result.pixels) if result.pixels else None,
+        "regions_blackened": result.regions_blackened,
         "decisions": [asdict(decision) for decision in result.decisions],
     }
 
@@ -87,4 +98,5 @@ def _show(result: FileResult) -> None:
             [(step.path, step.keyword, step.action, step.rule, step.reason) for step in result.decisions],
         )
     else:
-        click.echo(f"{result.source} → {result.written}")
+        blackened = f" ({result.regions_blackened} regions blackened)" if result.regions_blackened else ""
+        click.echo(f"{result.source} → {result.written}{blackened}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
+from itertools import accumulate
 from typing import Final, Protocol
 
 CHUNK: Final = 1 << 20
@@ -71,6 +72,28 @@ class Section:
         """Yield a stretch of the stretch in pieces."""
         stop = len(self) if stop is None else min(stop, len(self))
         return chunks(self._content, self._start + start, self._start + stop)
+
+
+class JoinedBytes:
+    """Bytes one after the other, of which nothing is copied before it is read."""
+
+    __slots__ = ("_starts", "parts")
+
+    def __init__(self, parts: Sequence[EncodedBytes]) -> None:
+        self.parts = parts
+        self._starts = list(accumulate((len(part) for part in parts), initial=0))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, stretch: slice, /) -> bytes:
+        start, stop, _ = stretch.indices(len(self))
+        found = []
+        for part, first in zip(self.parts, self._starts, strict=False):
+            low, high = max(start - first, 0), min(stop - first, len(part))
+            if low < high:
+                found.append(part[low:high])
+        return b"".join(found)
 
 
 class FramedBytes:

@@ -28,12 +28,15 @@ from pydicom.valuerep import STANDARD_VR
 
 from dicom_nodes.errors import InstanceUnreadable
 from service import __version__
-from service.core.encoded_bytes import EncodedBytes, Section, chunks
+from service.core.encoded_bytes import EncodedBytes, JoinedBytes, Section, chunks
 from service.core.file_bytes import FileBytes
 from service.core.fragments import DELIMITER_BYTES, find_delimiter
 from service.core.implementation import IMPLEMENTATION_CLASS_UID
 from service.core.inflation import INFLATED_LIMIT, inflated
 from service.deident.kernel_copy import copy_stretch
+from service.deident.pixel_bytes import ValueBytes
+from service.deident.pixels.pixel_outcome import BlackenedPixels
+from service.deident.seen_header import header_of_new_pixels
 from service.deident.sequence_items import is_cut_short
 from service.deident.uid_map import is_uid
 
@@ -72,12 +75,15 @@ class OpenFile:
     Parameters
     ----------
     content : what ``pixels`` are offsets into
+    is_implicit_vr, is_little_endian : how it is to be written; how the header was read may be another matter
     """
 
     content: EncodedBytes = field(repr=False)
     header: Dataset = field(repr=False)
     transfer_syntax_uid: UID
     pixels: PixelElement | None
+    is_implicit_vr: bool
+    is_little_endian: bool
 
     @property
     def pixel_value(self) -> EncodedBytes:
@@ -113,7 +119,7 @@ def read_dicom(stream: BinaryIO) -> OpenFile:
     if not is_uid(transfer_syntax):
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         transfer_syntax = ImplicitVRLittleEndian if implicit else explicit
-    return OpenFile(content, header, UID(transfer_syntax), pixels)
+    return OpenFile(content, header, UID(transfer_syntax), pixels, bool(implicit), bool(little))
 
 
 def _check_elements(header: Dataset, *, is_last: bool) -> None:
@@ -155,6 +161,37 @@ def write_dicom(directory: Path, source: OpenFile, clean: Dataset, encoded: byte
     return target
 
 
+def with_new_pixels(source: OpenFile, new: BlackenedPixels) -> OpenFile:
+    """The file as read, with other pixels and what its header has to say about them."""
+    syntax = UID(new.transfer_syntax_uid)
+    header = header_of_new_pixels(source.header, new)
+    implicit, little = source.is_implicit_vr, source.is_little_endian
+    if syntax != source.transfer_syntax_uid:
+        implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    value = ValueBytes(new.value)
+    content = JoinedBytes(
+        [
+            _element_head(header, len(value), implicit=implicit, little=little, encapsulated=new.encapsulated),
+            value,
+            struct.pack(("<" if little else ">") + "HHI", 0xFFFE, 0xE0DD, 0) if new.encapsulated else b"",
+        ]
+    )
+    head = len(content.parts[0])
+    element = PixelElement(0, len(content), head, len(value), new.encapsulated)
+    return OpenFile(content, header, syntax, element, implicit, little)
+
+
+def _element_head(header: Dataset, length: int, *, implicit: bool, little: bool, encapsulated: bool) -> bytes:
+    """Tag, VR and length of Pixel Data (PS3.5 7.1.2, 8.2, A.4)."""
+    order = "<" if little else ">"
+    tag = struct.pack(f"{order}HH", 0x7FE0, 0x0010)
+    said = struct.pack(f"{order}I", UNDEFINED if encapsulated else length)
+    if implicit:
+        return tag + said
+    vr = b"OB" if encapsulated or int(header.get("BitsAllocated") or 8) <= 8 else b"OW"
+    return tag + vr + b"\0\0" + said
+
+
 def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: UID, encoded: bytes | None) -> None:
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
@@ -167,8 +204,7 @@ def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: U
     write_file_meta_info(DicomFileLike(file), meta)
     if encoded is None:
         data_set = DicomFileLike(file)
-        implicit, little = source.header.original_encoding
-        data_set.is_implicit_VR, data_set.is_little_endian = bool(implicit), bool(little)
+        data_set.is_implicit_VR, data_set.is_little_endian = source.is_implicit_vr, source.is_little_endian
         write_dataset(data_set, clean)
     else:
         file.write(encoded)

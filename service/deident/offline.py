@@ -6,16 +6,28 @@ Files are taken one after the other, so that their number does not matter; a bad
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dicom_nodes.errors import GatewayError
 from service.deident.deidentifier import Deidentifier
-from service.deident.dicom_file import read_dicom, write_dicom
+from service.deident.dicom_file import OpenFile, read_dicom, with_new_pixels, write_dicom
 from service.deident.keys import KeyFile
+from service.deident.pixel_bytes import PixelBytes
+from service.deident.pixels.pixel_outcome import OutcomeKind as PixelKind
+from service.deident.pixels.pixel_outcome import PixelOutcome
 from service.deident.profile import load_profile
 from service.deident.rules import Decision
+from service.deident.seen_header import header_copy, header_without_text
+from service.deident.separate_pixel_cleaner import LookLimits, SeparatePixelCleaner
+from service.deident.text_cleaning.name_recogniser import NameRecogniser
+from service.errors import PixelsNeedPerson
+
+if TYPE_CHECKING:
+    from service.deident.pixels.pixel_cleaner import PixelCleaning
 
 PROJECT = "offline"
 
@@ -33,7 +45,8 @@ class FileStatus(StrEnum):
 class FileResult:
     """One file and what became of it; ``reason`` and ``decisions`` hold no value of the patient's.
 
-    ``source`` is the path that the caller named, which may hold identity; it is for the caller's own eyes.
+    ``source`` is the path that the caller named, which may hold identity; it is for the caller's own eyes. ``pixels``
+    says what became of the pixels; None where the profile does not clean them, or there are none.
     """
 
     source: Path
@@ -43,19 +56,24 @@ class FileResult:
     elements_removed: int = 0
     elements_replaced: int = 0
     decisions: tuple[Decision, ...] = ()
+    pixels: PixelKind | None = None
+    regions_blackened: int = 0
 
 
-def offline_deidentifier(profiles: Path, profile_name: str, key_file: Path | None = None) -> Deidentifier:
+def offline_deidentifier(
+    profiles: Path, profile_name: str, key_file: Path | None = None, recogniser: NameRecogniser | None = None
+) -> Deidentifier:
     """Return what cleans files: with the keys of a key file, made when missing, or with keys that are forgotten.
 
-    With a key file the same input gives the same output again, also in another run.
+    With a key file the same input gives the same output again, also in another run. A recogniser finds names in texts
+    besides words and patterns.
 
     Raises
     ------
     SettingsInvalid : the profile is refused
     KeysMissing : the key file is damaged, or others may read it
     """
-    profile = load_profile(profiles, profile_name)
+    profile = load_profile(profiles, profile_name, recogniser=recogniser)
     if key_file is None:
         keys = KeyFile.ephemeral()
     elif key_file.exists():
@@ -63,6 +81,20 @@ def offline_deidentifier(profiles: Path, profile_name: str, key_file: Path | Non
     else:
         keys = KeyFile.create(key_file)
     return Deidentifier(profile, keys.project_keys(PROJECT))
+
+
+def offline_pixel_cleaner(devices: Path, limits: LookLimits) -> SeparatePixelCleaner:
+    """Return what looks at pixels, by the files under config/devices; to be closed.
+
+    Raises
+    ------
+    SettingsInvalid : something in the files is unknown, named in words
+    """
+    from service.deident.pixels.pixel_cleaner import load_pixel_cleaner
+
+    cleaner = SeparatePixelCleaner(partial(load_pixel_cleaner, devices), limits)
+    cleaner.check()
+    return cleaner
 
 
 def files_below(paths: Iterable[Path]) -> Iterator[Path]:
@@ -76,7 +108,12 @@ def files_below(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def deidentify_files(
-    paths: Iterable[Path], deidentifier: Deidentifier, directory: Path | None, *, explain: bool = False
+    paths: Iterable[Path],
+    deidentifier: Deidentifier,
+    directory: Path | None,
+    *,
+    pixels: PixelCleaning | None = None,
+    explain: bool = False,
 ) -> Iterator[FileResult]:
     """De-identify files into a directory, which is made when missing, or list what would happen.
 
@@ -84,13 +121,14 @@ def deidentify_files(
     ----------
     paths : files and directories
     directory : where the clean files go, named by their new SOP Instance UIDs; None writes nothing
+    pixels : looks at pixels where the profile cleans them; without it headers alone are cleaned, and stamped so
     explain : whether results carry a decision for each element
     """
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     for path in files_below(paths):
         try:
-            yield _deidentify(path, deidentifier, directory, explain=explain)
+            yield _deidentify(path, deidentifier, directory, pixels, explain=explain)
         except GatewayError as error:
             yield FileResult(path, FileStatus.REFUSED, reason=str(error))
         except FileExistsError:
@@ -102,10 +140,18 @@ def deidentify_files(
             yield FileResult(path, FileStatus.REFUSED, reason=f"cannot be cleaned ({type(error).__name__})")
 
 
-def _deidentify(path: Path, deidentifier: Deidentifier, directory: Path | None, *, explain: bool) -> FileResult:
+def _deidentify(
+    path: Path, deidentifier: Deidentifier, directory: Path | None, pixels: PixelCleaning | None, *, explain: bool
+) -> FileResult:
     with path.open("rb") as stream:
         source = read_dicom(stream)
+        outcome = None
+        if pixels is not None and deidentifier.cleans_pixels and source.pixels is not None:
+            outcome = _looked_at(source, pixels)
+            source = _as_seen(source, outcome)
         cleaned = deidentifier.clean(source.header, explain=explain)
+        if outcome is not None and outcome.free_of_text:
+            cleaned = deidentifier.with_clean_pixels(cleaned)
         written = None if directory is None else write_dicom(directory, source, cleaned.data_set)
     return FileResult(
         source=path,
@@ -114,4 +160,27 @@ def _deidentify(path: Path, deidentifier: Deidentifier, directory: Path | None, 
         elements_removed=cleaned.elements_removed,
         elements_replaced=cleaned.elements_replaced,
         decisions=cleaned.decisions,
+        pixels=None if outcome is None else outcome.kind,
+        regions_blackened=len(outcome.regions) if outcome is not None else 0,
     )
+
+
+def _looked_at(source: OpenFile, pixels: PixelCleaning) -> PixelOutcome:
+    """How the look at a file's pixels ended.
+
+    Raises
+    ------
+    PixelsNeedPerson : nobody but a person can decide; with the reason
+    """
+    value = PixelBytes(source.pixel_value)
+    outcome = pixels.examine(header_copy(source.header), value, str(source.transfer_syntax_uid))
+    if outcome.kind is PixelKind.NEEDS_PERSON:
+        raise PixelsNeedPerson(f"its pixels are for a person to decide on: {outcome.reason}")
+    return outcome
+
+
+def _as_seen(source: OpenFile, outcome: PixelOutcome) -> OpenFile:
+    """The file with the pixels that may be kept, and what its header has to say about them."""
+    if outcome.blackened is not None:
+        source = with_new_pixels(source, outcome.blackened)
+    return replace(source, header=header_without_text(source.header)) if outcome.free_of_text else source

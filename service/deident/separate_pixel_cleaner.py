@@ -16,7 +16,8 @@ import structlog
 from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
-from service.core.encoded_bytes import EncodedBytes, Keep
+from service.core.encoded_bytes import Keep
+from service.deident.pixel_bytes import PixelBytes
 from service.deident.pixel_process import NewPixels, PixelAnswer, PixelTask, ReadRequest, main
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
 from service.deident.pixels.pixel_source import PixelSource
@@ -45,30 +46,6 @@ class LookLimits:
     seconds: float = 300.0
     memory_bytes: int = 6 << 30
     idle_s: float = 300.0
-
-
-class PixelBytes:
-    """A pixel value that is kept somewhere, read as pixels and as bytes are."""
-
-    __slots__ = ("_content",)
-
-    def __init__(self, content: EncodedBytes) -> None:
-        self._content = content
-
-    @property
-    def length(self) -> int:
-        """How many bytes there are."""
-        return len(self._content)
-
-    def read(self, offset: int, size: int) -> bytes:
-        """The bytes from ``offset`` on."""
-        return self._content[offset : offset + size]
-
-    def __len__(self) -> int:
-        return len(self._content)
-
-    def __getitem__(self, stretch: slice, /) -> bytes:
-        return self._content[stretch]
 
 
 class SeparatePixelCleaner:

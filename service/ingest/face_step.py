@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from service.deident.faces.face_finder import FaceFinder, SeriesImage
 from service.deident.faces.face_policy import FacePolicy
+from service.deident.pixel_bytes import PixelBytes
 from service.deident.pixels.pixel_cleaner import PixelCleaning
 from service.deident.pixels.pixel_outcome import OutcomeKind, Region
-from service.deident.separate_pixel_cleaner import PixelBytes
+from service.deident.seen_header import header_copy
 from service.errors import IdentityNotRemovable
 from service.ingest.parsing import ParsedInstance
-from service.ingest.pixel_step import SeenInstance, header_copy, with_pixels
+from service.ingest.pixel_step import SeenInstance, with_pixels
 from service.ingest.series_awaited import SeriesAwaited
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from service.deident.pixels.pixel_outcome import Region as Region
-from service.deident.pixels.pixel_outcome import RegionOrigin
+from service.deident.pixels.pixel_outcome import Region, RegionOrigin
 from service.errors import BadRequest, PixelsNeedPerson
 from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
 

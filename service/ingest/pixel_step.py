@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pydicom.dataset import Dataset
-
 from service.core.encoded_bytes import Section
+from service.deident.pixel_bytes import PixelBytes, ValueBytes
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
-from service.deident.pixels.pixel_source import PixelSource
-from service.deident.separate_pixel_cleaner import PixelBytes
+from service.deident.seen_header import header_copy, header_of_new_pixels, header_without_text
 from service.ingest.parsing import ParsedInstance, number_of
 from service.ingest.pixel_case import PixelCase, PixelsFound
 from service.ingest.pixel_data import EncodedPixels
@@ -71,7 +69,7 @@ class PixelStep:
         if outcome.blackened is not None:
             parsed = with_pixels(parsed, parsed.pixels, outcome.blackened)
         if outcome.free_of_text:
-            parsed = replace(parsed, header=_without_text(parsed.header), encoded_header=b"")
+            parsed = replace(parsed, header=header_without_text(parsed.header), encoded_header=b"")
         return SeenInstance(parsed, outcome.free_of_text)
 
     def picture(self, parsed: ParsedInstance, frame: int) -> bytes:
@@ -93,30 +91,6 @@ class PixelStep:
         return PixelOutcome(OutcomeKind.CLEAN)
 
 
-def _without_text(header: Dataset) -> Dataset:
-    """The header of an object in whose pixels no text is left, whatever its sender said."""
-    header = header_copy(header)
-    header.BurnedInAnnotation = "NO"
-    return header
-
-
-class _NewValue:
-    """A pixel value that was made here, read as bytes are; of even length (PS3.5 7.1.1)."""
-
-    __slots__ = ("_pixels",)
-
-    def __init__(self, pixels: PixelSource) -> None:
-        self._pixels = pixels
-
-    def __len__(self) -> int:
-        return self._pixels.length + self._pixels.length % 2
-
-    def __getitem__(self, stretch: slice, /) -> bytes:
-        start, stop, _ = stretch.indices(len(self))
-        read = self._pixels.read(start, max(0, stop - start))
-        return read.ljust(stop - start, b"\0") if stop > self._pixels.length else read
-
-
 def case_of(parsed: ParsedInstance, regions: Sequence[Region] = ()) -> PixelCase:
     """What a person is told of an object's pixels."""
     rows, columns, frames = (number_of(parsed.header, tag) or 0 for tag in (0x00280010, 0x00280011, 0x00280008))
@@ -127,24 +101,10 @@ def _by_frame(region: Region) -> tuple[int, ...]:
     return region.frame or 0, region.y, region.x, region.height, region.width
 
 
-def header_copy(header: Dataset) -> Dataset:
-    """The same elements in a data set of their own: to look at one converts it, and digests tell that apart."""
-    copied = Dataset()
-    copied.set_original_encoding(*header.original_encoding)
-    for tag in header.keys():  # noqa: SIM118  # iterating over a data set converts its elements
-        copied[tag] = header.get_item(tag, keep_deferred=True)
-    return copied
-
-
 def with_pixels(parsed: ParsedInstance, old: EncodedPixels, new: BlackenedPixels) -> ParsedInstance:
     """The object with a new pixel value and what the header has to say about it."""
-    header = header_copy(parsed.header)
-    for tag in new.removed:
-        if tag in header:
-            del header[tag]
-    for element in new.changed:
-        header[element.tag] = element
-    value = _NewValue(new.value)
+    header = header_of_new_pixels(parsed.header, new)
+    value = ValueBytes(new.value)
     pixels = replace(
         old,
         value=Section(value, 0, len(value)),
