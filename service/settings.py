@@ -136,6 +136,13 @@ class PixelSettings(Section):
     threads: int = Field(1, ge=1, le=64)
 
 
+class TextSettings(Section):
+    """What cleans free text besides words and patterns: a program that finds names, by default none."""
+
+    name_recogniser: tuple[str, ...] = ()
+    name_recogniser_timeout_s: float = Field(10.0, gt=0)
+
+
 class ProjectSettings(Section):
     """A project: a dataset with its own keys, rules and readers."""
 
@@ -174,6 +181,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     jobs: JobSettings = JobSettings()
     pixels: PixelSettings = PixelSettings()
+    text: TextSettings = TextSettings()
     projects: dict[Name, ProjectSettings] = {}
     peers: dict[Name, PeerSettings] = {}
     log: LogSettings = LogSettings()

@@ -8,9 +8,10 @@ import pytest
 
 from service.deident.own_values import OwnValues
 from service.deident.text_cleaning.cleaned_text import TextKind
-from service.deident.text_cleaning.external_recogniser import FAILURES_IN_A_ROW, ExternalNameRecogniser
+from service.deident.text_cleaning.external_recogniser import FAILURES_IN_A_ROW, ExternalNameRecogniser, recogniser_of
 from service.deident.text_cleaning.name_recogniser import NamesNotRecognised
 from service.deident.text_cleaning.text_cleaner import TextCleaner
+from service.errors import SettingsInvalid
 
 FINDS_LEBER = """
 import json, re, sys
@@ -132,3 +133,12 @@ input()
 """
     with ExternalNameRecogniser(python(script), timeout_s=30) as recogniser:
         assert recogniser.names_in("text") == []
+
+
+def test_without_a_program_there_is_no_recogniser():
+    assert recogniser_of((), 1) is None
+
+
+def test_a_program_that_the_machine_lacks_is_refused_at_start(tmp_path):
+    with pytest.raises(SettingsInvalid, match=r"text\.name_recogniser: there is no program"):
+        recogniser_of((str(tmp_path / "nothing"),), 1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from service.deident.text_cleaning.name_recogniser import NamesNotRecognised
+from service.errors import SettingsInvalid
 
 LONGEST_ANSWER = 4 * 1024 * 1024
 READ_AT_ONCE = 65536
@@ -145,6 +147,20 @@ class ExternalNameRecogniser:
             if pipe is not None:
                 pipe.close()
         child.wait()
+
+
+def recogniser_of(command: Sequence[str], timeout_s: float) -> ExternalNameRecogniser | None:
+    """Return what asks the program that the settings name; None where they name none.
+
+    Raises
+    ------
+    SettingsInvalid : there is no such program
+    """
+    if not command:
+        return None
+    if shutil.which(command[0]) is None:
+        raise SettingsInvalid(f"text.name_recogniser: there is no program {command[0]}")
+    return ExternalNameRecogniser(command, timeout_s)
 
 
 def _names(answer: bytes, length: int) -> list[tuple[int, int]]:
