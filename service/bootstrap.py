@@ -55,6 +55,7 @@ from service.deident.persons import Persons
 from service.deident.profile import load_profile
 from service.deident.pseudonyms import Pseudonyms
 from service.deident.separate_pixel_cleaner import LookLimits, SeparatePixelCleaner
+from service.deident.text_cleaning.external_recogniser import ExternalNameRecogniser, recogniser_of
 from service.deident.vault import Vault
 from service.errors import KeysMissing, SettingsInvalid
 from service.ingest.blob_sweep import BlobSweep
@@ -319,10 +320,19 @@ class Gateway:
         """What copies the key file, and tells when there is no copy."""
         return KeyBackups(self.directory.keys, self.directory.root, self.vault_keys)
 
+    @cached_property
+    def name_recogniser(self) -> ExternalNameRecogniser | None:
+        """The operator's program that finds names in texts; None where the settings name none."""
+        text = self.settings.text
+        recogniser = recogniser_of(text.name_recogniser, text.name_recogniser_timeout_s)
+        if recogniser is not None:
+            self._opened.callback(recogniser.close)
+        return recogniser
+
     def _deidentifier(self, name: str, project: ProjectSettings) -> Deidentifier | None:
         if project.deidentify == NO_DEIDENTIFICATION:
             return None
-        profile = load_profile(self.config / "profiles", project.deidentify)
+        profile = load_profile(self.config / "profiles", project.deidentify, recogniser=self.name_recogniser)
         keys = self.key_file.project_keys(name)
         return Deidentifier(profile, keys, Vault(self.key_file, name), self.persons(name))
 
