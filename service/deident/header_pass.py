@@ -50,7 +50,6 @@ CODE_VALUE, CODE_SCHEME = 0x00080100, 0x00080102
 MIME_TYPE, DOCUMENT_LENGTH, BURNED_IN = 0x00420012, 0x00420015, 0x00280301
 SEGMENT_CODES = (0x0062000F, 0x00620003, 0x00082218, 0x00620011)
 NUMBER_BYTES = b"0123456789+-.eE\\ \0"
-SEARCHED_BYTES = 16 * 1024 * 1024
 OWN_VALUE = "one of the patient's own values stands in it"
 NOT_OF_ITS_VR = "the value is not of its VR"
 NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.CLEAN_CODES, Action.SAFE_PRIVATE, Action.EMBEDDED_OVERLAY})
@@ -342,7 +341,7 @@ class HeaderPass:
 
     def _search_bytes(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         value = raw_bytes(element, self._encoding)
-        if len(value) <= SEARCHED_BYTES and self._to.own_values.found_in_bytes(value):
+        if self._to.own_values.found_in_bytes(value):
             return self._otherwise(element, rule, OWN_VALUE)
         return element
 

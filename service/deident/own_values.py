@@ -48,6 +48,8 @@ SHORTEST_STAFF_WORD = 4
 PHONE_DIGITS = 8
 """The last digits of a telephone number, which stay the same with and without a country's code."""
 REMEMBERED = 4096
+STRETCH = 4 << 20
+"""Bytes that are searched at once."""
 
 
 class OwnValues:
@@ -129,8 +131,9 @@ class OwnValues:
 
     def found_in_bytes(self, value: bytes) -> bool:
         """Whether an own value of five bytes or more stands in binary data, as ASCII or in UTF-16."""
-        lowered = value.lower()
-        return any(term in lowered or _wide(term) in lowered for term in self._raw)
+        overlap = 2 * max(map(len, self._raw), default=0)
+        stretches = (value[at : at + STRETCH + overlap].lower() for at in range(0, len(value), STRETCH))
+        return any(term in stretch or _wide(term) in stretch for stretch in stretches for term in self._raw)
 
     def is_identifier(self, value: bytes) -> bool:
         """Whether the whole of an encoded value is one of the patient's identifiers of five characters or more."""
@@ -190,6 +193,11 @@ def _raw_parts(header: Dataset, encoding: Encoding) -> set[bytes]:
         element = header.get_item(tag, keep_deferred=True)
         if element is not None:
             parts |= {part.strip() for part in re.split(rb"[\\^=]", raw_bytes(element, encoding).lower())}
+    for value in _values(header, (*NAME_TAGS, *IDENTIFIER_TAGS), encoding):
+        if not value.isascii() and "\ufffd" not in value:
+            written = [form for part in re.split(r"[\^=]", value) for form in (part, part.lower(), part.upper())]
+            # Lowered once more as bytes are, since what is searched is lowered so.
+            parts |= {form.strip().encode(codec).lower() for form in written for codec in ("utf-8", "utf-16-le")}
     return parts
 
 

@@ -7,7 +7,8 @@ import hmac
 import re
 import uuid
 
-STANDARD_ROOT = "1.2.840.10008."
+from pydicom.uid import UID_dictionary
+
 UID_FORM = re.compile(r"[0-9]+(\.[0-9]+)*\Z")
 UUID_ROOT = "2.25."
 UUID_DIGITS = 39
@@ -43,11 +44,14 @@ class UidMap:
         self._known: dict[str, str] = {}
 
     def new_uid(self, old: str) -> str:
-        """Return the UID that stands for ``old``; UIDs of the standard itself, and the empty one, stay as they are."""
+        """Return the UID that stands for ``old``; the standard's own, and the empty one, stay as they are.
+
+        Its own are those that PS3.6 Annex A registers: some writers make up others under the standard's root.
+        """
         known = self._known.get(old)
         if known is not None:
             return known
-        if self._kept or not old or (old.startswith(STANDARD_ROOT) and is_uid(old)):
+        if self._kept or not old or old in UID_dictionary:
             return old
         if len(self._known) >= REMEMBERED:
             self._known.clear()
