@@ -331,9 +331,11 @@ class HeaderPass:
 
     def _search(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         found = self._has_own_value(element, coded=rule.vr == "CS")
-        if not found or (rule.vr == "CS" and self._is_of_terms(element)):
-            return element
-        return self._otherwise(element, rule, OWN_VALUE)
+        if found and not (rule.vr == "CS" and self._is_of_terms(element)):
+            return self._otherwise(element, rule, OWN_VALUE)
+        # What a writer left in its memory after the end of a text is not seen by those who read it.
+        hidden = raw_bytes(element, self._encoding).rstrip(b"\0 ").translate(None, PRINTABLE)
+        return self._otherwise(element, rule, NOT_OF_ITS_VR) if hidden else element
 
     def _is_of_terms(self, element: Element) -> bool:
         """Whether a coded string says nothing but terms of the standard, by which a patient may be called as well."""

@@ -7,7 +7,7 @@ import hmac
 import re
 import uuid
 
-from pydicom.uid import UID_dictionary
+from pydicom._uid_dict import UID_dictionary  # pydicom.uid has it, but does not export it
 
 UID_FORM = re.compile(r"[0-9]+(\.[0-9]+)*\Z")
 UUID_ROOT = "2.25."
