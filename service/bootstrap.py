@@ -50,6 +50,8 @@ from service.custody.patient_import import PatientImport
 from service.custody.way_back import WayBack
 from service.data_directory import DataDirectory
 from service.deident.deidentifier import Deidentifier
+from service.deident.faces.face_finder import FaceFinder
+from service.deident.faces.face_policy import FacePolicy
 from service.deident.keys import KeyFile
 from service.deident.persons import Persons
 from service.deident.profile import load_profile
@@ -61,6 +63,8 @@ from service.errors import KeysMissing, SettingsInvalid
 from service.ingest.blob_sweep import BlobSweep
 from service.ingest.callers import KnownCaller, ProjectCallers
 from service.ingest.cleaning import ProjectCleaner
+from service.ingest.face_rounds import FaceRounds
+from service.ingest.face_step import FaceStep
 from service.ingest.pipeline import IngestPipeline
 from service.ingest.pixel_step import PixelStep
 from service.ingest.project_rules import ConflictRule, ProjectRules
@@ -486,6 +490,31 @@ class Gateway:
         self.pixel_cleaner.check()
         return PixelStep(self.pixel_cleaner)
 
+    def _face_step(self, project: str, deidentifier: Deidentifier | None) -> FaceStep | None:
+        """What removes faces from a project's images; None where its profile does not ask for it."""
+        if deidentifier is None or not deidentifier.removes_faces:
+            return None
+        policy = FacePolicy.load(self.config / "faces.toml")
+        return FaceStep(policy, FaceFinder(), self.pixel_cleaner, self.key_file.project_keys(project).digest_key)
+
+    @property
+    def removes_faces(self) -> bool:
+        """Whether some project's profile asks for it."""
+        return any(rules.faces is not None for rules in self.project_rules.values())
+
+    @cached_property
+    def face_rounds(self) -> FaceRounds:
+        """What looks after series of heads that wait to lose their faces."""
+        return FaceRounds(
+            quarantine=self.quarantine,
+            pipeline=self.pipeline,
+            quiet_s={name: project.study_quiet_s for name, project in self.settings.projects.items()},
+            pending=(self.spool_backlog.oldest_at, self.intake.oldest_pending_at),
+            claims=SegmentClaims(self.directory.run / "faces"),
+            on_decision=self._audit_decision,
+            clock=self.clock,
+        )
+
     @cached_property
     def project_rules(self) -> dict[str, ProjectRules]:
         """How each project takes objects in."""
@@ -497,6 +526,7 @@ class Gateway:
                 on_conflict=ConflictRule(project.on_conflict),
                 drop_sop_classes=frozenset(project.drop_sop_classes),
                 pixels=self._pixel_step(self.deidentifiers[name]),
+                faces=self._face_step(name, self.deidentifiers[name]),
             )
             for name, project in self.settings.projects.items()
         }

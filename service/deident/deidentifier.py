@@ -21,7 +21,7 @@ from service.deident.element_values import Encoding, ascii_text, converted_text,
 from service.deident.fast_pass import FastPass
 from service.deident.header_pass import HeaderPass, Replacements, encoding_of
 from service.deident.keys import ProjectKeys
-from service.deident.options import CLEAN_PIXEL_DATA, MODIFIED_DATES, RETAIN_UIDS
+from service.deident.options import CLEAN_FACES, CLEAN_PIXEL_DATA, MODIFIED_DATES, RETAIN_UIDS
 from service.deident.originals import CHARACTER_SET, elements_json
 from service.deident.own_values import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, OwnValues, other_ids
 from service.deident.patient_study import STUDY_INSTANCE_UID, WAY_BACK_TAGS, is_patient_or_study_attribute
@@ -136,6 +136,11 @@ class Deidentifier:
     def cleans_pixels(self) -> bool:
         """Whether the profile asks for text in pixels to be removed; who calls looks at them."""
         return CLEAN_PIXEL_DATA in self._profile.options
+
+    @property
+    def removes_faces(self) -> bool:
+        """Whether the profile asks for faces to be removed; who calls does it, series by series."""
+        return CLEAN_FACES in self._profile.options
 
     def map_uid(self, uid: str) -> str:
         """Return the UID that stands for one, whether its object was seen or not."""

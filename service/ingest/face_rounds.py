@@ -6,7 +6,7 @@ on its way. Its images stay in quarantine until each is stored; a kill at any po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Event
 from typing import Final
@@ -22,6 +22,7 @@ from service.ingest.pipeline import IngestPipeline
 from service.ingest.pixel_case import PixelsFound
 from service.ingest.quarantine import Quarantine
 from service.ingest.quarantine_desk import Decision
+from service.ingest.segment_claim import SegmentClaims
 
 _LONGEST_WAIT_S: Final = 30.0
 _SHORTEST_WAIT_S: Final = 0.2
@@ -36,7 +37,9 @@ class FaceRounds:
     Parameters
     ----------
     quiet_s : by project, how long nothing may have come
-    oldest_pending_at : when the first object of a project was received that is not processed yet; None when all are
+    pending : tell when the first object of a project was received that has not come to its end on one stretch of its
+        way, in the order of that way; None where nothing is
+    claims : so that of several processes one takes a series up
     on_decision : called for each object that is let in or left to a person; writes the audit trail
     clock : seconds since the epoch, UTC
     """
@@ -47,14 +50,16 @@ class FaceRounds:
         quarantine: Quarantine,
         pipeline: IngestPipeline,
         quiet_s: Mapping[str, float],
-        oldest_pending_at: Callable[[str], float | None],
+        pending: Sequence[Callable[[str], float | None]],
+        claims: SegmentClaims,
         on_decision: Callable[[Decision], None],
         clock: Callable[[], float],
     ) -> None:
         self._quarantine = quarantine
         self._pipeline = pipeline
         self._quiet_s = quiet_s
-        self._oldest_pending_at = oldest_pending_at
+        self._pending = pending
+        self._claims = claims
         self._on_decision = on_decision
         self._clock = clock
 
@@ -73,7 +78,10 @@ class FaceRounds:
         """Take up what has gone quiet; how many series."""
         due = [series for series in self._quarantine.waiting() if self._is_due(series)]
         for series in due:
-            self._take_up(series)
+            with self._claims.claim(series.waits_for) as mine:
+                if mine:
+                    self._take_up(series)
+                    self._claims.forget(series.waits_for)
         return len(due)
 
     def _until_next(self) -> float:
@@ -86,8 +94,8 @@ class FaceRounds:
         if until > self._clock():
             return False
         # An object's series is not known before it is parsed, so any of the project may belong to this one.
-        pending = self._oldest_pending_at(series.project)
-        return pending is None or pending > until
+        oldest = [oldest_at(series.project) for oldest_at in self._pending]
+        return all(at is None or at > until for at in oldest)
 
     def _take_up(self, series: WaitingSeries) -> None:
         ids = self._quarantine.of_series(series)

@@ -14,6 +14,7 @@ from service.bootstrap import DAY_S, RESULTS_STAY, SPOOL_BELL, STUDIES_BELL, Gat
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
+LONGEST_END_S = 5.0
 
 log = structlog.get_logger("annogate")
 
@@ -78,11 +79,15 @@ def run_ingest(context: RoleContext) -> None:
         stop = stop_on_sigterm(end)
         with gateway.bell.listen(SPOOL_BELL) as wake:
             context.say_ready()
-            housekeeping = threading.Thread(target=_keep_house, args=(gateway, stop), daemon=True)
-            housekeeping.start()
+            beside = [threading.Thread(target=_keep_house, args=(gateway, stop), daemon=True)]
+            if gateway.removes_faces:
+                beside.append(threading.Thread(target=gateway.face_rounds.run, args=(stop,), daemon=True))
+            for thread in beside:
+                thread.start()
             worker.run(wake)
             stop.set()
-            housekeeping.join()
+            for thread in beside:
+                thread.join(LONGEST_END_S)  # what is not finished by then is found again after the next start
 
 
 def run_jobs(context: RoleContext) -> None:

@@ -21,6 +21,7 @@ from service.ingest.face_rounds import FaceRounds
 from service.ingest.face_step import FaceStep
 from service.ingest.pixel_case import PixelsFound
 from service.ingest.quarantine_desk import QuarantineDesk
+from service.ingest.segment_claim import SegmentClaims
 from tests.datasets import ct_slice
 from tests.ingest_house import IngestHouse
 from tests.unit.test_deident_face_series import masks_of, series
@@ -63,7 +64,8 @@ def rounds_of(house: IngestHouse, decisions: list | None = None) -> FaceRounds:
         quarantine=house.quarantine,
         pipeline=house.pipeline,
         quiet_s={"research": QUIET_S},
-        oldest_pending_at=house.intake.oldest_pending_at,
+        pending=(house.intake.oldest_pending_at,),
+        claims=SegmentClaims(house.folder / "faces"),
         on_decision=[].append if decisions is None else decisions.append,
         clock=house.clock,
     )
