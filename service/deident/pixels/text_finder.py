@@ -166,7 +166,8 @@ def local_contrast(picture: Picture) -> Picture:
     grey = np.array_equal(picture[:, :, 0], picture[:, :, 1]) and np.array_equal(picture[:, :, 1], picture[:, :, 2])
     values = (picture[:, :, 0] if grey else picture).astype(np.float32)
     values -= cv2.blur(cv2.blur(values, (29, 29)), (29, 29))
-    spread = np.sqrt(cv2.blur(values * values, (61, 61)))
+    # Running sums leave a little less than nothing where all is flat.
+    spread = np.sqrt(np.maximum(cv2.blur(values * values, (61, 61)), 0))
     stretched = np.clip(128 + 45 * values / (spread + 6), 0, 255).astype(np.uint8)
     return np.repeat(stretched[:, :, None], 3, axis=2) if grey else stretched
 
