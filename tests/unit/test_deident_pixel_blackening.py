@@ -36,7 +36,7 @@ from service.deident.pixels.frame_reader import FrameReader, pixel_format
 from service.deident.pixels.pixel_cleaner import load_pixel_cleaner
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region, RegionOrigin
 from service.deident.pixels.pixel_source import HeldPixels
-from tests.drawn_text import DEVICES, encapsulated, frames_after, frames_of, header, native
+from tests.text_pictures import DEVICES, encapsulated, frames_after, frames_of, header, native
 
 DRAWN = Region(5, 7, 12, 9, None, RegionOrigin.PERSON)
 WITHIN = np.s_[7:16, 5:17]

@@ -17,7 +17,7 @@ from service.deident.pixels.image_policy import Look, load_policy
 from service.deident.pixels.pixel_cleaner import load_pixel_cleaner
 from service.deident.pixels.ultrasound_regions import outside_regions
 from service.errors import SettingsInvalid
-from tests.drawn_text import DEVICES, header
+from tests.text_pictures import DEVICES, header
 
 CT, MR, PET = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.128")
 US, DX, MG = ("1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.2")

@@ -21,7 +21,7 @@ from service.deident.pixels.pixel_outcome import OutcomeKind, PixelOutcome, Regi
 from service.deident.pixels.pixel_source import HeldPixels
 from service.deident.pixels.text_finder import TextBox, TextFinder
 from service.deident.pixels.text_model import load_text_model
-from tests.drawn_text import (
+from tests.text_pictures import (
     DEVICES,
     TEXT,
     ULTRASOUND_CINE,
