@@ -29,6 +29,7 @@ from pydicom.valuerep import STANDARD_VR
 from dicom_nodes.errors import InstanceUnreadable
 from service import __version__
 from service.core.encoded_bytes import EncodedBytes, JoinedBytes, Section, chunks
+from service.core.encoded_data_set import LONG_VRS
 from service.core.file_bytes import FileBytes
 from service.core.fragments import DELIMITER_BYTES, find_delimiter
 from service.core.implementation import IMPLEMENTATION_CLASS_UID
@@ -249,7 +250,7 @@ def _transfer_syntax(file: FileBytes) -> tuple[str, int]:
             return found, position
         _, element, vr, length = struct.unpack_from("<HH2sH", head)
         position += 8
-        if vr in (b"OB", b"UN", b"OW", b"UT", b"SQ"):
+        if vr.decode("latin-1") in LONG_VRS:
             (length,) = struct.unpack_from("<I", head.ljust(12, b"\0"), 8)
             position += 4
         if element == 0x0010:
