@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="A key file, made when missing: the same input then gives the same output again. Forgotten without it.",
 )
-@click.option("--what-if", is_flag=True, help="Write nothing; list element, action, rule and reason.")
+@click.option("--what-if", is_flag=True, help="Write nothing; list element, action, rule, reason, before and after.")
+@click.option(
+    "--values/--no-values",
+    default=None,
+    help="Whether the list shows values before cleaning, which are identity. Shown in a table, left out of --json.",
+)
 @with_json
 def deid(
     config_file: Path | None,
@@ -39,12 +44,13 @@ def deid(
     profile_name: str,
     keys: Path | None,
     what_if: bool,
+    values: bool | None,
     as_json: bool,
 ) -> None:
     """De-identify DICOM files and folders by a profile of PS3.15 Annex E."""
     if not what_if and out is None:
         raise click.UsageError("say where the clean files go (--out DIR), or ask only what would happen (--what-if)")
-    from service.deident.offline import deidentify_files, offline_deidentifier, offline_pixel_cleaner
+    from service.deident.offline import Values, deidentify_files, offline_deidentifier, offline_pixel_cleaner
     from service.deident.separate_pixel_cleaner import LookLimits
     from service.deident.text_cleaning.external_recogniser import recogniser_of
     from service.log import configure_logging
@@ -60,7 +66,13 @@ def deid(
         recogniser or nullcontext(),
         closing(offline_pixel_cleaner(config_directory(settings) / "devices", limits)) as pixels,
     ):
-        for result in deidentify_files(paths, deidentifier, None if what_if else out, pixels=pixels, explain=what_if):
+        shown = (
+            (Values.BOTH if (not as_json if values is None else values) else Values.AFTER) if what_if else Values.NONE
+        )
+        results = deidentify_files(
+            paths, deidentifier, None if what_if else out, pixels=pixels, explain=what_if, values=shown
+        )
+        for result in results:
             counts[result.status] += 1
             if as_json:
                 listed.append(_plain(result))
@@ -84,7 +96,10 @@ def _plain(result: FileResult) -> dict[str, Any]:
         "elements_replaced": result.elements_replaced,
         "pixels": str(result.pixels) if result.pixels else None,
         "regions_blackened": result.regions_blackened,
-        "decisions": [asdict(decision) for decision in result.decisions],
+        "decisions": [
+            {name: value for name, value in asdict(decision).items() if value is not None}
+            for decision in result.decisions
+        ],
     }
 
 
@@ -92,11 +107,11 @@ def _show(result: FileResult) -> None:
     if result.reason:
         click.echo(f"{result.source}: refused: {result.reason}")
     elif result.decisions:
-        print_table(
-            str(result.source),
-            ("element", "keyword", "action", "rule", "reason"),
-            [(step.path, step.keyword, step.action, step.rule, step.reason) for step in result.decisions],
-        )
+        columns = ["element", "keyword", "action", "rule", "reason", "before", "after"]
+        if result.decisions[0].before is None:
+            columns.remove("before")
+        rows = [asdict(step) | {"element": step.path} for step in result.decisions]
+        print_table(str(result.source), columns, [[row[column] or "" for column in columns] for row in rows])
     else:
         blackened = f" ({result.regions_blackened} regions blackened)" if result.regions_blackened else ""
         click.echo(f"{result.source} → {result.written}{blackened}")

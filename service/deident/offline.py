@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_nodes.errors import GatewayError
+from service.deident.decision_values import with_values
 from service.deident.deidentifier import Deidentifier
 from service.deident.dicom_file import OpenFile, read_dicom, with_new_pixels, write_dicom
 from service.deident.keys import KeyFile
@@ -41,9 +42,18 @@ class FileStatus(StrEnum):
     REFUSED = "refused"
 
 
+class Values(StrEnum):
+    """Which values decisions carry."""
+
+    NONE = "none"
+    AFTER = "after"
+    BOTH = "both"
+    """Those before cleaning as well: identity, for the caller's own eyes."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """One file and what became of it; ``reason`` and ``decisions`` hold no value of the patient's.
+    """One file and what became of it; ``reason`` holds no value of the patient's, ``decisions`` only when asked for.
 
     ``source`` is the path that the caller named, which may hold identity; it is for the caller's own eyes. ``pixels``
     says what became of the pixels; None where the profile does not clean them, or there are none.
@@ -114,6 +124,7 @@ def deidentify_files(
     *,
     pixels: PixelCleaning | None = None,
     explain: bool = False,
+    values: Values = Values.NONE,
 ) -> Iterator[FileResult]:
     """De-identify files into a directory, which is made when missing, or list what would happen.
 
@@ -123,12 +134,13 @@ def deidentify_files(
     directory : where the clean files go, named by their new SOP Instance UIDs; None writes nothing
     pixels : looks at pixels where the profile cleans them; without it headers alone are cleaned, and stamped so
     explain : whether results carry a decision for each element
+    values : which values the decisions carry
     """
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     for path in files_below(paths):
         try:
-            yield _deidentify(path, deidentifier, directory, pixels, explain=explain)
+            yield _deidentify(path, deidentifier, directory, pixels, explain=explain, values=values)
         except GatewayError as error:
             yield FileResult(path, FileStatus.REFUSED, reason=str(error))
         except FileExistsError:
@@ -141,7 +153,13 @@ def deidentify_files(
 
 
 def _deidentify(
-    path: Path, deidentifier: Deidentifier, directory: Path | None, pixels: PixelCleaning | None, *, explain: bool
+    path: Path,
+    deidentifier: Deidentifier,
+    directory: Path | None,
+    pixels: PixelCleaning | None,
+    *,
+    explain: bool,
+    values: Values,
 ) -> FileResult:
     with path.open("rb") as stream:
         source = read_dicom(stream)
@@ -153,13 +171,16 @@ def _deidentify(
         if outcome is not None and outcome.free_of_text:
             cleaned = deidentifier.with_clean_pixels(cleaned)
         written = None if directory is None else write_dicom(directory, source, cleaned.data_set)
+        before = source.header if values is Values.BOTH else None
+        after = None if values is Values.NONE else cleaned.data_set
+        decisions = with_values(cleaned.decisions, before, after)
     return FileResult(
         source=path,
         status=FileStatus.LISTED if directory is None else FileStatus.WRITTEN,
         written=written,
         elements_removed=cleaned.elements_removed,
         elements_replaced=cleaned.elements_replaced,
-        decisions=cleaned.decisions,
+        decisions=decisions,
         pixels=None if outcome is None else outcome.kind,
         regions_blackened=len(outcome.regions) if outcome is not None else 0,
     )

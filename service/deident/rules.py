@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -114,10 +114,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of one element, without its value.
+    """What became of one element.
 
     ``path`` names it from the top, items counted from 0: ``(0040,A730)[2].(0040,A160)``; ``action`` says "kept",
-    "removed", "emptied" or "replaced".
+    "removed", "emptied" or "replaced". ``before`` and ``after`` are values, only there when they were asked for.
     """
 
     path: str
@@ -125,3 +125,5 @@ class Decision:
     action: str
     rule: str
     reason: str
+    before: str | None = field(default=None, repr=False)
+    after: str | None = field(default=None, repr=False)
