@@ -56,6 +56,7 @@ NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.CLEAN_CODES, Action.SAFE_PR
 """Actions that an empty element meets as well."""
 PRINTABLE = bytes([*range(0x20, 0x7F), *range(0x80, 0x100)]) + b"\t\r\n\f\x1b"
 ITEM = b"\xfe\xff\x00\xe0"
+TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"})
 Handler = Callable[[Element, Rule, Dataset], Element | None]
 
 
@@ -333,6 +334,8 @@ class HeaderPass:
         found = self._has_own_value(element, coded=rule.vr == "CS")
         if found and not (rule.vr == "CS" and self._is_of_terms(element)):
             return self._otherwise(element, rule, OWN_VALUE)
+        if rule.vr not in TEXT_VRS:
+            return element  # bytes that look like text
         # What a writer left in its memory after the end of a text is not seen by those who read it.
         hidden = raw_bytes(element, self._encoding).rstrip(b"\0 ").translate(None, PRINTABLE)
         return self._otherwise(element, rule, NOT_OF_ITS_VR) if hidden else element
