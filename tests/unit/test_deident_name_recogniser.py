@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 
 import pytest
+from click.testing import CliRunner
+from pydicom import dcmread
 
+from service.cli.root import annogate
 from service.deident.own_values import OwnValues
 from service.deident.text_cleaning.cleaned_text import TextKind
 from service.deident.text_cleaning.external_recogniser import FAILURES_IN_A_ROW, ExternalNameRecogniser, recogniser_of
 from service.deident.text_cleaning.name_recogniser import NamesNotRecognised
 from service.deident.text_cleaning.text_cleaner import TextCleaner
 from service.errors import SettingsInvalid
+from tests.datasets import as_file, ct_slice
 
 FINDS_LEBER = """
 import json, re, sys
@@ -142,3 +146,18 @@ def test_without_a_program_there_is_no_recogniser():
 def test_a_program_that_the_machine_lacks_is_refused_at_start(tmp_path):
     with pytest.raises(SettingsInvalid, match=r"text\.name_recogniser: there is no program"):
         recogniser_of((str(tmp_path / "nothing"),), 1)
+
+
+def test_the_command_asks_the_program_that_the_settings_name(tmp_path):
+    program = tmp_path / "finds-leber"
+    program.write_text(f"#!{sys.executable}\n{FINDS_LEBER}")
+    program.chmod(0o700)
+    config = tmp_path / "annogate.toml"
+    config.write_text(f'[text]\nname_recogniser = ["{program}"]\nname_recogniser_timeout_s = 30.0\n')
+    image = ct_slice()
+    image.StudyDescription = "CT Leber nativ"
+    (tmp_path / "in.dcm").write_bytes(as_file(image))
+    command = ["deid", str(tmp_path / "in.dcm"), "--out", str(tmp_path / "out"), "--config", str(config)]
+    assert CliRunner().invoke(annogate, command, catch_exceptions=False).exit_code == 0
+    (written,) = (tmp_path / "out").iterdir()
+    assert dcmread(written).StudyDescription == "CT nativ"
