@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -18,7 +19,10 @@ from pydicom.uid import (
 )
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable, SopClassMismatch
+from service.core import fragments
+from service.core.encoded_bytes import EncodedBytes, Section
 from service.core.pydicom_reading import read_leniently
+from service.ingest import parsing
 from service.ingest.parsing import parse
 from service.ingest.part10 import file_head, read_file
 from tests.datasets import as_file, ct_slice, encode
@@ -211,3 +215,67 @@ def test_what_is_no_dicom_file_is_refused(content):
 def _deflate(content: bytes) -> bytes:
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return packer.compress(content) + packer.flush()
+
+
+def _outcome(content: EncodedBytes, transfer_syntax_uid: str) -> object:
+    try:
+        parsed = parse(content, transfer_syntax_uid)
+    except GatewayError as error:
+        return str(error)
+    pixels = parsed.pixels
+    value = None if pixels is None else (pixels.offset, bytes(pixels.value), pixels.fragments)
+    return str(parsed.header), parsed.encoded_header, value
+
+
+@pytest.mark.parametrize("transfer_syntax_uid", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGLSLossless])
+@pytest.mark.parametrize("first_look", [17, 40, 333, 1500])
+def test_what_is_read_look_by_look_is_what_is_read_at_once(monkeypatch, transfer_syntax_uid, first_look):
+    monkeypatch.setattr(parsing, "_FIRST_LOOK", first_look)
+    monkeypatch.setattr(parsing, "_NEXT_LOOK", 2)
+    source = ct_slice(rows=4, columns=4)
+    source.ReferencedImageSequence = [Dataset(), Dataset()]
+    source.ReferencedImageSequence[1].ReferencedSOPInstanceUID = "1.2.3"
+    source["ReferencedImageSequence"].is_undefined_length = True
+    source.add_new(0x00291010, "UN", b"private" * 20)
+    if transfer_syntax_uid == JPEGLSLossless:
+        source.PixelData = encapsulate([b"frame one", b"frame two."])
+        source["PixelData"].is_undefined_length = True
+    whole = encode(source, transfer_syntax_uid)
+    for length in [*range(1, len(whole), 7), len(whole)]:
+        cut = whole[:length]
+        at_once = _outcome(cut, transfer_syntax_uid)
+        assert _outcome(Section(cut, 0, length), transfer_syntax_uid) == at_once
+
+
+def test_nothing_behind_the_pixels_head_is_read_for_the_header():
+    whole = encode(ct_slice(rows=600, columns=600))
+    read: list[int] = []
+
+    class Watched:
+        def __len__(self) -> int:
+            return len(whole)
+
+        def __getitem__(self, stretch: slice, /) -> bytes:
+            read.append(stretch.stop)
+            return whole[stretch]
+
+    assert parse(Watched(), ExplicitVRLittleEndian).pixels is not None
+    assert max(read) < 300_000 < len(whole)
+
+
+def test_more_than_the_limit_before_the_pixels_is_refused_in_words():
+    source = ct_slice()
+    source.add_new(0x00291010, "OB", bytes(2 << 20))
+    whole = encode(source)
+    with pytest.raises(InstanceUnreadable, match="More than 1 MiB of it are no Pixel Data"):
+        parse(Section(whole, 0, len(whole)), ExplicitVRLittleEndian, header_limit=1 << 20)
+    assert parse(Section(whole, 0, len(whole)), ExplicitVRLittleEndian, header_limit=4 << 20).pixels is not None
+
+
+def test_items_without_end_are_given_up(monkeypatch):
+    monkeypatch.setattr(fragments, "_MOST_ITEMS", 1000)
+    source = ct_slice()
+    source.PixelData = encapsulate([b"xx"] * 1000)
+    source["PixelData"].is_undefined_length = True
+    with pytest.raises(InstanceUnreadable, match="in more than 1000 items"):
+        parse(encode(source), JPEGLSLossless)

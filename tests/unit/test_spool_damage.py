@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_nodes.errors import InstanceUnreadable
+from service.core.encoded_bytes import chunks
 from service.errors import KeysMissing
 from service.ingest.spool import SpoolReader
 from service.ingest.spool_frames import FRAME_MAGIC, HEAD_BYTES
@@ -210,3 +211,52 @@ def test_a_head_that_cannot_be_read_destroys_nothing(tmp_path: Path):
     reader = with_bad_sector(tmp_path, 0)
     (segment,) = tmp_path.glob("*.segment")
     assert (list(reader.committed()), reader.unreadable_segments) == ([], {segment.stem})
+
+
+PIECE = 256 * 1024
+LARGE = b"".join(number.to_bytes(4, "big") for number in range(PIECE))  # four pieces
+
+
+@contextmanager
+def segment_with_a_large_object() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        with closing(spool_at(directory)) as spool:
+            put(spool, LARGE)
+        (segment,) = directory.glob("*.segment")
+        yield segment
+
+
+def only_object(segment: Path) -> tuple[SpoolReader, str]:
+    """A reader that takes nothing whole, and the key of the object that it found."""
+    reader = SpoolReader(segment.parent, KEY, in_memory_bytes=0)
+    (found,) = reader.committed()
+    return reader, found.source_key
+
+
+@pytest.mark.parametrize("piece", [0, 1, 3])
+def test_damage_in_any_piece_of_a_large_object_is_noticed_before_it_is_used(piece: int):
+    with segment_with_a_large_object() as segment:
+        flip(segment, HEAD_BYTES + 1000 + piece * PIECE)
+        reader, source_key = only_object(segment)
+        with pytest.raises(InstanceUnreadable):
+            reader.read(source_key)
+
+
+@pytest.mark.parametrize("piece", [0, 1, 3])
+def test_pieces_before_the_damage_of_a_large_object_are_salvaged(piece: int):
+    with segment_with_a_large_object() as segment:
+        flip(segment, HEAD_BYTES + 1000 + piece * PIECE)
+        reader, source_key = only_object(segment)
+        salvaged = reader.salvage(source_key)
+        assert b"".join(chunks(salvaged)) == LARGE[: piece * PIECE]
+
+
+def test_large_object_is_read_while_others_come_in():
+    with tempfile.TemporaryDirectory() as folder, closing(spool_at(Path(folder))) as spool:
+        put(spool, LARGE)
+        reader = SpoolReader(Path(folder), KEY, in_memory_bytes=0)
+        (found,) = reader.committed()
+        content = reader.read(found.source_key)
+        put(spool, LARGE[::-1], "1.2.9")
+        assert b"".join(chunks(content)) == LARGE
