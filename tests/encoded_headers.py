@@ -14,7 +14,7 @@ TEXT_VRS = ("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
 WIDTHS = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4, "OW": 2, "OF": 4, "OD": 8}
 IMAGES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7", "1.2.3.4.5")
 REQUIRED = {0x00080016: b"1.2.840.10008.5.1.4.1.1.2", 0x00080018: b"1.2.3.4", 0x0020000D: b"1.2.3", 0x0020000E: b"1.2"}
-OUTSIDE = {0x00080005, *REQUIRED, 0x00280301, 0x00420011}
+OUTSIDE = {0x00080005, *REQUIRED, 0x00420011}
 """Drawn apart, or refused by their values."""
 PUBLIC = sorted(tag for tag in DicomDictionary if 0x0008 <= tag >> 16 < 0x7FE0 and tag & 0xFFFF and tag not in OUTSIDE)
 FREQUENT = (
@@ -23,6 +23,11 @@ FREQUENT = (
     *(0x00100020, 0x00100030, 0x00100040, 0x00101002, 0x00101010, 0x00104000, 0x00120064, 0x00180015, 0x00181000),
     *(0x0018A001, 0x00200052, 0x00280010, 0x00280103, 0x00400275, 0x00400555, 0x00620002, 0x00080201, 0x00181030),
 )
+INSIDE = (
+    *(0x0040A040, 0x0040A043, 0x0040A160, 0x0040A730, 0x0040A123, 0x0040A168, 0x00080100, 0x00080102, 0x00080104),
+    *(0x00080100, 0x00080102, 0x00080104, 0x00081155, 0x00081150, 0x00620005, 0x0062000F, 0x00620003),
+)
+"""In items more than at the top."""
 TEXTS = (
     *(b"", b" ", b"Smith^John", b"smith", b"J. Smith, 61", b"PAT-0012345", b"12345", b"Thorax", b"CT", b"ORIGINAL"),
     *(b"1.2.840.113619.2.5.1.2.3.4", b"20240317", b"17.03.2024", b"A\\B", b"Smith\\CT", b"M\xfcller", b"\xff\xfe"),
@@ -38,6 +43,16 @@ BY_VR = {
     "DS": (b"1.5", b"1.5\\2", b"", b"Smith", b"0012345", b"-1e5 "),
     "IS": (b"1", b"12345", b"0012345", b"", b"1.5", b"Smith"),
 }
+
+BY_TAG = {
+    0x0040A040: (b"TEXT", b"PNAME ", b"DATE", b"CODE", b"NUM ", b"UIDREF", b"IMAGE ", b"CONTAINER "),
+    0x00080100: (b"121029", b"121033", b"112039", b"121008", b"113011", b"T-28000 ", b"Smith"),
+    0x00080102: (b"DCM ", b"SCT ", b"99LOCAL ", b"SRT ", b"Smith"),
+    0x00080104: (b"Subject Name", b"Thorax", b"Smith ", b"Lung"),
+    0x00280301: (b"NO",),
+    0x00120062: (b"YES ", b"NO"),
+}
+"""What decides about other elements of the same data set has to mean something now and then."""
 
 
 @dataclass(slots=True)
@@ -92,9 +107,11 @@ def dictionary_vr(tag: int) -> str:
 
 
 @st.composite
-def tags(draw: st.DrawFn) -> int:
+def tags(draw: st.DrawFn, depth: int) -> int:
     """Draw public tags that headers have, any that there are, private and unknown ones."""
     kind = draw(st.integers(0, 9))
+    if kind < 3 and depth:
+        return draw(st.sampled_from(INSIDE))
     if kind < 5:
         return draw(st.sampled_from(FREQUENT))
     if kind < 8:
@@ -103,7 +120,7 @@ def tags(draw: st.DrawFn) -> int:
         return draw(st.sampled_from([0x0009, 0x0019, 0x0029, 0x5001])) << 16 | draw(
             st.sampled_from([0x10, 0x1001, 0x1002, 0x10FF])
         )
-    return draw(st.sampled_from([0x00080FFF, 0x0010FFF1, 0x60000010, 0x60003000, 0x50003000, 0x00000010]))
+    return draw(st.sampled_from([0x00080FFF, 0x0010FFF1, 0x60000010, 0x60003000, 0x60000102, 0x50003000]))
 
 
 @st.composite
@@ -117,6 +134,8 @@ def elements(draw: st.DrawFn, tag: int, depth: int, *, implicit: bool) -> Elemen
             return Element(tag, vr, draw(st.binary(max_size=12)))
         inside = [] if depth >= 3 else draw(st.lists(data_sets(depth=depth + 1, implicit=implicit), max_size=2))
         return Element(tag, vr, b"", inside, undefined=draw(st.booleans()))
+    if tag in BY_TAG and draw(st.integers(0, 3)):
+        return Element(tag, vr, draw(st.sampled_from(BY_TAG[tag])))
     return Element(tag, vr, draw(values(vr)))
 
 
@@ -134,7 +153,7 @@ def values(draw: st.DrawFn, vr: str) -> bytes:
 @st.composite
 def data_sets(draw: st.DrawFn, *, depth: int = 0, implicit: bool, most: int = 6) -> Item:
     """Draw a data set with its tags in order."""
-    found = sorted(draw(st.sets(tags(), max_size=most)))
+    found = sorted(draw(st.sets(tags(depth), max_size=most)))
     return Item([draw(elements(tag, depth, implicit=implicit)) for tag in found], undefined=draw(st.booleans()))
 
 

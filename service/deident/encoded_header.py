@@ -32,7 +32,8 @@ class ElementEncoder:
     def fits(self, element: RawDataElement) -> bool:
         """Whether the element was read in this encoding, with a length; some writers change it in mid-data set."""
         is_explicit = element.VR is not None
-        return element.is_implicit_VR == self._implicit_vr != is_explicit and element.length != UNDEFINED
+        is_read = element.value is not None or element.length == 0
+        return is_read and element.is_implicit_VR == self._implicit_vr != is_explicit and element.length != UNDEFINED
 
     def raw(self, element: RawDataElement) -> bytes:
         """Encode an element that ``fits``."""
@@ -41,7 +42,7 @@ class ElementEncoder:
 
     def element(self, data_set: Dataset, tag: BaseTag, character_set: str | list[str]) -> bytes:
         """Encode an element of a data set, by pydicom where it does not fit."""
-        element = data_set.get_item(tag)
+        element = data_set.get_item(tag, keep_deferred=True)
         if isinstance(element, RawDataElement) and self.fits(element):
             return self.raw(element)
         buffer = DicomBytesIO()
