@@ -15,6 +15,7 @@ _BETWEEN = (
 )
 TOKEN = re.compile(rf"[^{_BETWEEN}]+")
 PIECE = re.compile(r"[^\W\d_]+|\d+|.", re.DOTALL)
+BRACKETS = {"(": ")", "[": "]", "{": "}"}
 CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -73,7 +74,23 @@ def rebuilt(text: str, tokens: Sequence[Token], stays: Sequence[bool], gap: str)
             between = []
     between.append(text[place:])
     out.append(_joint(between, gap, first=not out, last=True))
-    return "".join(out)
+    return "".join(out) if gap else _closed("".join(out))
+
+
+def _closed(text: str) -> str:
+    """Return a text without the brackets whose other half went."""
+    open_at: list[int] = []
+    alone: set[int] = set()
+    for place, char in enumerate(text):
+        if char in BRACKETS:
+            open_at.append(place)
+        elif char in BRACKETS.values():
+            if open_at and BRACKETS[text[open_at[-1]]] == char:
+                open_at.pop()
+            else:
+                alone.add(place)
+    alone.update(open_at)
+    return "".join(char for place, char in enumerate(text) if place not in alone) if alone else text
 
 
 def _joint(between: list[str], gap: str, *, first: bool, last: bool) -> str:
