@@ -143,7 +143,7 @@ def write_dicom(directory: Path, source: OpenFile, clean: Dataset, encoded: byte
 
     Parameters
     ----------
-    encoded : the clean header in the source's encoding, where somebody has made it already
+    encoded : the clean header in the encoding in which the source's was read, where somebody has made it already
 
     Raises
     ------
@@ -203,7 +203,7 @@ def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: U
     meta.ImplementationVersionName = f"ANNOGATE {__version__}"[:16]
     file.write(bytes(128) + b"DICM")
     write_file_meta_info(DicomFileLike(file), meta)
-    if encoded is None:
+    if encoded is None or source.header.original_encoding != (source.is_implicit_vr, source.is_little_endian):
         data_set = DicomFileLike(file)
         data_set.is_implicit_VR, data_set.is_little_endian = source.is_implicit_vr, source.is_little_endian
         write_dataset(data_set, clean)

@@ -170,7 +170,7 @@ def _deidentify(
         cleaned = deidentifier.clean(source.header, explain=explain)
         if outcome is not None and outcome.free_of_text:
             cleaned = deidentifier.with_clean_pixels(cleaned)
-        written = None if directory is None else write_dicom(directory, source, cleaned.data_set)
+        written = None if directory is None else write_dicom(directory, source, cleaned.data_set, cleaned.encoded)
         before = source.header if values is Values.BOTH else None
         after = None if values is Values.NONE else cleaned.data_set
         decisions = with_values(cleaned.decisions, before, after)

@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+)
 
+from dicom_nodes.errors import InstanceUnreadable
 from service.core.pydicom_reading import read_leniently
 from service.deident import dicom_file
+from service.deident.dicom_file import read_dicom, write_dicom
 from service.deident.offline import FileStatus, deidentify_files, offline_deidentifier
 from service.errors import KeysMissing, SettingsInvalid
 from tests.datasets import as_file, ct_slice
@@ -181,3 +189,37 @@ def test_an_open_key_file_or_unknown_profile_is_refused(tmp_path):
         offline_deidentifier(PROFILES, "default", tmp_path / "keys.json")
     with pytest.raises(SettingsInvalid, match="there is no profile 'nope'"):
         offline_deidentifier(PROFILES, "nope")
+
+
+@pytest.mark.parametrize("transfer_syntax_uid", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_header_that_cleaning_encoded_is_the_one_that_pydicom_writes(cleaner, source, tmp_path, transfer_syntax_uid):
+    source.write_bytes(as_file(ct_slice(), transfer_syntax_uid))
+    with source.open("rb") as stream:
+        read = read_dicom(stream)
+        cleaned = cleaner.clean(read.header)
+        (tmp_path / "fast").mkdir()
+        (tmp_path / "slow").mkdir()
+        fast = write_dicom(tmp_path / "fast", read, cleaned.data_set, cleaned.encoded)
+        slow = write_dicom(tmp_path / "slow", read, cleaned.data_set)
+    assert fast.read_bytes() == slow.read_bytes()
+
+
+@pytest.mark.parametrize("first_look", [17, 40, 333, 900])
+@pytest.mark.parametrize("transfer_syntax_uid", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_file_read_look_by_look_is_the_one_read_at_once(source, monkeypatch, first_look, transfer_syntax_uid):
+    whole = as_file(ct_slice(rows=4, columns=4), transfer_syntax_uid)
+
+    def outcome(content: bytes) -> object:
+        source.write_bytes(content)
+        with source.open("rb") as stream:
+            try:
+                read = read_dicom(stream)
+            except InstanceUnreadable as error:
+                return str(error)
+            return str(read.header), read.pixels, bytes(read.pixel_value)
+
+    lengths = [*range(1, len(whole), 11), len(whole)]
+    at_once = [outcome(whole[:length]) for length in lengths]
+    monkeypatch.setattr(dicom_file, "_FIRST_LOOK", first_look)
+    monkeypatch.setattr(dicom_file, "_NEXT_LOOK", 2)
+    assert [outcome(whole[:length]) for length in lengths] == at_once
