@@ -14,47 +14,17 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.valuerep import STANDARD_VR
 
 from service.deident.attribute_table import AttributeRow
-from service.deident.options import CLEAN_DESCRIPTORS, CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES, RETAIN_UIDS
+from service.deident.options import CLEAN_DESCRIPTORS, CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES
 from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
 from service.deident.safe_private import SafePrivateElement
+from service.deident.vr_rules import BY_TYPE, BYTES, DATED_VRS, STANDARD_VERSIONS, UTC_OFFSET, VrRules, are_related
 
 Place: TypeAlias = dict[tuple[int, str | None], Rule]
 """Rules by (tag, VR as encoded; None in implicit VR)."""
 
-CLASS_UIDS = frozenset(
-    {
-        "SOPClassUID",
-        "ReferencedSOPClassUID",
-        "AffectedSOPClassUID",
-        "RequestedSOPClassUID",
-        "SOPClassesInStudy",
-        "SOPClassesSupported",
-        "RelatedGeneralSOPClassUID",
-        "OriginalSpecializedSOPClassUID",
-        "ReferencedRelatedGeneralSOPClassUIDInFile",
-        "ReferencedSOPClassUIDInFile",
-        "AvailableTransferSyntaxUID",
-        "ReferencedTransferSyntaxUIDInFile",
-        "EncryptedContentTransferSyntaxUID",
-        "MACCalculationTransferSyntaxUID",
-        "CodingSchemeUID",
-        "ContextUID",
-        "MappingResourceUID",
-    }
-)
-"""UIDs that name a kind, not a thing; also those of manufacturers, outside the standard's root."""
-STANDARD_VERSIONS = frozenset({"ContextGroupVersion", "TemplateVersion"})
-"""Dates of the standard's own tables: public constants, which would give the shift away if they moved."""
-PIXELS = frozenset({"PixelData", "FloatPixelData", "DoubleFloatPixelData"})
-FREE_TEXT = frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "AE"})
-BYTES = frozenset({"OB", "UN", "OW", "OL", "OV", "OF", "OD"})
 CLEANABLE = frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "AE"})
 """Texts of which something may be kept where an option cleans (C) what the Basic Profile takes away."""
-CODE_ELEMENTS = frozenset(
-    {"CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning"}
-)
-"""A code that loses one of these says something else (PS3.3 Table 8.8-1)."""
 GRAPHIC_DATA = 0x00700022
 DRAWINGS = frozenset({0x00700009, 0x00700209})
 """Graphic Object Sequence and Compound Graphic Sequence: drawn by a hand, unlike the coordinates of a report."""
@@ -62,18 +32,6 @@ EMBEDDING = frozenset({0x0100, 0x0102})
 """Overlay Bits Allocated and Overlay Bit Position: other than 1 and 0 they say that a plane lies in Pixel Data."""
 CREATORS = range(0x10, 0x100)
 FIRST_PRIVATE = 0x1000
-DATED_VRS = frozenset({"DA", "DT", "TM"})
-UTC_OFFSET = "TimezoneOffsetFromUTC"
-VR_FAMILIES = (
-    frozenset({"SH", "LO", "ST", "LT", "UT", "UC", "UR", "CS", "AE", "PN"}),
-    frozenset({"OB", "OW", "UN", "OF", "OD", "OL", "OV"}),
-    frozenset({"US", "SS", "OW", "OB"}),
-    frozenset({"UL", "SL", "US", "SS", "UV", "SV"}),
-    frozenset({"FL", "FD", "OF", "OD"}),
-    frozenset({"IS", "DS", "SH", "LO", "CS"}),
-    frozenset({"DA", "DT", "TM"}),
-)
-BY_TYPE = {"1": Action.DUMMY, "2": Action.EMPTY, "3": Action.REMOVE}
 TABLE = "PS3.15 Table E.1-1"
 REMEMBERED = 4096
 
@@ -88,6 +46,7 @@ class RuleBook:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self._by_vr = VrRules(profile)
         self._places: dict[tuple[str, int], Place] = {}
         self._private: dict[tuple[SafePrivateElement, str | None], Rule] = {}
 
@@ -126,10 +85,10 @@ class RuleBook:
     def _make_private(self, listed: SafePrivateElement, encoded_vr: str | None) -> Rule:
         source = f"PS3.15 E.3.10: list {listed.source}"
         vr = listed.vr or encoded_vr or "UN"
-        other = encoded_vr not in (None, "UN", vr) and not _related(encoded_vr, vr)
+        other = encoded_vr not in (None, "UN", vr) and not are_related(encoded_vr, vr)
         if "PN" in (vr, encoded_vr) or other or (encoded_vr is not None and encoded_vr not in STANDARD_VR):
             return _removed("", source, f"encoded as {encoded_vr}, which it is not")
-        rule = self._by_vr("", vr, "3", source)
+        rule = self._by_vr.rule("", vr, "3", source)
         action = Action.SEARCH_BYTES if rule.action is Action.KEEP else rule.action
         return replace(rule, action=action, reason=f"{listed.meaning or 'listed'}: {rule.reason}")
 
@@ -188,11 +147,11 @@ class RuleBook:
             return Rule(Action.FLATTEN, keyword, vr, otherwise, f"{TABLE}: Graphic Annotation Sequence D", "a drawing")
         if row is not None:
             return self._by_table(row, keyword, vr, kind)
-        if encoded_vr not in (None, "UN", vr) and not _related(encoded_vr, vr):
+        if encoded_vr not in (None, "UN", vr) and not are_related(encoded_vr, vr):
             return Rule(otherwise, keyword, vr, otherwise, "VR", f"encoded as {encoded_vr}, which it is not")
         if vr == "SQ" and keyword.endswith("CodeSequence") and self._cleans(parent):
             return Rule(Action.CLEAN_CODES, keyword, vr, otherwise, f"VR {vr}", "in a sequence that is cleaned")
-        return self._by_vr(keyword, vr, kind, f"VR {vr}")
+        return self._by_vr.rule(keyword, vr, kind, f"VR {vr}")
 
     def _cleans(self, parent: int) -> bool:
         """Whether the items around an element are there only because an option cleans their sequence."""
@@ -206,10 +165,10 @@ class RuleBook:
         chosen = {option: row.options[option] for option in sorted(self._profile.options) if option in row.options}
         cleaned = [option for option, code in chosen.items() if code == "C"]
         if MODIFIED_DATES in cleaned and (vr in DATED_VRS or keyword == UTC_OFFSET):
-            return self._by_vr(keyword, vr, kind, f"{TABLE}: {MODIFIED_DATES} C")
+            return self._by_vr.rule(keyword, vr, kind, f"{TABLE}: {MODIFIED_DATES} C")
         for option, code in chosen.items():
             if code == "K" and not (option == FULL_DATES and vr in BYTES):
-                return self._by_vr(keyword, vr, kind, f"{TABLE}: {option} K", kept=True)
+                return self._by_vr.rule(keyword, vr, kind, f"{TABLE}: {option} K", kept=True)
         for option in cleaned:
             if (rule := self._cleaned(row, keyword, vr, kind, f"{TABLE}: {option} C")) is not None:
                 return rule
@@ -246,65 +205,6 @@ class RuleBook:
             action = Action.DOCUMENT
         return Rule(action, keyword, vr, otherwise, source, reason)
 
-    def _by_vr(self, keyword: str, vr: str, kind: str, source: str, *, kept: bool = False) -> Rule:
-        otherwise = BY_TYPE[kind]
-        action, reason = self._vr_action(keyword, vr, kind, kept=kept)
-        return Rule(otherwise if action is None else action, keyword, vr, otherwise, source, reason)
-
-    def _vr_action(  # noqa: PLR0911, PLR0912 - one branch a row of the documentation's table
-        self, keyword: str, vr: str, kind: str, *, kept: bool
-    ) -> tuple[Action | None, str]:
-        """Return what a VR asks for; no action where the value may not stay."""
-        options = self._profile.options
-        if keyword == "SpecificCharacterSet":
-            return Action.CHARACTER_SET, "kept texts stay decodable"
-        if keyword in STANDARD_VERSIONS:
-            return Action.VERSION, "a date of the standard, not of the patient"
-        if vr == "UI":
-            if keyword in CLASS_UIDS:
-                return Action.CLASS_UID, "names a kind, not a thing"
-            if kept or RETAIN_UIDS in options:
-                return Action.CLASS_UID, "the profile keeps UIDs"
-            return Action.MAP_UID, "a new UID in its place, unless it is the standard's own"
-        if vr == "PN":
-            return (Action.DUMMY if kind == "1" else Action.EMPTY), "a person's name"
-        if vr in ("DA", "DT"):
-            if kept or options & {FULL_DATES, MODIFIED_DATES}:
-                return Action.SHIFT, "the profile keeps intervals" if MODIFIED_DATES in options else "kept in full"
-            return None, "the profile keeps no dates"
-        if vr == "TM" or keyword == UTC_OFFSET:
-            dated = kept or bool(options & {FULL_DATES, MODIFIED_DATES})
-            if not dated or self._profile.settings["times"] == "remove":
-                return None, "the profile keeps no times"
-            return (Action.TIME if vr == "TM" else Action.UTC_OFFSET), "the profile keeps times of day"
-        if vr == "SQ":
-            return Action.CLEAN_ITEMS, "its items are cleaned one by one"
-        if vr == "AS":
-            return Action.AGE, "over 89 becomes 90"
-        if vr == "CS":
-            if kind == "1":
-                return Action.TERM, "searched, unless it is a term of the standard"
-            return Action.SEARCH, "searched for the patient's own values"
-        if vr == "UR" and keyword != "URNCodeValue":
-            return None, "an address says whose server it is"
-        if keyword == "CodeMeaning":
-            return Action.MEANING, "searched, unless it is the code's own meaning"
-        if vr in FREE_TEXT:
-            if (
-                self._profile.settings["other_text"] == "by-type"
-                and kind != "1"
-                and not (kept or keyword in CODE_ELEMENTS)
-            ):
-                return None, "the profile keeps no text that the table does not name"
-            return Action.SEARCH, "searched for the patient's own values"
-        if vr in ("DS", "IS"):
-            return Action.NUMBER, "a number"
-        if keyword in PIXELS:
-            return Action.KEEP, "pixels are not part of the header"
-        if vr in BYTES:
-            return Action.SEARCH_BYTES, "searched for the patient's own values"
-        return Action.KEEP, "numbers, not text"
-
 
 def _removed(keyword: str, rule: str, reason: str) -> Rule:
     return Rule(Action.REMOVE, keyword, "", Action.REMOVE, rule, reason)
@@ -327,7 +227,3 @@ def _vr(tag: int, row: AttributeRow | None, encoded_vr: str | None) -> str | Non
         return row.vr if row is not None else None
     choices = known.split(" or ")
     return encoded_vr if encoded_vr in choices else choices[0]
-
-
-def _related(encoded_vr: str | None, vr: str) -> bool:
-    return any(encoded_vr in family and vr in family for family in VR_FAMILIES)
