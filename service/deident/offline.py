@@ -18,6 +18,7 @@ from service.deident.deidentifier import Deidentifier
 from service.deident.dicom_file import OpenFile, read_dicom, with_new_pixels, write_dicom
 from service.deident.keys import KeyFile
 from service.deident.pixel_bytes import PixelBytes
+from service.deident.pixel_rest import refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import OutcomeKind as PixelKind
 from service.deident.pixels.pixel_outcome import PixelOutcome
 from service.deident.profile import load_profile
@@ -163,6 +164,8 @@ def _deidentify(
 ) -> FileResult:
     with path.open("rb") as stream:
         source = read_dicom(stream)
+        if source.pixels is not None and not source.pixels.encapsulated:
+            refuse_pixel_rest(source.pixel_value, source.header)
         outcome = None
         if pixels is not None and deidentifier.cleans_pixels and source.pixels is not None:
             outcome = _looked_at(source, pixels)

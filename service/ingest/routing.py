@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
+from service.deident.pixel_rest import refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import Region
 from service.ingest.content_digest import content_digest
 from service.ingest.object_classes import marks_a_study
@@ -110,6 +111,8 @@ class Router:
             return Admitted(
                 kind, parsed.header, file, digest, rules.patient_digest(*patient), parsed.transfer_syntax_uid
             )
+        if parsed.pixels is not None and not parsed.pixels.encapsulated:
+            refuse_pixel_rest(parsed.pixels.value, parsed.header)
         if rules.faces is not None and study is None and regions is None and face is None:
             rules.faces.hold(parsed)
         seen = SeenInstance(parsed, free_of_text=False) if rules.pixels is None else rules.pixels.see(parsed, regions)
