@@ -58,7 +58,7 @@ def test_a_file_is_written_under_its_new_uid(cleaner, source, tmp_path):
 def test_nothing_of_the_patient_is_in_the_file(cleaner, source, tmp_path):
     (result,) = deidentify_files([source], cleaner, tmp_path / "out")
     content = result.written.read_bytes()
-    for value in (b"Doe", b"4711", b"ACC-99", b"House", b"19610502", b"20240317", b"1.2.826"):
+    for value in (b"Doe", b"PAT-4711", b"ACC-99", b"House", b"19610502", b"20240317", b"1.2.826"):
         assert value not in content
 
 
