@@ -9,6 +9,7 @@ agree. Elements whose outcome depends on others of the same data set, and whatev
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pydicom.dataelem import RawDataElement
@@ -84,6 +85,7 @@ class FastPass:
     def __init__(self, profile: Profile, book: RuleBook) -> None:
         self._profile = profile
         self._book = book
+        self._kind = lru_cache(maxsize=8192)(self._make_kind)
         self._encoders = {
             implicit: ElementEncoder(implicit_vr=implicit, little_endian=True) for implicit in (False, True)
         }
@@ -107,11 +109,11 @@ class FastPass:
         missed: list[Missed] = []
         originals: list[object] = []
         removed, all_raw = 0, True
-        slots = memory.slots
+        iod, slots = self._book.iod(sop_class_uid), memory.slots
         for tag, element in header.items():
             slot = slots.get(tag)
             if slot is None or slot.vr != element.VR:
-                slot = self._slot(memory, sop_class_uid, int(tag), element.VR)
+                slot = self._slot(memory, iod, int(tag), element.VR)
                 if slot is None:
                     return None
             value, key = element.value, NEVER_AGAIN
@@ -144,15 +146,17 @@ class FastPass:
         outcomes = {number: outcome for number, outcome in outcomes.items() if outcome.element is not None}
         return FastResult(outcomes, removed, replaced, tuple(originals) if all_raw else None)
 
-    def _slot(self, memory: SeriesMemory, sop_class_uid: str, number: int, vr: str | None) -> Slot | None:
+    def _slot(self, memory: SeriesMemory, iod: str, number: int, vr: str | None) -> Slot | None:
         """Return a place for an element that was not seen before; None where its outcome depends on others."""
-        iod = self._book.iod(sop_class_uid)
+        kind = self._kind(iod, number, vr)
+        return None if kind is None else memory.add(Slot(number, vr, *kind))
+
+    def _make_kind(self, iod: str, number: int, vr: str | None) -> tuple[Action, bool, bool] | None:
+        """Return the action, whether it is a sequence, and whether the way back keeps it: all that no value decides."""
         rule = self._book.place(iod, 0).get((number, vr)) or self._book.rule(iod, 0, number, vr)
         if number in CONTENT_TAGS or rule.action in SIBLING_ACTIONS:
             return None
-        is_original = number >> 16 == 0x0010 or number in ORIGINAL_TAGS
-        is_sequence = "SQ" in (vr, rule.vr)
-        return memory.add(Slot(number, vr, rule.action, is_sequence=is_sequence, is_original=is_original))
+        return rule.action, "SQ" in (vr, rule.vr), number >> 16 == 0x0010 or number in ORIGINAL_TAGS
 
     def _fresh(
         self,

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
@@ -48,8 +49,27 @@ SHORTEST_STAFF_WORD = 4
 PHONE_DIGITS = 8
 """The last digits of a telephone number, which stay the same with and without a country's code."""
 REMEMBERED = 4096
+LONGEST_REMEMBERED = 256
 STRETCH = 4 << 20
 """Bytes that are searched at once."""
+
+
+class Reading(NamedTuple):
+    """A text as it is searched, the same for everybody."""
+
+    has_uid: bool
+    has_digit: bool
+    words: frozenset[str]
+    joined: str
+
+
+def _read(text: str) -> Reading:
+    plain = folded(text)
+    has_uid, has_digit = UID_LIKE.search(text) is not None, DIGIT.search(text) is not None
+    return Reading(has_uid, has_digit, frozenset(NOT_WORD.split(plain)), NOT_WORD.sub("", plain))
+
+
+_reading = lru_cache(maxsize=REMEMBERED)(_read)
 
 
 class OwnValues:
@@ -140,16 +160,14 @@ class OwnValues:
         return value.strip(b" \0").lower() in self._raw
 
     def _found(self, text: str, *, coded: bool) -> bool:
-        if UID_LIKE.search(text):
+        read = _reading(text) if len(text) <= LONGEST_REMEMBERED else _read(text)
+        if read.has_uid:
             return True
-        plain = folded(text)
-        words = NOT_WORD.split(plain)
-        if not self._words.isdisjoint(words) or not (coded or self._staff.isdisjoint(words)):
+        if not self._words.isdisjoint(read.words) or not (coded or self._staff.isdisjoint(read.words)):
             return True
-        joined = NOT_WORD.sub("", plain)
-        if any(term in joined for term in self._inside):
+        if any(term in read.joined for term in self._inside):
             return True
-        return any(True for _ in self._apart(text, joined)) or self._dated(text)
+        return any(True for _ in self._apart(text, read.joined)) or (read.has_digit and self._dated(text))
 
     def spans_in(self, text: str) -> list[Span]:
         """Return where the patient's own values stand in a text, in order, as far as they reach."""
@@ -172,7 +190,7 @@ class OwnValues:
                 yield from read.apart(term)
 
     def _dated(self, text: str) -> bool:
-        return bool(self._days) and DIGIT.search(text) is not None and any(True for _ in mentions(text, self._days))
+        return bool(self._days) and any(True for _ in mentions(text, self._days))
 
 
 def _wide(term: bytes) -> bytes:

@@ -44,7 +44,7 @@ class Slot:
     __slots__ = ("action", "is_original", "is_sequence", "known", "number", "size", "tag", "vr")
 
     def __init__(
-        self, number: int, vr: str | None, action: Action, *, is_sequence: bool = False, is_original: bool = False
+        self, number: int, vr: str | None, action: Action, is_sequence: bool = False, is_original: bool = False
     ) -> None:
         self.number = number
         self.tag = base_tag(number)

@@ -29,6 +29,7 @@ LONGEST_TEXT = 1_000_000
 MOST_ROUNDS = 8
 REMEMBERED_TEXTS = 512
 LONGEST_REMEMBERED = 1024
+NOBODY = OwnValues((), ())
 FEWEST_UNKNOWN = 2
 """One unknown word does not make a text that nobody understands."""
 
@@ -48,6 +49,7 @@ class TextCleaner:
         self._patterns = patterns
         self._recogniser = recogniser
         self._remembered: WeakKeyDictionary[OwnValues, dict[tuple[str, TextKind], CleanedText]] = WeakKeyDictionary()
+        self._anybodys: dict[tuple[str, TextKind], tuple[CleanedText, tuple[str, ...]]] = {}
 
     @classmethod
     def load(cls, directory: Path, recogniser: NameRecogniser | None = None) -> TextCleaner:
@@ -83,6 +85,24 @@ class TextCleaner:
         return cleaned
 
     def _clean(self, text: str, own_values: OwnValues, kind: TextKind) -> CleanedText:
+        if len(text) > LONGEST_REMEMBERED:
+            return self._in_rounds(text, own_values, kind, [])
+        anybodys = self._anybodys.get((text, kind))
+        if anybodys is None:
+            seen: list[str] = []
+            cleaned = self._in_rounds(text, NOBODY, kind, seen)
+            if cleaned.reason == NO_ANSWER:
+                return cleaned
+            if len(self._anybodys) >= REMEMBERED_TEXTS:
+                self._anybodys.clear()
+            anybodys = self._anybodys[(text, kind)] = cleaned, tuple(seen)
+        cleaned, looked_at = anybodys
+        # Who has no value of their own in what was looked at on the way gets what anybody gets.
+        return self._in_rounds(text, own_values, kind, []) if own_values.found_in(looked_at) else cleaned
+
+    def _in_rounds(self, text: str, own_values: OwnValues, kind: TextKind, seen: list[str]) -> CleanedText:
+        """Clean a text until nothing more goes; ``seen`` takes what was looked at on the way."""
+        seen.append(text)
         if len(text) > LONGEST_TEXT:
             return CleanedText(None, "the text is too long to be cleaned")
         try:
@@ -96,6 +116,7 @@ class TextCleaner:
             reason, current = self._round(before, own_values, kind, names, taken)
             if reason:
                 return CleanedText(None, reason, _counts(taken))
+            seen.append(current)
             if current == before:
                 return self._settled(text, current, own_values, taken)
             names = []
