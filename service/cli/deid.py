@@ -50,7 +50,10 @@ def deid(
     """De-identify DICOM files and folders by a profile of PS3.15 Annex E."""
     if not what_if and out is None:
         raise click.UsageError("say where the clean files go (--out DIR), or ask only what would happen (--what-if)")
+    from service.deident.faces.face_finder import FaceFinder
+    from service.deident.faces.face_policy import FacePolicy
     from service.deident.offline import Values, deidentify_files, offline_deidentifier, offline_pixel_cleaner
+    from service.deident.offline_faces import OfflineFaces
     from service.deident.separate_pixel_cleaner import LookLimits
     from service.deident.text_cleaning.external_recogniser import recogniser_of
     from service.log import configure_logging
@@ -61,6 +64,7 @@ def deid(
     deidentifier = offline_deidentifier(config_directory(settings) / "profiles", profile_name, keys, recogniser)
     counts: Counter[str] = Counter()
     listed: list[dict[str, Any]] = []
+    faces = OfflineFaces(FacePolicy.load(config_directory(settings) / "faces.toml"), FaceFinder())
     limits = LookLimits(settings.pixels.look_limit_s, int(settings.pixels.memory_limit_gib * (1 << 30)))
     with (
         recogniser or nullcontext(),
@@ -70,7 +74,7 @@ def deid(
             (Values.BOTH if (not as_json if values is None else values) else Values.AFTER) if what_if else Values.NONE
         )
         results = deidentify_files(
-            paths, deidentifier, None if what_if else out, pixels=pixels, explain=what_if, values=shown
+            paths, deidentifier, None if what_if else out, pixels=pixels, faces=faces, explain=what_if, values=shown
         )
         for result in results:
             counts[result.status] += 1

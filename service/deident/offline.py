@@ -29,6 +29,7 @@ from service.deident.text_cleaning.name_recogniser import NameRecogniser
 from service.errors import PixelsNeedPerson
 
 if TYPE_CHECKING:
+    from service.deident.offline_faces import OfflineFaces
     from service.deident.pixels.pixel_cleaner import PixelCleaning
 
 PROJECT = "offline"
@@ -124,6 +125,7 @@ def deidentify_files(
     directory: Path | None,
     *,
     pixels: PixelCleaning | None = None,
+    faces: OfflineFaces | None = None,
     explain: bool = False,
     values: Values = Values.NONE,
 ) -> Iterator[FileResult]:
@@ -134,14 +136,19 @@ def deidentify_files(
     paths : files and directories
     directory : where the clean files go, named by their new SOP Instance UIDs; None writes nothing
     pixels : looks at pixels where the profile cleans them; without it headers alone are cleaned, and stamped so
+    faces : finds and removes faces where the profile asks for it; without it nothing is said to have lost one
     explain : whether results carry a decision for each element
     values : which values the decisions carry
     """
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-    for path in files_below(paths):
+    files: Iterable[Path] = files_below(paths)
+    if faces is not None and deidentifier.removes_faces:
+        files = list(files)
+        faces.look(files)
+    for path in files:
         try:
-            yield _deidentify(path, deidentifier, directory, pixels, explain=explain, values=values)
+            yield _deidentify(path, deidentifier, directory, pixels, faces, explain=explain, values=values)
         except GatewayError as error:
             yield FileResult(path, FileStatus.REFUSED, reason=str(error))
         except FileExistsError:
@@ -158,6 +165,7 @@ def _deidentify(
     deidentifier: Deidentifier,
     directory: Path | None,
     pixels: PixelCleaning | None,
+    faces: OfflineFaces | None,
     *,
     explain: bool,
     values: Values,
@@ -170,9 +178,13 @@ def _deidentify(
         if pixels is not None and deidentifier.cleans_pixels and source.pixels is not None:
             outcome = _looked_at(source, pixels)
             source = _as_seen(source, outcome)
+        no_face = False
+        if pixels is not None and faces is not None:
+            source, no_face = faces.without_face(path, source, pixels)
         cleaned = deidentifier.clean(source.header, explain=explain)
-        if outcome is not None and outcome.free_of_text:
-            cleaned = deidentifier.with_clean_pixels(cleaned)
+        no_text = outcome is not None and outcome.free_of_text
+        if no_text or no_face:
+            cleaned = deidentifier.with_clean_pixels(cleaned, pixels_cleaned=no_text, faces_removed=no_face)
         written = None if directory is None else write_dicom(directory, source, cleaned.data_set, cleaned.encoded)
         before = source.header if values is Values.BOTH else None
         after = None if values is Values.NONE else cleaned.data_set
