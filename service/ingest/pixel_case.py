@@ -12,6 +12,9 @@ from service.deident.pixels.pixel_outcome import Region, RegionOrigin
 from service.errors import BadRequest, PixelsNeedPerson
 from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
 
+# The edges draw and list regions, and know ingest alone.
+__all__ = ["MOST_REGIONS", "SUFFIX", "PixelCase", "PixelCaseFiles", "PixelsFound", "Region"]
+
 SUFFIX: Final = ".regions"
 MOST_REGIONS: Final = 500
 
