@@ -36,6 +36,7 @@ from service.archive.patients import PatientTable
 from service.archive.projects import ProjectTable
 from service.archive.quarantine_rows import QuarantineTable
 from service.archive.runs import RunTable
+from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.study_dates import StudyDates
 from service.archive.study_states import StudyStates
 from service.archive.vault_keys import VaultKeyTable
@@ -259,6 +260,11 @@ class Gateway:
     def vault_store(self) -> VaultStore:
         """Sealed rows of the vault."""
         return VaultStore(self.database)
+
+    @cached_property
+    def study_cleaning(self) -> StudyCleaningTable:
+        """What was done to each study."""
+        return StudyCleaningTable(self.database)
 
     @cached_property
     def vault_keys(self) -> VaultKeyTable:
@@ -561,6 +567,7 @@ class Gateway:
             vault=self.vault_store,
             conflicts=self.conflicts,
             counters=self.counters,
+            cleaning=self.study_cleaning,
             blobs=self.blobs,
             quarantine=self.quarantine,
             router=Router(self.instances, IMPLEMENTATION_VERSION, self.scratch.keep),
@@ -741,6 +748,7 @@ class Gateway:
                 pings=self.pings(),
                 form_key=self.key_file.sealing_key("forms"),
                 why_held=self.why_held,
+                cleaning=self.study_cleaning.of,
                 crosswalk=self.crosswalk,
                 notices=self.notices,
                 trusted_proxy=http.trusted_proxy,

@@ -19,6 +19,7 @@ from service.archive.database import Database
 from service.archive.instances import InstanceIndex
 from service.archive.intake import IntakeTable
 from service.archive.quarantine_rows import QuarantineTable
+from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.study_dates import StudyDates
 from service.archive.vault_store import VaultStore
 from service.core.archived import InstanceRow
@@ -111,6 +112,7 @@ class IngestHouse:
             vault=self.vault,
             conflicts=self.conflicts,
             counters=self.counters,
+            cleaning=StudyCleaningTable(self.database),
             blobs=self.blob_store(self.blobs),
             quarantine=self.quarantine,
             router=Router(self.index, "ANNOGATE_TEST", scratch.keep),

@@ -26,6 +26,7 @@ from service.archive.instances import InstanceIndex
 from service.archive.overview import Overview
 from service.archive.runs import RunTable
 from service.archive.search import InstanceSearch
+from service.archive.study_cleaning import StudyCleaningTable
 from service.core.access import Role
 from service.core.archived import RunState
 from service.core.records import Incoming, ObjectKind, Outcome, OutcomeKind
@@ -120,6 +121,7 @@ class WebGateway:
             pings={"index": lambda: None},
             form_key=bytes(32),
             why_held=lambda project, annotator: f"{annotator} is held in {project}",
+            cleaning=StudyCleaningTable(self.database).of,
             crosswalk=lambda _: NoIdentifiers(),
             notices=lambda: ["somebody should do something"],
             passwords=self.passwords,

@@ -241,6 +241,28 @@ key_backups = Table(
     Column("key_file_digest", String(64), nullable=False),
 )
 
+# What was done to the first object of each SOP class in a series: places, actions and rules, never a value.
+cleaning_reports = Table(
+    "cleaning_reports",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("study_uid", String(64), primary_key=True),
+    Column("series_uid", String(64), primary_key=True),
+    Column("sop_class_uid", String(64), primary_key=True),
+    Column("profile", String(64), nullable=False),
+    Column("edition", Text, nullable=False),  # of PS3.15 Table E.1-1
+    Column("lines", Text, nullable=False),  # JSON
+)
+
+study_counters = Table(
+    "study_counters",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("study_uid", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False, server_default="0"),
+)
+
 users = Table(
     "users",
     metadata,

@@ -95,6 +95,36 @@ def list_studies(config_file: Path | None, data_dir: Path | None, as_json: bool,
     )
 
 
+@study.command("report")
+@with_settings
+@with_json
+@click.option("--project", default="default", show_default=True)
+@click.argument("study_uid")
+def report_study(config_file: Path | None, data_dir: Path | None, as_json: bool, project: str, study_uid: str) -> None:
+    """Say what de-identification did to a study, by rule and by element; no value of anybody is in it."""
+    with Gateway(settings_of(config_file, data_dir)) as gateway:
+        gateway.require_data()
+        if gateway.instances.study(project, study_uid) is None:
+            raise InstanceNotFound(f"project {project} has no study {study_uid}")
+        report = gateway.study_cleaning.of(project, study_uid)
+    if report is None:
+        raise InstanceNotFound("nothing is known of its cleaning: the project keeps objects as they come, or it is old")
+    if as_json:
+        rules = [{"action": action, "rule": rule, "count": count} for action, rule, count in report.by_rule()]
+        echo_json(asdict(report) | {"by_rule": rules})
+        return
+    click.echo(", ".join(f"{count} {name}" for name, count in report.counts.items()))
+    for profile, edition in sorted({(one.profile, one.edition) for one in report.series}):
+        click.echo(f"profile {profile}; PS3.15 Table E.1-1, {edition}")
+    first = "in the first object of each series"
+    print_table(f"By rule, {first}", ("rule", "action", "count"), [(r, a, str(n)) for a, r, n in report.by_rule()])
+    print_table(
+        f"By element, {first}",
+        ("element", "keyword", "action", "rule", "count"),
+        [(one.path, one.keyword, one.action, one.rule, str(one.count)) for one in report.by_element()],
+    )
+
+
 @study.command("show")
 @with_settings
 @with_json

@@ -142,6 +142,16 @@ class Deidentifier:
         """Whether the profile asks for faces to be removed; who calls does it, series by series."""
         return CLEAN_FACES in self._profile.options
 
+    @property
+    def profile_name(self) -> str:
+        """The profile's name."""
+        return self._profile.name
+
+    @property
+    def table_edition(self) -> str:
+        """The edition of PS3.15 Table E.1-1 that it works by."""
+        return self._profile.edition
+
     def map_uid(self, uid: str) -> str:
         """Return the UID that stands for one, whether its object was seen or not."""
         return self._uids.new_uid(uid)

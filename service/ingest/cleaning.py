@@ -9,12 +9,16 @@ from pydicom.dataset import Dataset
 from service.archive.study_dates import StudyDates
 from service.archive.vault_store import VaultStore
 from service.core.archived import StudyRow
+from service.core.cleaning_report import SeriesCleaning
+from service.deident.cleaning_lines import cleaning_lines
 from service.deident.deidentifier import Cleaned, Deidentifier, known_under
 from service.deident.element_values import Encoding
 from service.deident.originals import Json
 from service.deident.own_values import OwnValues
 from service.deident.pseudonyms import PatientIdentity
 from service.deident.vault import Vault
+
+REMEMBERED_SERIES = 4096
 
 
 class ProjectCleaner:
@@ -34,6 +38,7 @@ class ProjectCleaner:
         self._store = store
         self._project = project
         self._dates = dates
+        self._reported: set[tuple[str, str]] = set()
 
     def learn_persons(self) -> str:
         """Look which identifiers are the same person's; what is cleaned afterwards follows this revision or a later."""
@@ -59,6 +64,27 @@ class ProjectCleaner:
         if not (pixels_cleaned or faces_removed):
             return cleaned
         return self._deidentifier.with_clean_pixels(cleaned, pixels_cleaned=pixels_cleaned, faces_removed=faces_removed)
+
+    def report_on(self, header: Dataset, cleaned: Dataset) -> SeriesCleaning | None:
+        """What cleaning does to each element; None where this process told it of the series and SOP class before.
+
+        Parameters
+        ----------
+        header, cleaned : an object as it came, and what ``clean`` made of it
+        """
+        series_uid, sop_class_uid = str(cleaned.SeriesInstanceUID), str(cleaned.SOPClassUID)
+        if (series_uid, sop_class_uid) in self._reported:
+            return None
+        if len(self._reported) >= REMEMBERED_SERIES:
+            self._reported.clear()
+        self._reported.add((series_uid, sop_class_uid))
+        lines = cleaning_lines(self._deidentifier.clean(header, explain=True).decisions)
+        name, edition = self._deidentifier.profile_name, self._deidentifier.table_edition
+        return SeriesCleaning(series_uid, sop_class_uid, name, edition, lines)
+
+    def report_again(self) -> None:
+        """Forget which series were told of: what was told was not stored."""
+        self._reported.clear()
 
     def adopt(self, header: Dataset, study: StudyRow, *, pixels_cleaned: bool = False) -> Cleaned:
         """Clean an annotation that was made on a study as it is served; its UIDs stay.

@@ -21,6 +21,7 @@ from service.archive.counters import CounterTable
 from service.archive.database import Connection, Database
 from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
+from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.vault_store import VaultStore
 from service.core.archived import AddKind, AddOutcome
 from service.core.blob_key import blob_key
@@ -67,6 +68,7 @@ class IngestPipeline:
         vault: VaultStore,
         conflicts: ConflictTable,
         counters: CounterTable,
+        cleaning: StudyCleaningTable,
         blobs: BlobStore,
         quarantine: Quarantine,
         router: Router,
@@ -80,6 +82,7 @@ class IngestPipeline:
         self._vault = vault
         self._conflicts = conflicts
         self._counters = counters
+        self._cleaning = cleaning
         self._blobs = blobs
         self._quarantine = quarantine
         self._router = router
@@ -271,6 +274,7 @@ class IngestPipeline:
         step.prepared = PreparedInstance.of(new)
         step.file = admitted.file
         step.elements_removed, step.elements_replaced = admitted.elements_removed, admitted.elements_replaced
+        step.report, step.pixel_outcome = admitted.report, admitted.pixel_outcome
 
     def _learn_persons(self, batch: Sequence[Incoming]) -> dict[str, str]:
         """By project, the revision of which identifiers are the same person's that cleaning follows from now on."""
@@ -299,8 +303,16 @@ class IngestPipeline:
                     _record(record, steps, connection)
         except BaseException:
             self._delete([step.blob_key for step in written])
+            self._report_again(steps)
             raise
+        self._report_again([step for step in steps if step.refusal is not None])
         self._delete([step.blob_key for step in written if not step.is_stored] + obsolete)
+
+    def _report_again(self, steps: Sequence[Step]) -> None:
+        """Have told of series again what was told of objects that are not stored."""
+        for project in {step.incoming.project for step in steps if step.report is not None}:
+            if (cleaner := self._projects[project].cleaner) is not None:
+                cleaner.report_again()
 
     def _settle(self, steps: Sequence[Step], written: Sequence[Step], connection: Connection) -> list[str]:
         """Decide all that is open, in the transaction at hand; the blobs that were replaced."""
@@ -317,17 +329,27 @@ class IngestPipeline:
                 name = f"dropped {step.sop_class_uid}"
                 self._counters.add(step.incoming.project, name, connection=connection)
         self._count_cleaned([step for step in steps if step.is_stored], connection)
+        for step in steps:
+            if step.report is not None and step.outcome is not None:
+                self._cleaning.put(step.incoming.project, step.outcome.study_uid, step.report, connection)
         return obsolete
 
     def _count_cleaned(self, stored: Sequence[Step], connection: Connection) -> None:
-        """Count what was done to the elements of what is kept, by project."""
+        """Count what was done to the elements of what is kept, by project and by study."""
         done: dict[str, Counter[str]] = defaultdict(Counter)
+        by_study: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
         for step in stored:
+            project, study_uid = step.incoming.project, step.final.study_uid
             counts = {"elements removed": step.elements_removed, "elements replaced": step.elements_replaced}
-            done[step.incoming.project].update(counts)
+            done[project].update(counts)
+            if self._projects[project].cleaner is not None:
+                pixels = {f"pixels {step.pixel_outcome}": 1} if step.pixel_outcome else {}
+                by_study[project][study_uid].update({"objects": 1} | counts | pixels)
         for project, amounts in done.items():
             if any(amounts.values()):
                 self._counters.add_all(project, amounts, connection=connection)
+        for project, studies in by_study.items():
+            self._cleaning.count(project, studies, connection)
 
     def _take(self, step: Step, added: AddOutcome, connection: Connection) -> list[str]:
         """What an answer of the index means for one object; the blob that was replaced, if one was."""

@@ -27,11 +27,13 @@ class SeenInstance:
     parsed : with the pixels as they may be kept, and what the header has to say about them
     free_of_text : whether somebody looked and nothing is left
     free_of_faces : whether recognizable visual features were removed
+    outcome : how the look ended, in a word; empty where there are no pixels or the profile does not clean them
     """
 
     parsed: ParsedInstance
     free_of_text: bool
     free_of_faces: bool = False
+    outcome: str = ""
 
 
 class PixelStep:
@@ -70,7 +72,7 @@ class PixelStep:
             parsed = with_pixels(parsed, parsed.pixels, outcome.blackened)
         if outcome.free_of_text:
             parsed = replace(parsed, header=header_without_text(parsed.header), encoded_header=b"")
-        return SeenInstance(parsed, outcome.free_of_text)
+        return SeenInstance(parsed, outcome.free_of_text, outcome=str(outcome.kind))
 
     def picture(self, parsed: ParsedInstance, frame: int) -> bytes:
         """One frame as PNG, for a person who decides.

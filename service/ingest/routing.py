@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
+from service.core.cleaning_report import SeriesCleaning
 from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
@@ -42,6 +43,8 @@ class Admitted:
     vault: tuple[SealedEntry, ...] = ()
     elements_removed: int = 0
     elements_replaced: int = 0
+    report: SeriesCleaning | None = None
+    pixel_outcome: str = ""
 
 
 class Router:
@@ -124,9 +127,10 @@ class Router:
                 parsed.header, pixels_cleaned=seen.free_of_text, faces_removed=seen.free_of_faces
             )
             patient_digest: bytes | None = cleaned.patient_digest
+            report = rules.cleaner.report_on(parsed.header, cleaned.data_set)
         else:
             cleaned = rules.cleaner.adopt(parsed.header, study, pixels_cleaned=seen.free_of_text)
-            patient_digest = study.patient_digest
+            patient_digest, report = study.patient_digest, None
         file = cleaned_file(parsed, cleaned.data_set, self._version, self._keep, cleaned.encoded)
         return Admitted(
             kind,
@@ -138,6 +142,8 @@ class Router:
             cleaned.sealed,
             cleaned.elements_removed,
             cleaned.elements_replaced,
+            report,
+            seen.outcome,
         )
 
 

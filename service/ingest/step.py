@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dicom_nodes.errors import GatewayError
 from service.archive.prepared import PreparedInstance
 from service.core.archived import InstanceRow
+from service.core.cleaning_report import SeriesCleaning
 from service.core.records import Incoming, Outcome, OutcomeKind
 from service.ingest.project_rules import ConflictRule
 from service.ingest.stored_file import StoredFile
@@ -26,6 +27,8 @@ class Step:
     held : what the index held under the same UID before the transaction began
     is_duplicate : ``held`` has the same content
     elements_removed, elements_replaced : what cleaning did to the data set
+    report : the same by element, for the first object of a series
+    pixel_outcome : how the look at its pixels ended, in a word
     is_put_off : it is taken in another time, since its pixels are to be looked at
     """
 
@@ -40,6 +43,8 @@ class Step:
     is_duplicate: bool = False
     elements_removed: int = 0
     elements_replaced: int = 0
+    report: SeriesCleaning | None = None
+    pixel_outcome: str = ""
     is_put_off: bool = False
 
     @property

@@ -13,6 +13,7 @@ from service.archive.audit import AuditTrail
 from service.archive.audit_buffer import AuditBuffer
 from service.archive.overview import Overview
 from service.core.archived import ConflictRow, QuarantineRow
+from service.core.cleaning_report import StudyCleaning
 from service.core.ports import InstanceStore
 from service.core.records import Outcome
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
@@ -116,6 +117,7 @@ class WebServices:
     pings : what ``/health/ready`` tries, by name; each raises when its part is not well
     viewer_directory : the unpacked viewer; absent or empty where it was not installed
     form_key : 32 bytes that sign forms; the same in every web process of a gateway
+    cleaning : by project and study, what de-identification did to it; None where nothing is known
     crosswalk : by project, its original identifiers; raises ``SettingsInvalid`` where it keeps identity
     notices : what somebody should do before it hurts, in words
     why_held : by project and annotator, what keeps such a result from leaving for the PACS, in words
@@ -141,6 +143,7 @@ class WebServices:
     pings: Mapping[str, Callable[[], object]]
     form_key: bytes = field(repr=False)
     why_held: Callable[[str, str], str]
+    cleaning: Callable[[str, str], StudyCleaning | None]
     crosswalk: Callable[[str], IdentifierList]
     notices: Callable[[], Sequence[str]]
     trusted_proxy: bool = False

@@ -124,6 +124,7 @@ def _register_studies(pages: Blueprint, services: WebServices) -> None:
             report=report,
             run_line=presentation.run_line,
             finding_lines=presentation.finding_lines,
+            cleaning=services.cleaning(project, study_uid),
             why_held=services.why_held,
         )
 
