@@ -124,7 +124,7 @@ def cine() -> None:
         seconds, wall = time.process_time() - start, time.perf_counter() - wall
         looks = outcome.frames_looked_at
         print(
-            f"cine, {CINE_FRAMES} × 600 × 800 {what:<7} {outcome.kind:<10} {looks} looks {seconds:6.1f} s ({wall:.1f} wall)"
+            f"cine, {CINE_FRAMES} × 600 × 800 {what} {outcome.kind:<10} {looks} looks {seconds:.1f} s ({wall:.0f} wall)"
         )
     print()
 

@@ -157,7 +157,7 @@ class PixelCleaner:
         """Look at what was written, not at what was meant to be."""
         changed = with_changes(header, blackened)
         frames = FrameReader(changed, blackened.value, blackened.transfer_syntax_uid)
-        return TextSearch(self._finder, frames, changed, every_frame=rule.every_frame).search()
+        return TextSearch(self._finder, frames, changed, every_frame=rule.every_frame, again=True).search()
 
 
 def load_pixel_cleaner(directory: Path, threads: int = 1) -> PixelCleaner:

@@ -37,6 +37,7 @@ _TILE: Final = 1024
 _OVERLAP: Final = 96
 _BORDER: Final = 32
 _FLAT: Final = 3
+_MARGIN: Final = 16
 _HALF_FROM: Final = 512
 
 
@@ -88,6 +89,14 @@ class TextFinder:
 
     def find(self, picture: Picture) -> list[TextBox]:
         """Boxes around all text, wide enough for its glyphs; harmless ones marked."""
+        drawn_on = _drawn_on(picture)
+        if drawn_on is None:
+            return []
+        left, top, right, bottom = drawn_on
+        boxes = self._find(np.ascontiguousarray(picture[top:bottom, left:right]))
+        return [replace(box, x=box.x + left, y=box.y + top) for box in boxes]
+
+    def _find(self, picture: Picture) -> list[TextBox]:
         found: list[TextBox] = []
         faint: list[TextBox] = []
         for seen, scale in _views(picture):
@@ -148,6 +157,17 @@ def _is_text(mean: float, sure: float, letters: int) -> bool:
     )
 
 
+def _drawn_on(picture: Picture) -> tuple[int, int, int, int] | None:
+    """What of a picture is not one colour all along an edge: first column and row, and those after the last."""
+    differs = np.abs(picture.astype(np.int16) - picture[0, 0]).max(axis=2) > _FLAT
+    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
+    if not rows.size:
+        return None
+    height, width = picture.shape[:2]
+    left, top = max(0, int(columns[0]) - _MARGIN), max(0, int(rows[0]) - _MARGIN)
+    return left, top, min(width, int(columns[-1]) + 1 + _MARGIN), min(height, int(rows[-1]) + 1 + _MARGIN)
+
+
 def _views(picture: Picture) -> Iterator[tuple[Picture, float]]:
     """The picture as the network is to see it, and at which scale."""
     import cv2
@@ -204,9 +224,9 @@ def _pieces(text_map: npt.NDArray[np.uint8], scale: float) -> list[_Piece]:
 
 
 def _grown(x: int, y: int, width: int, height: int, scale: float) -> TextBox:
-    """The box of the text around a core: two thirds of its thickness across, twice that along the line."""
+    """The box of the text around a core: wider across, and by a letter or two along the line."""
     thickness = min(width, height)
-    across, along = 0.65 * thickness + 2, 1.3 * thickness + 2
+    across, along = 0.65 * thickness + 2, 2.2 * thickness + 2
     sideways, upright = (along, across) if width >= height else (across, along)
     left, top = int((x - sideways) / scale), int((y - upright) / scale)
     right, bottom = int((x + width + sideways) / scale) + 1, int((y + height + upright) / scale) + 1
