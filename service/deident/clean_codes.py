@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 
 from service.deident.code_meanings import PUBLIC_SCHEMES, is_own_meaning
-from service.deident.element_values import ascii_text
+from service.deident.element_values import ascii_at
 from service.deident.rules import Action, Rule
 
 CODE_VALUE, CODE_SCHEME, CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
@@ -37,12 +37,7 @@ LOCAL = MEANING | {
 
 def code_overrides(item: Dataset) -> dict[int, Rule]:
     """Return the rules that hold in one item of such a sequence, by the scheme that it names."""
-    scheme, value, meaning = (_ascii(item, tag) for tag in (CODE_SCHEME, CODE_VALUE, CODE_MEANING))
+    scheme, value, meaning = (ascii_at(item, tag) for tag in (CODE_SCHEME, CODE_VALUE, CODE_MEANING))
     if scheme not in PUBLIC_SCHEMES:
         return EQUIVALENT | LOCAL
     return EQUIVALENT if is_own_meaning(scheme, value, meaning) else EQUIVALENT | MEANING
-
-
-def _ascii(item: Dataset, tag: int) -> str:
-    element = item.get_item(tag, keep_deferred=True)
-    return "" if element is None else ascii_text(element)

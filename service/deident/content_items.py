@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
-from service.deident.element_values import ascii_text
+from service.deident.element_values import ascii_at
 from service.deident.options import CLEAN_CONTENT, FULL_DATES, MODIFIED_DATES, RETAIN_UIDS
 from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
@@ -55,7 +55,7 @@ class ContentRules:
 
     def drop_reason(self, item: Dataset) -> str:
         """Return why an item goes whole; the empty text where it stays."""
-        value_type = _text(item, VALUE_TYPE)
+        value_type = ascii_at(item, VALUE_TYPE)
         if value_type in NEVER_DROPPED:
             return ""
         concept = _concept(item)
@@ -68,7 +68,7 @@ class ContentRules:
 
     def overrides(self, item: Dataset) -> dict[int, Rule]:
         """Return the rule for the item's value, which its concept decides."""
-        value_type = _text(item, VALUE_TYPE)
+        value_type = ascii_at(item, VALUE_TYPE)
         known = VALUE_TAGS.get(value_type)
         if known is None:
             return {}
@@ -96,7 +96,7 @@ class ContentRules:
         """Return what an age over 89 years becomes, in the unit that it is in; the empty text for a lower one."""
         a_year = UNITS_A_YEAR.get(_first_code(measured, UNITS)[1], 1.0)
         try:
-            age = float(_text(measured, NUMERIC_VALUE))
+            age = float(ascii_at(measured, NUMERIC_VALUE))
         except ValueError:
             return ""
         return f"{OLDEST_YEARS * a_year:g}" if age >= OLDEST_YEARS * a_year else ""
@@ -146,11 +146,6 @@ class ContentRules:
         return {code for option, code in options.items() if option in self._profile.options}
 
 
-def _text(item: Dataset, tag: int) -> str:
-    element = item.get_item(tag, keep_deferred=True)
-    return "" if element is None else ascii_text(element)
-
-
 def _concept(item: Dataset) -> tuple[str, str]:
     return _first_code(item, CONCEPT_NAME)
 
@@ -161,4 +156,4 @@ def _first_code(item: Dataset, tag: int) -> tuple[str, str]:
     if not items:
         return "", ""
     first = items[0]
-    return _text(first, 0x00080102), _text(first, 0x00080100)
+    return ascii_at(first, 0x00080102), ascii_at(first, 0x00080100)

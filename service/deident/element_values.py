@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from pydicom.charset import decode_bytes, python_encoding
 from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
@@ -88,6 +89,12 @@ def ascii_text(element: Element) -> str:
     if isinstance(element, RawDataElement):
         return (value or b"").decode("latin-1").strip(" \0")
     return "" if value is None else converted_text(value).strip(" \0")
+
+
+def ascii_at(data_set: Dataset, tag: int) -> str:
+    """Return what ``ascii_text`` gives of an element; the empty text where there is none."""
+    element = data_set.get_item(tag, keep_deferred=True)
+    return "" if element is None else ascii_text(element)
 
 
 def decoded_forms(value: bytes, encoding: Encoding) -> list[str]:
