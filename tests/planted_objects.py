@@ -81,6 +81,7 @@ class ObjectPlanter:
     repeat_patient : whether what may stay repeats the patient's own values
     depth : how deep sequences are filled
     number : tells the UIDs of several objects apart
+    study_uid : of the study that they belong to
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class ObjectPlanter:
         repeat_patient: bool = False,
         depth: int = 3,
         number: int = 1,
+        study_uid: str = "1.2.826.0.1.3680043.77.8.1",
     ) -> None:
         self._sop_class_uid = sop_class_uid
         self._encoder = encoder
@@ -103,6 +105,7 @@ class ObjectPlanter:
         self._repeats = repeat_patient
         self._depth = depth
         self._number = number
+        self._study_uid = study_uid
         self._leaves: list[Leaf] = []
         self._said = 0
 
@@ -119,7 +122,7 @@ class ObjectPlanter:
             SOP_INSTANCE: ("UI", f"{root}.3".encode()),
             SERIES: ("UI", f"{root}.2".encode()),
             ISSUER: ("LO", self._tokens.issuer()),
-            STUDY: ("UI", b"1.2.826.0.1.3680043.77.8.1"),
+            STUDY: ("UI", self._study_uid.encode()),
             **GIVEN_VALUES,
         }
         order = self._encoder.order

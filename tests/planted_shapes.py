@@ -7,6 +7,7 @@ VR or character set is not the one expected.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,9 +65,20 @@ class Shape:
     unknown: tuple[tuple[int, str], ...]
     repeating: tuple[int, ...]
     content: tuple[tuple[str, int], ...]
+    disguised: tuple[tuple[int, str], ...]
+    codec: str
     nested: tuple[tuple[int, str, Shape], ...]
 
 
+DISGUISES = ("LO", "UT", "UN", "OB", "PN", "ST", "SH", "CS", "OW")
+"""VRs under which texts come that have another."""
+CHARACTER_SETS = {
+    "utf-8": b"ISO_IR 192",
+    "gb18030": b"GB18030",
+    "iso2022_jp": b"\\ISO 2022 IR 87",
+    "latin-1": b"ISO_IR 100",
+}
+"""Codecs with their defined terms (PS3.3 C.12.1.1.2)."""
 VRS = ("AE", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "OB", "OW", "PN", "SH", "ST", "TM", "UC", "UI", "UN", "UR", "UT")
 
 
@@ -93,6 +105,8 @@ def shapes(depth: int) -> st.SearchStrategy[Shape]:
         ),
         st.lists(st.sampled_from((0x60003000, 0x60024000, 0x601E1500, 0x50003000, 0x501E2500)), max_size=2).map(tuple),
         st.lists(st.tuples(st.sampled_from(VALUE_TYPES), st.integers(0, len(CONCEPTS) - 1)), max_size=3).map(tuple),
+        st.lists(st.tuples(st.sampled_from(KEPT_TEXT), st.sampled_from(DISGUISES)), max_size=4).map(tuple),
+        st.sampled_from(("", "", "", *CHARACTER_SETS)),
         nested,
     )
 
@@ -115,9 +129,16 @@ class ShapePlanter:
         self._options = options
         self._said = 0
 
-    def level(self, shape: Shape) -> dict[int, bytes]:
-        """Encode one level and all below it."""
+    def level(self, shape: Shape, *, top: bool = False) -> dict[int, bytes]:
+        """Encode one level and all below it; items may be in a character set of their own (PS3.5 7.5.3)."""
+        if shape.codec and not top:
+            inner = ShapePlanter(self._encoder, self._tokens, shape.codec, self._options)
+            inner._said = self._said
+            own = self._element(0x00080005, "CS", CHARACTER_SETS[shape.codec])
+            return inner.level(dataclasses.replace(shape, codec="")) | {0x00080005: own}
         elements: dict[int, bytes] = {}
+        for tag, vr in shape.disguised:
+            elements[tag] = self._element(tag, vr, self._own(vr))
         for tag in shape.texts:
             elements[tag] = self._element(tag, self._vr(tag), self._own(self._vr(tag)))
         for tag in shape.attributes:

@@ -71,15 +71,21 @@ class Tokens:
     ----------
     codec : of the object's text
     step_days : between the dates that are handed out, so that none becomes another by being moved
+    first_day : before the first of them
+    without : VRs for which there are no tokens
     """
 
     codec: str = "utf-8"
     step_days: int = 1
+    first_day: date = FIRST_DAY
+    without: frozenset[str] = frozenset()
     places: dict[bytes, str] = field(default_factory=dict)
     count: int = 0
 
     def value(self, vr: str, place: str) -> bytes | None:
         """A token of a VR; None where the VR has no room for anything that could be told again."""
+        if vr in self.without:
+            return None
         self.count += 1
         value, needles = self._made(vr, self.count)
         for needle in needles:
@@ -106,7 +112,7 @@ class Tokens:
             uid = f"{UID_ROOT}.{number}.1".encode()
             return uid, [uid]
         if vr in ("DA", "DT"):
-            day = (FIRST_DAY + timedelta(days=self.step_days * number)).strftime("%Y%m%d").encode()
+            day = (self.first_day + timedelta(days=self.step_days * number)).strftime("%Y%m%d").encode()
             return (day if vr == "DA" else day + b"101112.000000+0100"), [day]
         if vr == "TM":
             time = f"101112.7{number:05d}".encode()

@@ -16,18 +16,12 @@ from service.deident.profile import load_profile
 from service.errors import IdentityNotRemovable
 from tests.planted_files import FORMS, decoded_texts, own_values_in
 from tests.planted_identity import FAMILY, GIVEN, IDENTIFIER
-from tests.planted_shapes import WIDE_NAME, ShapePlanter, shapes
+from tests.planted_shapes import CHARACTER_SETS, KEPT_TEXT, WIDE_NAME, Shape, ShapePlanter, shapes
 from tests.planted_values import Tokens
 from tests.standard_attributes import TABLE
 
 KEYS = KeyFile.ephemeral(lambda length: b"k" * length).project_keys("p")
 PROFILES = sorted(path.stem for path in TABLE.parent.glob("*.toml"))
-CHARACTER_SETS = {
-    "utf-8": b"ISO_IR 192",
-    "gb18030": b"GB18030",
-    "iso2022_jp": b"\\ISO 2022 IR 87",
-    "latin-1": b"ISO_IR 100",
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,7 +59,7 @@ def test_no_shape_hides_identity(cleaners, profile, form, codec, shape):
     encoder = FORMS[form].encoder
     tokens = Tokens(codec=codec, step_days=400 * 10)
     planter = ShapePlanter(encoder, tokens, codec, load_profile(TABLE.parent, profile).options)
-    header = encoder.read(encoder.data_set(planter.level(shape) | head(encoder, codec)))
+    header = encoder.read(encoder.data_set(planter.level(shape, top=True) | head(encoder, codec)))
     try:
         cleaned = cleaners[profile].clean(header).data_set
     except IdentityNotRemovable:
@@ -81,3 +75,28 @@ def test_no_shape_hides_identity(cleaners, profile, form, codec, shape):
     left = tokens.left_in(content) + own_values_in(content) + tokens.left_in_text(texts)
     assert left == []
     assert WIDE_NAME.split("^")[0] not in texts
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    profile=st.sampled_from(PROFILES), texts=st.lists(st.sampled_from(KEPT_TEXT), min_size=1, max_size=8, unique=True)
+)
+def test_what_another_patient_may_keep_goes(cleaners, profile, texts):
+    """The same words, kept for somebody else a moment before, are searched again for the patient that they name."""
+    encoder = FORMS["explicit"].encoder
+    planter = ShapePlanter(encoder, Tokens())
+    shape = Shape((), tuple(texts), (), (), (), (), (), "", ())
+    elements = planter.level(shape, top=True)
+    other = head(encoder, "utf-8") | {
+        0x00100010: encoder.element(0x00100010, "PN", b"Somebody^Else"),
+        0x00100020: encoder.element(0x00100020, "LO", b"OTHER-1"),
+    }
+    contents = []
+    for person in (other, other, head(encoder, "utf-8")):
+        cleaned = cleaners[profile].clean(encoder.read(encoder.data_set(elements | person)))
+        stream = DicomBytesIO()
+        stream.is_implicit_VR, stream.is_little_endian = False, True
+        write_dataset(stream, cleaned.data_set)
+        contents.append(stream.getvalue() + (cleaned.encoded or b""))
+    assert own_values_in(contents[2]) == []
+    assert contents[0] == contents[1]
