@@ -46,6 +46,14 @@ IDENTITY_TAGS = (*NAME_TAGS, *STAFF_TAGS, *IDENTIFIER_TAGS, OTHER_IDS_SEQUENCE, 
 UID_LIKE = re.compile(r"(?<![0-9])[0-9]++(?:\.[0-9]++){6,}")
 DIGIT = re.compile(r"\d")
 SHORTEST_STAFF_WORD = 4
+NO_NAMES = frozenset(
+    {
+        "anonymized", "anonymous", "clinic", "default", "department", "doctor", "emergency", "none", "null", "operator",
+        "physician", "prof", "radiology", "removed", "service", "staff", "system", "team", "technologist", "test",
+        "unknown", "user",
+    }
+)  # fmt: skip
+"""What stands in the place of a physician's or operator's name without being one."""
 PHONE_DIGITS = 8
 """The last digits of a telephone number, which stay the same with and without a country's code."""
 REMEMBERED = 4096
@@ -125,7 +133,7 @@ class OwnValues:
         for date in _values(header, DATE_TAGS, encoding):
             _add_date(date, words, inside, days)
         names = [part for name in _values(header, STAFF_TAGS, encoding) for part in name_parts(name)]
-        staff = {part for part in names if len(part) >= SHORTEST_STAFF_WORD or ideographic(part)}
+        staff = {part for part in names if len(part) >= SHORTEST_STAFF_WORD or ideographic(part)} - NO_NAMES
         raw = _raw_parts(header, encoding)
         raw |= {term.encode("ascii") for term in inside if term.isascii()}
         return cls(words, inside, [term for term in raw if len(term) >= SHORTEST_INSIDE], staff, days)

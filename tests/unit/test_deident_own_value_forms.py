@@ -200,6 +200,12 @@ def test_identifiers_are_found_with_other_zeros_and_separators(identifier, texts
         assert own(AccessionNumber=identifier).found_in([text]), text
 
 
+def test_what_stands_for_an_operators_name_is_not_looked_for():
+    values = own(OperatorsName="RADIOLOGY^Xaverius", PatientName="Qxz^Yw")
+    assert not values.found_in(["Radiology System"])
+    assert values.found_in(["by xaverius"])
+
+
 def test_a_telephone_number_is_found_with_another_prefix():
     values = own(PatientTelephoneNumbers="+49 30 12345678")
     assert values.found_in(["call 030/1234 5678"])

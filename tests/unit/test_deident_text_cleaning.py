@@ -7,8 +7,10 @@ from pydicom.dataset import Dataset
 
 from service.deident.element_values import Encoding
 from service.deident.own_values import OwnValues
-from service.deident.text_cleaning.cleaned_text import TextKind
-from service.deident.text_cleaning.text_cleaner import TextCleaner
+from service.deident.text_cleaning.cleaned_text import CleanedText, TextKind
+from service.deident.text_cleaning.patterns import Patterns
+from service.deident.text_cleaning.text_cleaner import LONGEST_REMEMBERED, REMEMBERED_TEXTS, TextCleaner
+from service.deident.text_cleaning.vocabulary import Vocabulary
 
 NOBODY = OwnValues((), ())
 
@@ -82,3 +84,73 @@ def test_a_text_of_nothing_known_goes_whole(cleaner, text):
 def test_a_known_word_goes_where_the_patient_is_called_so(cleaner):
     assert cleaner.clean("CT HAND", own(PatientName="Hand^Xaver"), TextKind.DESCRIPTOR).text == "CT"
     assert cleaner.clean("CT HAND", NOBODY, TextKind.DESCRIPTOR).text == "CT HAND"
+
+
+class CountingRecogniser:
+    """Finds nothing, and knows how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def names_in(self, text: str) -> list[tuple[int, int]]:
+        self.asked += 1
+        return []
+
+
+def test_the_texts_of_a_series_are_cleaned_once(repository):
+    recogniser = CountingRecogniser()
+    cleaner = TextCleaner.load(repository / "config" / "text", recogniser)
+    patients = [own(PatientName="Doe^Jane"), own(PatientName="Thorax^Xaver")]
+    for _ in range(3):
+        texts = [cleaner.clean("CT Thorax", patient, TextKind.DESCRIPTOR).text for patient in patients]
+        assert texts == ["CT Thorax", "CT"]
+    # Once for anybody, once for whom it names.
+    assert recogniser.asked == 2
+
+
+def test_no_more_texts_are_remembered_than_a_series_has(repository):
+    recogniser = CountingRecogniser()
+    cleaner = TextCleaner.load(repository / "config" / "text", recogniser)
+    for number in [*range(REMEMBERED_TEXTS + 1), 0]:
+        cleaner.clean(f"CT {'head ' * number}"[:1000], NOBODY, TextKind.DESCRIPTOR)
+    long_text = "head " * LONGEST_REMEMBERED
+    cleaner.clean(long_text, NOBODY, TextKind.DESCRIPTOR)
+    asked = recogniser.asked
+    cleaner.clean(long_text, NOBODY, TextKind.DESCRIPTOR)
+    assert recogniser.asked == asked + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("The patient was seen by Dr. Testperson at the clinic.", "The patient was seen by _ at the _."),
+        ("Comparison: CT of 20.03.2019, no change.", "Comparison: CT of _, no change."),
+        ("The lesion may have grown. Will Testperson follow?", "The lesion may have grown. _ follow?"),
+        ("no fracture\nTestperson", "no fracture\n_"),
+    ],
+)
+def test_sentences_show_where_words_went(cleaner, text, left):
+    assert cleaner.clean(text, NOBODY, TextKind.NARRATIVE).text == left
+
+
+@pytest.mark.parametrize(
+    "text", ["caf\ufffd thorax", "thorax\x1b$B", "撮影 胸部", "грудная клетка", "CT \N{GRINNING FACE} of qwx"]
+)
+def test_what_cannot_be_read_goes(cleaner, text):
+    left = cleaner.clean(text, NOBODY, TextKind.DESCRIPTOR).text or ""
+    assert left.isascii()
+    assert left.isprintable()
+
+
+def test_a_pattern_may_take_the_whole_text(tmp_path, repository):
+    patterns = tmp_path / "patterns.toml"
+    patterns.write_text(
+        "[[identifying]]\ncategory = 'note'\nreason = 'private notes go'\nexpression = 'private'\ntakes = 'text'\n"
+    )
+    cleaner = TextCleaner(Vocabulary.load(repository / "config" / "text" / "vocabulary"), Patterns.load(patterns))
+    cleaned = cleaner.clean("CT Thorax private", NOBODY, TextKind.DESCRIPTOR)
+    assert (cleaned.text, cleaned.reason, cleaned.taken) == (None, "private notes go", (("note", 1),))
+
+
+def test_a_result_does_not_show_what_it_holds():
+    assert "Testperson" not in repr(CleanedText("Testperson"))
