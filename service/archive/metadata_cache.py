@@ -17,9 +17,11 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from json.encoder import encode_basestring
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from service.archive.dicom_json import BASE, JsonWriter, pixel_vr
+from service.core.raw_text import ascii_at
 from service.core.records import PixelLocation
 
 BULK_THRESHOLD = 1024
@@ -35,6 +37,7 @@ _COMPACT_LEVEL = 4  # from here on the matches of a whole header before are foun
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _END_OF_STREAM = b"\x03\x00"  # an empty final block
 _STORED_LIMIT = 0xFFFF
+_BITS_ALLOCATED = 0x00280100
 
 
 def encode(header: Dataset, *, pixels: PixelLocation | None = None, bulk_threshold: int = BULK_THRESHOLD) -> bytes:
@@ -44,7 +47,8 @@ def encode(header: Dataset, *, pixels: PixelLocation | None = None, bulk_thresho
     ----------
     header : the data set as it is served; where it lacks pixel data, ``pixels`` says that there is some
     """
-    path = f"/studies/{header.StudyInstanceUID}/series/{header.SeriesInstanceUID}/instances/{header.SOPInstanceUID}"
+    study, series, instance = (ascii_at(header, tag) for tag in (0x0020000D, 0x0020000E, 0x00080018))
+    path = f"/studies/{study}/series/{series}/instances/{instance}"
     bulk = {pixels.tag: _pixel_vr(header, pixels)} if pixels is not None else None
     return encode_text(JsonWriter(path, bulk_threshold).data_set(header, bulk=bulk))
 
@@ -151,9 +155,15 @@ def _pixel_vr(header: Dataset, pixels: PixelLocation) -> str:
     held = header.get_item(pixels.tag) if pixels.tag in header else None
     if held is not None and held.VR in {"OB", "OW"}:
         return str(held.VR)
-    bits = header.get("BitsAllocated")
-    bits_allocated = bits if isinstance(bits, int) else None
-    return pixel_vr(pixels.tag, encapsulated=pixels.encapsulated, bits_allocated=bits_allocated)
+    return pixel_vr(pixels.tag, encapsulated=pixels.encapsulated, bits_allocated=_bits_allocated(header))
+
+
+def _bits_allocated(header: Dataset) -> int | None:
+    element = header.get_item(_BITS_ALLOCATED)
+    value = None if element is None else element.value
+    if isinstance(element, RawDataElement) and isinstance(value, bytes):
+        return int.from_bytes(value, "little" if element.is_little_endian else "big") if len(value) == 2 else None
+    return value if isinstance(value, int) else None
 
 
 def _multiply(a: int, b: int) -> int:

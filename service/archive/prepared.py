@@ -11,6 +11,7 @@ from dicom_nodes.errors import InstanceUnreadable
 from service.archive.metadata_cache import encode
 from service.archive.served_attributes import Attributes, instance_columns, series_attributes, study_attributes
 from service.core.blob_key import is_uid
+from service.core.raw_text import ascii_at
 from service.core.records import NewInstance
 
 
@@ -35,10 +36,10 @@ class PreparedInstance:
         InstanceUnreadable : a UID is missing or is none, or the header cannot be written as DICOM JSON
         """
         header = new.header
-        study_uid = _uid(header, "StudyInstanceUID", "Study Instance UID (0020,000D)")
-        series_uid = _uid(header, "SeriesInstanceUID", "Series Instance UID (0020,000E)")
-        sop_instance_uid = _uid(header, "SOPInstanceUID", "SOP Instance UID (0008,0018)")
-        sop_class_uid = _uid(header, "SOPClassUID", "SOP Class UID (0008,0016)")
+        study_uid = _uid(header, 0x0020000D, "Study Instance UID (0020,000D)")
+        series_uid = _uid(header, 0x0020000E, "Series Instance UID (0020,000E)")
+        sop_instance_uid = _uid(header, 0x00080018, "SOP Instance UID (0008,0018)")
+        sop_class_uid = _uid(header, 0x00080016, "SOP Class UID (0008,0016)")
         try:
             study, series = study_attributes(header), series_attributes(header)
             numbers = instance_columns(header)
@@ -70,8 +71,8 @@ class PreparedInstance:
         return cls(new, study_uid, series_uid, sop_instance_uid, study, series, columns)
 
 
-def _uid(header: Dataset, keyword: str, name: str) -> str:
-    value = str(header.get(keyword) or "")
+def _uid(header: Dataset, tag: int, name: str) -> str:
+    value = ascii_at(header, tag)
     if not is_uid(value):
         raise InstanceUnreadable(f"{name} is missing or is not a UID")
     return value

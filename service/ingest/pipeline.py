@@ -31,7 +31,7 @@ from service.core.ports import BlobStore
 from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind
 from service.deident.pixels.pixel_outcome import Region
 from service.errors import ContentConflict, IdentityNotRemovable, InstanceNotFound, KeysMissing, PatientMismatch
-from service.ingest.parsing import ParsedInstance, parse
+from service.ingest.parsing import ParsedInstance, parse, text_of
 from service.ingest.pixel_case import PixelCase
 from service.ingest.pixel_step import case_of
 from service.ingest.project_rules import ConflictRule, ProjectRules
@@ -254,7 +254,7 @@ class IngestPipeline:
     def _admit(self, step: Step, admitted: Admitted) -> None:
         """Work out the index's row, and what is known already about the UID that it goes under."""
         project = step.incoming.project
-        uid = str(admitted.header.SOPInstanceUID)
+        uid = text_of(admitted.header, 0x00080018)
         key = blob_key(project, uid, 1 + self._number(_LARGEST_VERSION))
         new = NewInstance(
             project=project,

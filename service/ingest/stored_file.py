@@ -21,6 +21,7 @@ from service.ingest.parsing import (
     IMPLICIT_TRANSFER_SYNTAXES,
     ParsedInstance,
     number_of,
+    text_of,
 )
 from service.ingest.part10 import file_head
 
@@ -70,7 +71,7 @@ def cleaned_file(
     """
     implicit_vr = parsed.transfer_syntax_uid in IMPLICIT_TRANSFER_SYNTAXES
     little_endian = parsed.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
-    head = _head(parsed, str(header.SOPInstanceUID), implementation_version)
+    head = _head(parsed, text_of(header, 0x00080018), implementation_version)
     if encoded is None or header.original_encoding != (implicit_vr, little_endian):
         encoded = _encode(header, implicit_vr=implicit_vr, little_endian=little_endian)
     body: list[EncodedBytes] = [encoded]
