@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 
 from service.deident.name_forms import folded
 
+Span = tuple[int, int]
 Day = tuple[int, int, int]
 """Year, month, day; a year below 100 is one of two digits."""
 
@@ -41,25 +42,31 @@ def two_digit_years(days: Collection[Day]) -> frozenset[Day]:
     return frozenset(days) | {(year % 100, month, day) for year, month, day in days}
 
 
-def mentions(text: str, days: Collection[Day]) -> Iterator[tuple[int, int]]:
+def mentions(text: str, days: Collection[Day]) -> Iterator[Span]:
     """Yield where one of some days is written in a text.
 
     Parameters
     ----------
     days : as ``two_digit_years`` returns them
     """
+    for span, meanings in dates_in(text):
+        if not meanings.isdisjoint(days):
+            yield span
+
+
+def dates_in(text: str) -> Iterator[tuple[Span, frozenset[Day]]]:
+    """Yield where what looks like a date stands, and each day that it could mean."""
     for match in NUMBERS.finditer(text):
         first, second, third = (int(number) for number in match.groups())
         orders = ((first, second, third), (third, second, first), (third, first, second), (first, third, second))
-        if any(order in days for order in orders):
-            yield match.start(1), match.end(3)
+        yield (match.start(1), match.end(3)), frozenset(orders)
     for match in WORD.finditer(text):
         month = MONTHS.get(folded(match.group().rstrip(".")))
         if month is not None:
-            yield from _beside(text, match.span(), month, days)
+            yield from _beside(text, match.span(), month)
 
 
-def _beside(text: str, span: tuple[int, int], month: int, days: Collection[Day]) -> Iterator[tuple[int, int]]:
+def _beside(text: str, span: Span, month: int) -> Iterator[tuple[Span, frozenset[Day]]]:
     start, end = span
     opening, closing = max(start - NEAR, 0), min(end + NEAR, len(text))
     before = [_shifted(match, opening) for match in NUMBER.finditer(text[opening:start])][-2:]
@@ -67,9 +74,10 @@ def _beside(text: str, span: tuple[int, int], month: int, days: Collection[Day])
     numbers = before + after
     for day, day_at in numbers:
         for year, year_at in numbers:
-            if day_at != year_at and (year, month, day) in days:
-                yield min(start, day_at[0], year_at[0]), max(end, day_at[1], year_at[1])
+            if day_at != year_at:
+                reach = min(start, day_at[0], year_at[0]), max(end, day_at[1], year_at[1])
+                yield reach, frozenset({(year, month, day)})
 
 
-def _shifted(match: re.Match[str], by: int) -> tuple[int, tuple[int, int]]:
+def _shifted(match: re.Match[str], by: int) -> tuple[int, Span]:
     return int(match.group()), (match.start() + by, match.end() + by)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
-from service.deident.date_mentions import Day, mentions, two_digit_years
+from service.deident.date_mentions import Day, dates_in, mentions, two_digit_years
 from service.deident.element_values import BACKSLASH, Element, Encoding, decoded_text, element_forms, raw_bytes
 from service.deident.name_forms import (
     NOT_WORD,
@@ -66,15 +66,18 @@ class Reading(NamedTuple):
     """A text as it is searched, the same for everybody."""
 
     has_uid: bool
-    has_digit: bool
+    days: frozenset[Day]
     words: frozenset[str]
     joined: str
 
 
 def _read(text: str) -> Reading:
     plain = folded(text)
-    has_uid, has_digit = UID_LIKE.search(text) is not None, DIGIT.search(text) is not None
-    return Reading(has_uid, has_digit, frozenset(NOT_WORD.split(plain)), NOT_WORD.sub("", plain))
+    has_uid = UID_LIKE.search(text) is not None
+    days: set[Day] = set()
+    if DIGIT.search(text):
+        days = {day for _, meanings in dates_in(text) for day in meanings}
+    return Reading(has_uid, frozenset(days), frozenset(NOT_WORD.split(plain)), NOT_WORD.sub("", plain))
 
 
 _reading = lru_cache(maxsize=REMEMBERED)(_read)
@@ -175,7 +178,7 @@ class OwnValues:
             return True
         if any(term in read.joined for term in self._inside):
             return True
-        return any(True for _ in self._apart(text, read.joined)) or (read.has_digit and self._dated(text))
+        return not self._days.isdisjoint(read.days) or any(True for _ in self._apart(text, read.joined))
 
     def spans_in(self, text: str) -> list[Span]:
         """Return where the patient's own values stand in a text, in order, as far as they reach."""
@@ -196,9 +199,6 @@ class OwnValues:
             read = JoinedText(text)
             for term in terms:
                 yield from read.apart(term)
-
-    def _dated(self, text: str) -> bool:
-        return bool(self._days) and any(True for _ in mentions(text, self._days))
 
 
 def _wide(term: bytes) -> bytes:
