@@ -12,7 +12,7 @@ Day = tuple[int, int, int]
 """Year, month, day; a year below 100 is one of two digits."""
 
 SEPARATOR = r"[\s./_,\\年月日년월일-]{1,3}"
-NUMBERS = re.compile(rf"(?<!\d)(?=(\d{{1,4}}){SEPARATOR}(\d{{1,2}}){SEPARATOR}(\d{{1,4}})(?!\d))")
+NUMBERS = re.compile(rf"(?<!\d)(?=(\d{{1,4}})({SEPARATOR})(\d{{1,2}})({SEPARATOR})(\d{{1,4}})(?!\d))")
 """Looked ahead for, since the number before a date must not take the date's first number with it."""
 WORD = re.compile(r"[^\W\d_]{3,12}\.?")
 NUMBER = re.compile(r"\d{1,4}")
@@ -57,9 +57,13 @@ def mentions(text: str, days: Collection[Day]) -> Iterator[Span]:
 def dates_in(text: str) -> Iterator[tuple[Span, frozenset[Day]]]:
     """Yield where what looks like a date stands, and each day that it could mean."""
     for match in NUMBERS.finditer(text):
-        first, second, third = (int(number) for number in match.groups())
+        first, one, second, other, third = match.groups()
+        # Numbers with different separators are no date whose year has two digits: "60, 1.1".
         orders = ((first, second, third), (third, second, first), (third, first, second), (first, third, second))
-        yield (match.start(1), match.end(3)), frozenset(orders)
+        meant = [order for order in orders if len(order[0]) == 4 or (len(order[0]) == 2 and one == other)]
+        if meant:
+            days = frozenset((int(year), int(month), int(day)) for year, month, day in meant)
+            yield (match.start(1), match.end(5)), days
     for match in WORD.finditer(text):
         month = MONTHS.get(folded(match.group().rstrip(".")))
         if month is not None:
@@ -74,7 +78,7 @@ def _beside(text: str, span: Span, month: int) -> Iterator[tuple[Span, frozenset
     numbers = before + after
     for day, day_at in numbers:
         for year, year_at in numbers:
-            if day_at != year_at:
+            if day_at != year_at and year_at[1] - year_at[0] in (2, 4):
                 reach = min(start, day_at[0], year_at[0]), max(end, day_at[1], year_at[1])
                 yield reach, frozenset({(year, month, day)})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from service.deident.name_forms import folded
+from service.deident.name_forms import SHORTEST_WORD, folded
 
 Span = tuple[int, int]
 
@@ -43,10 +43,13 @@ class JoinedText:
     def apart(self, term: str) -> Iterator[Span]:
         """Yield each place where a term begins and ends with a word, or where letters, digits or cases change.
 
-        Zeros that lead a number belong to it.
+        Zeros that lead a number belong to it. A number of three digits is not put together of others.
         """
+        whole = len(term) <= SHORTEST_WORD and term.isdigit()
         for found in _places_of(term, self.joined):
             start, end = found, found + len(term)
+            if whole and self._places[end - 1] - self._places[start] >= len(term):
+                continue
             while term[0].isdigit() and start and self.joined[start - 1] == "0" and not self._begins(start):
                 start -= 1
             if self._begins(start) and self._begins(end):

@@ -140,7 +140,17 @@ def test_a_birth_date_does_not_survive_in_any_form(day, kind):
 
 
 @pytest.mark.parametrize(
-    "text", ["20.03.1951", "1950-03-21", "21 March 1950", "March 1950", "20 mm, 3 x 19 cm", "in 2050", "maart 20"]
+    "text",
+    [
+        "20.03.1951",
+        "1950-03-21",
+        "21 March 1950",
+        "March 1950",
+        "20 mm, 3 x 19 cm",
+        "in 2050",
+        "maart 20",
+        "TE 50, 3.20",
+    ],
 )
 def test_other_dates_are_not_the_patients(text):
     assert not own(PatientBirthDate="19500320").found_in([text])
@@ -198,6 +208,12 @@ def test_identifiers_are_found_with_other_zeros_and_separators(identifier, texts
     for text in texts:
         assert own(PatientID=identifier).found_in([text]), text
         assert own(AccessionNumber=identifier).found_in([text]), text
+
+
+def test_a_short_number_is_not_put_together_of_others():
+    values = own(PatientID="123", PatientBirthDate="20010101")
+    assert values.found_in(["no. 0123"])
+    assert not values.found_in(["1.23 mm", "12 3", "1.1.1", "1 1 1"])
 
 
 def test_what_stands_for_an_operators_name_is_not_looked_for():
