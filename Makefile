@@ -60,6 +60,7 @@ screenshot: $(STAMP) viewer
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.archive_metadata
+	$(BIN)/python -m benchmarks.deid
 	$(BIN)/python -m benchmarks.receive
 
 clean:
