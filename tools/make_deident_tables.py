@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib
 import importlib.util
 import json
 import re
@@ -135,8 +136,13 @@ def write_content_items(source: Path, target: Path) -> None:
         )
         writer = csv.DictWriter(file, list(columns.values()), lineterminator="\n")
         writer.writeheader()
+        # Reports of before 2019 name SNOMED concepts by their old codes (PS3.16 Table 8-1).
+        old_codes = importlib.import_module("pydicom.sr._snomed_dict").mapping["SCT"]
         for row in csv.DictReader(lines):
-            writer.writerow({ours: row[theirs] for theirs, ours in columns.items()})
+            written = {ours: row[theirs] for theirs, ours in columns.items()}
+            writer.writerow(written)
+            if row["scheme"] == "SCT" and row["code"] in old_codes:
+                writer.writerow(written | {"scheme": "SRT", "code": old_codes[row["code"]]})
 
 
 SIGNATURE = re.compile(r'\(([0-9a-f]{4}),"([^"]+)",([0-9a-f]{2})\)$')

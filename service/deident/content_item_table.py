@@ -6,6 +6,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+OLD_NAMES = {"SNM3": "SRT", "99SDM": "SRT"}
+"""What else the scheme of SNOMED's old codes was called (PS3.16 Table 8-1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContentItemRow:
@@ -37,4 +40,4 @@ class ContentItemTable:
 
     def row(self, scheme: str, code: str, value_type: str) -> ContentItemRow | None:
         """Return the row of a concept; None where the table is silent."""
-        return self._rows.get((scheme, code, value_type))
+        return self._rows.get((OLD_NAMES.get(scheme, scheme), code, value_type))

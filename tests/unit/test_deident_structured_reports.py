@@ -106,6 +106,14 @@ def test_text_that_says_who_goes_whole(default):
     assert cleaned_items(default, content("TEXT", ("121022", "DCM", "Accession Number"), TextValue="ACC-99")) == []
 
 
+@pytest.mark.parametrize(
+    ("scheme", "code"), [("SCT", "371524004"), ("SRT", "R-42B89"), ("SNM3", "R-42B89"), ("99SDM", "R-42B89")]
+)
+def test_a_concept_is_known_by_its_old_codes_as_well(scheme, code):
+    basic = Deidentifier(load_profile(PROFILES, "basic"), KEYS)
+    assert cleaned_items(basic, content("TEXT", (code, scheme, "Clinical report"), TextValue="about lungs")) == []
+
+
 def test_a_safe_concept_keeps_its_text(default):
     (item,) = cleaned_items(default, content("TEXT", ("111001", "DCM", "Algorithm Name"), TextValue="LungFinder"))
     assert item.TextValue == "LungFinder"
