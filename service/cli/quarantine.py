@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
+from service.archive.quarantine_rows import HELD
 from service.bootstrap import Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.cli.tables import moment, print_table
 from service.core.archived import QuarantineRow
 from service.core.records import OutcomeKind
+from service.deident.pixels.pixel_outcome import Region
 from service.errors import IdentityNotRemovable
 
 
@@ -53,15 +55,35 @@ def list_held(config_file: Path | None, data_dir: Path | None, as_json: bool, pr
 @with_json
 @click.argument("quarantine_id")
 def show(config_file: Path | None, data_dir: Path | None, as_json: bool, quarantine_id: str) -> None:
-    """Show one object's row; never what is in the object."""
+    """Show one object's row, and where something was found in its pixels; never what is in the object."""
     with Gateway(settings_of(config_file, data_dir)) as gateway:
         gateway.require_data()
         row = _plain(gateway.quarantine.show(quarantine_id))
+        case = gateway.quarantine.pixel_case(quarantine_id) if row["state"] == HELD else None
+    if case is not None:
+        row["frames"], row["regions"] = case.frames, [_region(region) for region in case.regions]
     if as_json:
         echo_json(row)
         return
     for key, value in row.items():
+        if key == "regions":
+            continue
         click.echo(f"{key}: {moment(value) if isinstance(value, float) else value}")
+    if case is not None:
+        print_table(
+            "What was found in its pixels",
+            ("x", "y", "width", "height", "frame", "found as"),
+            [
+                [str(value if value is not None else "all") for value in _region(region).values()]
+                for region in case.regions
+            ],
+            empty="Nothing was found in its pixels, or nobody could look.",
+        )
+
+
+def _region(region: Region) -> dict[str, object]:
+    names = ("x", "y", "width", "height", "frame")
+    return {name: getattr(region, name) for name in names} | {"origin": region.origin.value}
 
 
 @quarantine.command("release")
