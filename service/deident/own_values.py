@@ -33,15 +33,28 @@ from service.deident.sequence_items import items_of
 NAME_TAGS = (0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297)
 """Patient's Name, Other Patient Names, Birth Name, Mother's Birth Name, Responsible Person."""
 STAFF_TAGS = (0x00080090, 0x0008009C, 0x00081048, 0x00081050, 0x00081060, 0x00081070, 0x00321032)
-IDENTIFIER_TAGS = (0x00100020, 0x00101000, 0x00101090, 0x00080050, 0x00380010, 0x00101050, 0x00102154, 0x00101040)
-"""Patient ID, Other Patient IDs, Medical Record Locator, Accession Number, Admission ID, insurance, phone, address."""
+IDENTIFIER_TAGS = (
+    0x00100020,
+    0x00101000,
+    0x00101090,
+    0x00080050,
+    0x00380010,
+    0x00101050,
+    0x00102154,
+    0x00101040,
+    0x00102155,
+)
+"""Patient ID, other IDs, record locator, Accession Number, Admission ID, insurance, phone, address, telecom."""
+ORDER_TAGS = (0x00200010, 0x00380060, 0x00401001, 0x00402016, 0x00402017)
+"""Study ID, Service Episode ID, Requested Procedure ID, numbers of placer's and filler's order."""
+ADDRESS_TAGS = (0x00101040,)
 OTHER_IDS_SEQUENCE = 0x00101002
 PATIENT_ID = 0x00100020
 BIRTH_DATE = 0x00100030
 PHONE_TAGS = (0x00102154,)
 DATE_TAGS = (BIRTH_DATE, 0x00080012, 0x00080020, 0x00080021, 0x00080022, 0x00080023)
 """Birth, instance creation, study, series, acquisition and content date."""
-IDENTITY_TAGS = (*NAME_TAGS, *STAFF_TAGS, *IDENTIFIER_TAGS, OTHER_IDS_SEQUENCE, *DATE_TAGS)
+IDENTITY_TAGS = (*NAME_TAGS, *STAFF_TAGS, *IDENTIFIER_TAGS, *ORDER_TAGS, OTHER_IDS_SEQUENCE, *DATE_TAGS)
 
 UID_LIKE = re.compile(r"(?<![0-9])[0-9]++(?:\.[0-9]++){6,}")
 DIGIT = re.compile(r"\d")
@@ -54,6 +67,8 @@ NO_NAMES = frozenset(
     }
 )  # fmt: skip
 """What stands in the place of a physician's or operator's name without being one."""
+ORDER_DIGITS = 5
+SHORTEST_ADDRESS_PART = 8
 PHONE_DIGITS = 8
 """The last digits of a telephone number, which stay the same with and without a country's code."""
 REMEMBERED = 4096
@@ -131,6 +146,14 @@ class OwnValues:
         ]
         for identifier in [*_values(header, IDENTIFIER_TAGS, encoding), *others]:
             _add_identifier(identifier, words, inside)
+        for order in _values(header, ORDER_TAGS, encoding):
+            # Words and small numbers stand there as well: the name of a protocol, the first study.
+            if sum(char.isdigit() for char in order) >= ORDER_DIGITS:
+                _add_identifier(order, words, inside)
+        for address in _values(header, ADDRESS_TAGS, encoding):
+            for part in re.split(r"[,;^\r\n]", address):
+                if len(part) >= SHORTEST_ADDRESS_PART:
+                    _add_identifier(part, words, inside)
         for number in _values(header, PHONE_TAGS, encoding):
             _add_phone(number, inside)
         for date in _values(header, DATE_TAGS, encoding):

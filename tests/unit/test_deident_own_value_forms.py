@@ -216,6 +216,19 @@ def test_a_short_number_is_not_put_together_of_others():
     assert not values.found_in(["1.23 mm", "12 3", "1.1.1", "1 1 1"])
 
 
+def test_numbers_of_orders_and_lines_of_an_address_are_found():
+    values = own(
+        StudyID="S-918273",
+        PlacerOrderNumberImagingServiceRequest="918274",
+        RequestedProcedureID="CT THORAX 1",
+        PatientAddress="Testweg 15, 99999 Nirgendwo",
+        PatientTelecomInformation="mailto:testperson@house.example",
+    )
+    texts = ("order s918273", "918274", "am Testweg 15 wohnhaft", "99999 Nirgendwo", "mailto testperson@house.example")
+    assert all(values.found_in([text]) for text in texts)
+    assert not values.found_in(["CT Thorax 1"])
+
+
 def test_what_stands_for_an_operators_name_is_not_looked_for():
     values = own(OperatorsName="RADIOLOGY^Xaverius", PatientName="Qxz^Yw")
     assert not values.found_in(["Radiology System"])
