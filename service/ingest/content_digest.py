@@ -30,6 +30,7 @@ _STUDY_ATTRIBUTES: Final = frozenset(
 _LENGTH: Final = struct.Struct(">QQ")
 _UNDEFINED: Final = 0xFFFFFFFF
 _LONGEST_REMEMBERED: Final = 8192
+_LONG: Final = 64 << 10
 
 
 def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
@@ -49,7 +50,16 @@ def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
     """
     digest = hmac.new(key, b"content", hashlib.sha256)
     held = sorted((int(tag), element) for tag, element in header.items())
-    digest.update(b"".join([_content(*one, header) for one in held if not _may_be_corrected(one[0])]))
+    contents: list[bytes] = []
+    for number, element in held:
+        if _may_be_corrected(number):
+            continue
+        contents.append(_content(number, element, header))
+        if len(contents[-1]) > _LONG:  # joined with all the others it would be in memory twice
+            digest.update(b"".join(contents[:-1]))
+            digest.update(contents[-1])
+            contents.clear()
+    digest.update(b"".join(contents))
     for part in chunks(pixels):
         digest.update(part)
     return digest.digest()

@@ -55,14 +55,12 @@ class ParsedInstance:
     ----------
     header : everything before Pixel Data; values are converted when first used
     encoded : the data set's bytes (inflated, where the transfer syntax deflates); in memory only where they are few
-    encoded_header : those of them before the pixel element
     pixels : the pixel element, a stretch of ``encoded``; None where there is none
     """
 
     header: Dataset = field(repr=False)
     transfer_syntax_uid: str
     encoded: EncodedBytes = field(repr=False)
-    encoded_header: bytes = field(repr=False)
     pixels: EncodedPixels | None
     sop_class_uid: str
     sop_instance_uid: str
@@ -106,7 +104,7 @@ def parse(
     if not is_uid(transfer_syntax_uid):
         raise InstanceUnreadable("The transfer syntax is not a UID")
     encoded = keep(inflate(data_set, inflated_limit)) if _is_deflated(transfer_syntax_uid) else data_set
-    header, prefix, position = _read_start(encoded, transfer_syntax_uid, header_limit)
+    header, position = _read_start(encoded, transfer_syntax_uid, header_limit)
     uids = _read_uids(header)
     if sop_class_uid and uids[0] != sop_class_uid:
         raise SopClassMismatch("SOP Class UID (0008,0016) is not that of the command")
@@ -115,7 +113,7 @@ def parse(
         implicit_vr, little_endian = header.original_encoding
         pixels = pixel_data.locate(encoded, position, implicit_vr=bool(implicit_vr), little_endian=bool(little_endian))
     _check_pixels(header, pixels, uids[0], transfer_syntax_uid)
-    return ParsedInstance(header, transfer_syntax_uid, encoded, prefix[:position], pixels, *uids)
+    return ParsedInstance(header, transfer_syntax_uid, encoded, pixels, *uids)
 
 
 def text_of(header: Dataset, tag: int) -> str:
@@ -168,39 +166,34 @@ def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
     return tag in pixel_data.PIXEL_TAGS
 
 
-def _read_start(encoded: EncodedBytes, transfer_syntax_uid: str, limit: int) -> tuple[Dataset, bytes, int]:
-    """The header, the bytes that were read for it, and where in them it ends.
+def _read_start(encoded: EncodedBytes, transfer_syntax_uid: str, limit: int) -> tuple[Dataset, int]:
+    """The header, and the offset at which Pixel Data stands (the end where there is none).
 
     What is not in memory is read from its start in ever larger looks until Pixel Data is found.
     """
     if isinstance(encoded, bytes):
-        return _header_in(encoded, transfer_syntax_uid)
+        return _read_header(encoded, transfer_syntax_uid)
     look = _FIRST_LOOK
     while look < min(limit, len(encoded)):
         try:
-            header, prefix, position = _header_in(encoded[:look], transfer_syntax_uid)
+            header, position = _read_header(encoded[:look], transfer_syntax_uid)
         except InstanceUnreadable:
             pass  # cut short, as far as anybody can tell from its start alone
         else:
             if position < look:
-                return header, prefix, position
+                return header, position
         look *= _NEXT_LOOK
     try:
-        found = _header_in(encoded[:limit], transfer_syntax_uid)
+        header, position = _read_header(encoded[:limit], transfer_syntax_uid)
     except InstanceUnreadable as err:
         raise (_header_too_large(limit) if limit < len(encoded) else err) from None
-    if limit < len(encoded) and found[2] >= limit:
+    if limit < len(encoded) and position >= limit:
         raise _header_too_large(limit)
-    return found
+    return header, position
 
 
 def _header_too_large(limit: int) -> InstanceUnreadable:
     return InstanceUnreadable(f"More than {limit >> 20} MiB of it are no Pixel Data")
-
-
-def _header_in(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, bytes, int]:
-    header, position = _read_header(encoded, transfer_syntax_uid)
-    return header, encoded, position
 
 
 def _read_header(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, int]:

@@ -71,7 +71,7 @@ class PixelStep:
         if outcome.blackened is not None:
             parsed = with_pixels(parsed, parsed.pixels, outcome.blackened)
         if outcome.free_of_text:
-            parsed = replace(parsed, header=header_without_text(parsed.header), encoded_header=b"")
+            parsed = replace(parsed, header=header_without_text(parsed.header))
         return SeenInstance(parsed, outcome.free_of_text, outcome=str(outcome.kind))
 
     def picture(self, parsed: ParsedInstance, frame: int) -> bytes:
@@ -114,4 +114,4 @@ def with_pixels(parsed: ParsedInstance, old: EncodedPixels, new: BlackenedPixels
         vr="OB" if new.encapsulated else old.vr,
     )
     syntax = new.transfer_syntax_uid
-    return replace(parsed, header=header, encoded_header=b"", transfer_syntax_uid=syntax, pixels=pixels)
+    return replace(parsed, header=header, transfer_syntax_uid=syntax, pixels=pixels)
