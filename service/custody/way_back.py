@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from service.archive.vault_store import VaultStore
 from service.core.records import ObjectKind
+from service.deident.originals import elements_of_json
 from service.deident.patient_study import TIME_ZONE
 from service.deident.restoration import Restored, restored, uids_of
 from service.deident.vault import Vault
@@ -43,8 +44,9 @@ class WayBack:
         entry = self._study(study_uid)
         # Studies that came in under version 0.1 have no attributes of the patient of their own.
         person = entry.get("person") or self._opened("patient", entry["patient"])["elements"]
-        original = Dataset.from_json(person)
-        original.update(Dataset.from_json(entry["elements"]))
+        original = elements_of_json(person)
+        original.update(elements_of_json(entry["elements"]))
+        original.SpecificCharacterSet = "ISO_IR 192"
         return patient_and_study_of(original)
 
     def character_set(self, study_uid: str) -> tuple[str, ...]:

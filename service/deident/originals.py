@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.valuerep import PersonName
 
 from service.deident.element_values import BACKSLASH, Element, Encoding, converted_text, decoded_text, text_codecs
 from service.deident.sequence_items import items_of
@@ -20,6 +21,7 @@ STRINGS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH",
 NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 CHARACTER_SET = 0x00080005
+UTF8 = "utf8"
 MAX_DEPTH = 8
 """Study attributes are codes and identifications; what is nested deeper is not kept."""
 
@@ -32,6 +34,25 @@ def elements_json(header: Dataset, tags: Iterable[int], encoding: Encoding, dept
         if element is not None:
             document[f"{tag:08X}"] = _element_json(header, element, encoding, depth)
     return document
+
+
+def elements_of_json(document: Json) -> Dataset:
+    """Return the elements that ``elements_json`` wrote, their texts decoded and marked as UTF-8 at every depth."""
+    return _in_utf8(Dataset.from_json(document))
+
+
+def _in_utf8(data_set: Dataset) -> Dataset:
+    for element in data_set:
+        if element.VR == "SQ":
+            for item in element.value:
+                _in_utf8(item)
+        elif element.VR == "PN" and element.value:
+            names = element.value if isinstance(element.value, MultiValue | list) else [element.value]
+            in_utf8 = [PersonName(str(name), [UTF8]) for name in names]
+            element.value = in_utf8 if len(in_utf8) > 1 else in_utf8[0]
+    if CHARACTER_SET in data_set:
+        data_set.SpecificCharacterSet = "ISO_IR 192"
+    return data_set
 
 
 def _element_json(header: Dataset, element: Element, encoding: Encoding, depth: int) -> Json:

@@ -13,7 +13,7 @@ from service.core.cleaning_report import SeriesCleaning
 from service.deident.cleaning_lines import cleaning_lines
 from service.deident.deidentifier import Cleaned, Deidentifier, known_under
 from service.deident.element_values import Encoding
-from service.deident.originals import Json
+from service.deident.originals import Json, elements_of_json
 from service.deident.own_values import OwnValues
 from service.deident.pseudonyms import PatientIdentity
 from service.deident.vault import Vault
@@ -110,8 +110,8 @@ class ProjectCleaner:
         if entry is None:
             return None
         value = self._vault.open(entry)
-        person = Dataset.from_json(value["elements"])
-        person.update(Dataset.from_json(self._person(value)))
+        person = elements_of_json(value["elements"])
+        person.update(elements_of_json(self._person(value)))
         identity = PatientIdentity(str(person.get("PatientID") or ""), str(person.get("IssuerOfPatientID") or ""))
         return OwnValues.of(known_under(person, self._deidentifier.identifiers_of(identity)), Encoding())
 
