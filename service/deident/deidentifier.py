@@ -20,10 +20,11 @@ from service.deident.date_shift import shifted_date
 from service.deident.element_values import Encoding, ascii_text, converted_text, decoded_text, raw_bytes, raw_element
 from service.deident.fast_pass import FastPass
 from service.deident.header_pass import HeaderPass, Replacements, encoding_of
+from service.deident.identity_terms import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, other_ids
 from service.deident.keys import ProjectKeys
 from service.deident.options import CLEAN_FACES, CLEAN_PIXEL_DATA, MODIFIED_DATES, RETAIN_UIDS
 from service.deident.originals import CHARACTER_SET, elements_json
-from service.deident.own_values import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, OwnValues, other_ids
+from service.deident.own_values import OwnValues
 from service.deident.patient_study import STUDY_INSTANCE_UID, WAY_BACK_TAGS, is_patient_or_study_attribute
 from service.deident.persons import Persons
 from service.deident.profile import Profile
