@@ -23,6 +23,7 @@ from service.errors import InstanceNotFound
 from tests.datasets import STUDY_UID, ct_slice
 from tests.fakes.fixed_annotator import FixedAnnotator
 from tests.jobs_house import JobsHouse
+from tests.phantoms import annotator, pet
 from tests.volumes import nodule, organ
 
 SLICES = 8
@@ -145,6 +146,30 @@ def test_study_that_nobody_sent_has_no_way_back(runs: TwoRuns) -> None:
     segmentation.StudyInstanceUID = "2.25.1"
     with pytest.raises(InstanceNotFound, match="no way back"):
         runs.way_back.restore(segmentation, ObjectKind.RESULT)
+
+
+def test_uptake_of_a_pet_is_restored_as_measured_on_the_originals(tmp_path: Path) -> None:
+    """SUV rests on weight and times of injection and scan, which the profile keeps or moves together."""
+    phantom, _ = pet(1)
+    results = []
+    for project in ("clinical", "research"):
+        place = tmp_path / project
+        place.mkdir()
+        numbers = itertools.count(1)
+        house = JobsHouse(
+            place, [annotator("hotspots")], project=project, new_uid=lambda n=numbers: f"2.25.700{next(n)}"
+        )
+        study_uid = house.receive(phantom.data_sets).study_uid
+        house.go_quiet()
+        house.carry_out()
+        made = [house.ingest.stored(row) for row in house.results(study_uid)]
+        if project == "research":
+            way_back = WayBack(house.ingest.research_vault, house.ingest.vault, "research")
+            made = [way_back.restore(one, ObjectKind.RESULT).data_set for one in made]
+        results.append(sorted(made, key=lambda one: str(one.Modality)))
+        house.close()
+    assert [one.Modality for one in results[0]] == ["SEG", "SR"]
+    assert [differences(*pair) for pair in zip(*results, strict=True)] == [[], []]
 
 
 # -- what readers make -------------------------------------------------------------------------------------------------
