@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from werkzeug.test import TestResponse
 
 from service.core.records import Incoming, Outcome
 from service.errors import StorageExhausted
+from service.ingest.part10 import read_file
+from service.ingest.scratch import Scratch
 from tests.datasets import STUDY_UID, as_file, ct_slice
 from tests.dicomweb_gateway import DicomWebGateway
 
@@ -238,3 +240,36 @@ def test_stream_is_not_read_beyond_the_closing_boundary(client: FlaskClient) -> 
     )
     assert response.status_code == 200
     assert stream.tell() < 1 << 20
+
+
+@pytest.fixture
+def sealing(tmp_path: Path) -> Iterator[DicomWebGateway]:
+    """A gateway to which every part is too large for memory."""
+    held = DicomWebGateway(tmp_path, keep=Scratch(tmp_path, in_memory_bytes=100).keep)
+    yield held
+    held.close()
+
+
+@pytest.mark.parametrize("uid", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_part_that_waited_on_the_disk_is_stored_as_it_came(sealing: DicomWebGateway, uid: str) -> None:
+    files = [as_file(ct_slice(number), uid) for number in (1, 2)]
+    response = post(sealing.client(), body(files[0], files[1][132:]), f"/dicom-web/studies/{STUDY_UID}")
+    assert (response.status_code, len(answer(response).ReferencedSOPSequence)) == (200, 2)
+    for number, file in enumerate(files, start=1):
+        row = sealing.house.index.find("clinical", str(ct_slice(number).SOPInstanceUID))
+        assert sealing.house.stored_bytes(row) == read_file(file).data_set
+
+
+def test_single_instance_that_waited_on_the_disk_is_stored(sealing: DicomWebGateway) -> None:
+    response = post(sealing.client(), as_file(ct_slice()), content_type="application/dicom")
+    assert (response.status_code, len(answer(response).ReferencedSOPSequence)) == (200, 1)
+
+
+def test_part_that_cannot_wait_for_want_of_room_is_said_so(tmp_path: Path) -> None:
+    def keep(parts: Iterable[bytes | memoryview]) -> bytes:
+        raise StorageExhausted("the disk on which large objects wait is full")
+
+    gateway = DicomWebGateway(tmp_path, keep=keep)
+    assert post(gateway.client(), body(as_file(ct_slice()))).status_code == 503
+    assert post(gateway.client(), as_file(ct_slice()), content_type="application/dicom").status_code == 503
+    gateway.close()
