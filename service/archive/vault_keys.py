@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from service.archive.database import Database, upsert
 from service.archive.schema import key_backups, retired_vault_keys, vault
@@ -15,6 +15,15 @@ from service.core.records import SealedEntry
 Place: TypeAlias = tuple[str, str, str]
 """Project, kind and key of an entry."""
 FIRST: Place = ("", "", "")
+_RESEAL = (
+    update(vault)
+    .where(
+        vault.c.project == bindparam("its_project"),
+        vault.c.kind == bindparam("its_kind"),
+        vault.c.key == bindparam("its_key"),
+    )
+    .values(key_id=bindparam("new_key_id"), sealed=bindparam("new_sealed"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +96,9 @@ class VaultKeyTable:
             .order_by(*place)
             .limit(size)
         )
-        resealed = unopened = 0
+        unopened = 0
         last: Place | None = None
+        changes: list[dict[str, object]] = []
         with self._database.write() as connection:
             rows = connection.execute(query).all()
             for row in rows:
@@ -99,10 +109,11 @@ class VaultKeyTable:
                 if new is None:
                     unopened += 1
                     continue
-                here = and_(*(column == value for column, value in zip(place, last, strict=True)))
-                connection.execute(update(vault).where(here).values(key_id=new.key_id, sealed=new.sealed))
-                resealed += 1
-        return ResealedPage(resealed, unopened, last if len(rows) == size else None)
+                where = {"its_project": row.project, "its_kind": row.kind, "its_key": row.key}
+                changes.append(where | {"new_key_id": new.key_id, "new_sealed": new.sealed})
+            if changes:
+                connection.execute(_RESEAL, changes)
+        return ResealedPage(len(changes), unopened, last if len(rows) == size else None)
 
     def retire(self, key_id: str) -> bool:
         """Let nothing be stored under a key any more, unless an entry is; whether it was retired."""
