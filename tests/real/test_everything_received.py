@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -105,10 +106,16 @@ def lenient() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
-    quiet = {"annotators": [], "study_quiet_s": 1.0}
+    # Looking for text in 140 megapixels takes too long here: benchmarks/deid_pixels.py looks at real images.
+    config = tmp_path_factory.mktemp("configured") / "config"
+    shutil.copytree(Path(__file__).resolve().parents[2] / "config", config)
+    profile = 'title = "The default, pixels unseen"\nextends = "default"\n[options]\nclean_pixel_data = false\n'
+    (config / "profiles" / "unseen.toml").write_text(profile)
+    quiet = {"annotators": [], "study_quiet_s": 1.0, "deidentify": "unseen"}
     projects = {"default": {"annotators": []}, "shared": {"ae_titles": ["SHARED"]} | quiet}
     projects |= {"wheel": {"ae_titles": ["WHEEL"]} | quiet, "last": LAST}
-    with GatewayProcess(tmp_path_factory.mktemp("everything") / "gateway", {"projects": projects}) as process:
+    settings = {"projects": projects, "storage": {"config_dir": str(config)}}
+    with GatewayProcess(tmp_path_factory.mktemp("everything") / "gateway", settings) as process:
         yield RealGateway(process)
 
 
