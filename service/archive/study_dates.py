@@ -8,9 +8,9 @@ from threading import Lock
 
 from service.archive.instances import InstanceIndex
 from service.archive.metadata_cache import text_of
-from service.core.archived import StudyRow
+from service.core.archived import SeriesRow, StudyRow
 
-REMEMBERED_STUDIES = 64
+REMEMBERED_SERIES = 512
 DUMMY_DATE = "19000101"
 VERSIONS = frozenset({"00080106", "00080107", "0040DB06", "0040DB07"})
 """Versions of context groups and templates: public constants, never in a patient's time."""
@@ -19,7 +19,7 @@ _DAY = re.compile(r'"(\d{8})')
 
 
 class StudyDates:
-    """Tells which dates stand in a study; remembers those of the studies last asked for.
+    """Tells which dates stand in a study; remembers those of the series last asked for.
 
     Parameters
     ----------
@@ -28,22 +28,28 @@ class StudyDates:
 
     def __init__(self, index: InstanceIndex) -> None:
         self._index = index
-        self._known: OrderedDict[tuple[str, str, float], frozenset[str]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, str, float], frozenset[str]] = OrderedDict()
         self._lock = Lock()
 
     def of(self, study: StudyRow) -> frozenset[str]:
         """Every day in a DA or DT element of any instance of the study, at any depth, hidden versions included."""
-        key = (study.project, study.study_uid, study.changed_at)
+        series = self._index.series_of(study.project, study.study_uid)
+        return frozenset().union(*(self._of_series(one) for one in series))
+
+    def _of_series(self, series: SeriesRow) -> frozenset[str]:
+        """One series at a time, so that a large study is never in memory as a whole."""
+        key = (series.project, series.study_uid, series.series_uid, series.changed_at)
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
         days: set[str] = set()
-        for metadata in self._index.metadata_of(study.project, study.study_uid, visible_only=False):
+        held = self._index.metadata_of(series.project, series.study_uid, series.series_uid, visible_only=False)
+        for metadata in held:
             days |= days_in(text_of(metadata, ""))
         with self._lock:
             self._known[key] = frozenset(days)
-            while len(self._known) > REMEMBERED_STUDIES:
+            while len(self._known) > REMEMBERED_SERIES:
                 self._known.popitem(last=False)
         return frozenset(days)
 
