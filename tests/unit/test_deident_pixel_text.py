@@ -166,6 +166,13 @@ def test_picture_without_text_is_clean_and_keeps_its_pixels() -> None:
     assert (outcome.kind, outcome.blackened, outcome.frames_looked_at) == (OutcomeKind.CLEAN, None, 1)
 
 
+def test_text_that_only_the_sender_sees_needs_a_person() -> None:
+    pixels = native([BACKGROUNDS["chest"].astype(np.uint8)])
+    outcome = cleaner().examine(header(320, 320, BurnedInAnnotation="YES"), pixels, ExplicitVRLittleEndian)
+    assert outcome.kind is OutcomeKind.NEEDS_PERSON
+    assert "no text was found" in outcome.reason
+
+
 def test_each_frame_of_stills_has_its_own_regions() -> None:
     first, second = (draw(BACKGROUNDS["grey"], TEXT[:19], 20, 20, y, "white") for y in (30, 200))
     frames = [picture.astype(np.uint8) for picture in (first.picture, BACKGROUNDS["grey"], second.picture)]
@@ -174,6 +181,13 @@ def test_each_frame_of_stills_has_its_own_regions() -> None:
     assert {region.frame for region in outcome.regions} == {1, 3}
     assert first.covered(text_regions(outcome, 1)) >= ENOUGH
     assert second.covered(text_regions(outcome, 3)) >= ENOUGH
+
+
+def test_each_page_of_many_is_looked_at() -> None:
+    pages = [draw(np.full((64, 300), 250.0 - index), TEXT[:12], 18, 10, 20, "black") for index in range(26)]
+    frames = [page.picture.astype(np.uint8) for page in pages]
+    outcome = cleaner().examine(header(64, 300, frames=26), native(frames), ExplicitVRLittleEndian)
+    assert {region.frame for region in outcome.regions} == set(range(1, 27))
 
 
 def test_identical_frames_are_looked_at_once() -> None:

@@ -16,6 +16,7 @@ from service.deident.pixels.blackening import blacken_pixels, with_changes
 from service.deident.pixels.device_rules import POLICY_FILE, DeviceRules, load_device_rules
 from service.deident.pixels.frame_reader import FrameReader, is_video, pixel_format
 from service.deident.pixels.image_policy import ImagePolicy, Look, PolicyRule, load_policy
+from service.deident.pixels.look_memory import LookMemory
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
 from service.deident.pixels.pixel_source import PixelSource
 from service.deident.pixels.shown_frame import pictures
@@ -27,6 +28,7 @@ from service.deident.pixels.ultrasound_regions import outside_regions
 _ROUNDS: Final = 3
 """How often what a second look finds is blackened as well, before a person is asked."""
 _VIDEO: Final = "Frames of a video cannot be looked at or blackened one by one"
+_NOT_FOUND: Final = "Burned In Annotation (0028,0301) is YES, and no text was found"
 _LEFT: Final = "A second look found text again after it was blackened"
 
 
@@ -34,7 +36,7 @@ class PixelCleaning(Protocol):
     """What ingest, the desk and the command line call; ``header`` is always the one that came in, before cleaning."""
 
     def must_look(self, header: Dataset) -> bool:
-        """Whether the policy wants such an image looked at; cheap, loads nothing."""
+        """Whether the policy wants such an image looked at; cheap, loads nothing, leaves the header as it was read."""
 
     def examine(self, header: Dataset, pixels: PixelSource, transfer_syntax_uid: str) -> PixelOutcome:
         """Look at an object's pixels and blacken what text they carry.
@@ -69,6 +71,7 @@ class PixelCleaner:
         self._policy = policy
         self._devices = devices
         self._make_finder = make_finder
+        self._memory = LookMemory(self._decided)
 
     @cached_property
     def _finder(self) -> TextFinder:
@@ -76,6 +79,9 @@ class PixelCleaner:
 
     def must_look(self, header: Dataset) -> bool:
         """Whether the policy wants such an image looked at; cheap, loads nothing."""
+        return self._memory.must_look(header)
+
+    def _decided(self, header: Dataset) -> bool:
         return self._policy.decide(header).decide is not Look.PASS or bool(self._devices.fit(header))
 
     def examine(self, header: Dataset, pixels: PixelSource, transfer_syntax_uid: str) -> PixelOutcome:
@@ -135,6 +141,8 @@ class PixelCleaner:
         known = self._known_regions(header)
         first = TextSearch(self._finder, frames, header, every_frame=rule.every_frame).search(known)
         regions, looked_at = [*known, *first.regions], first.looked_at
+        if not regions and _sender_says_text(header):
+            return PixelOutcome(OutcomeKind.NEEDS_PERSON, reason=_NOT_FOUND, frames_looked_at=looked_at)
         if not regions:
             return PixelOutcome(OutcomeKind.CLEAN, frames_looked_at=looked_at)
         for _ in range(_ROUNDS):
@@ -173,6 +181,10 @@ def load_pixel_cleaner(directory: Path, threads: int = 1) -> PixelCleaner:
         return TextFinder(load_text_model(threads), policy.harmless, policy.harmless_patterns)
 
     return PixelCleaner(policy, load_device_rules(directory), make_finder)
+
+
+def _sender_says_text(header: Dataset) -> bool:
+    return str(header.get("BurnedInAnnotation") or "").strip().upper() == "YES"
 
 
 def _sentence(text: str) -> str:

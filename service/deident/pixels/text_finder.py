@@ -21,24 +21,30 @@ from service.deident.pixels.text_model import Picture
 _FAINT: Final = 0.2
 _SURE: Final = 0.6
 _SURE_MEAN: Final = 0.35
-_CERTAIN_MEAN: Final = 0.85
+_CERTAIN_MEAN: Final = 0.92
+_LIKELY_MEAN: Final = 0.82
+_WEAK_MEAN: Final = 0.6
+_WORD: Final = 2.5
+_LINE: Final = 5.0
+_LARGE: Final = 30
+_FEW: Final = 4
+_READ_FEW: Final = 0.8
 _DOUBTFUL_MEAN: Final = 0.7
-_READ: Final = 0.5
+_READ: Final = 0.6
 _READ_IN_DOUBT: Final = 0.25
-_READ_BADLY: Final = 0.15
 _READ_ONE: Final = 0.9
 _READ_FOR_HARMLESS: Final = 0.9
-_THICKEST: Final = 90
+_THICKEST: Final = 60
 _SMALLEST_AREA: Final = 8
 _MOST_READ: Final = 400
-_MOST_PIECES: Final = 4000
+_MOST_FAINT: Final = 2000
 
 _TILE: Final = 1024
 _OVERLAP: Final = 96
 _BORDER: Final = 32
 _FLAT: Final = 3
 _MARGIN: Final = 16
-_HALF_FROM: Final = 512
+_HALF_FROM: Final = 192
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +70,16 @@ class LineReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A connected piece of a text map, grown to what it stands for."""
+    """A connected piece of a text map, grown to what it stands for; ``slender`` is how often its width fits along.
+
+    ``thickness`` is in pixels of the map.
+    """
 
     box: TextBox
     mean: float
     peak: float
+    thickness: int
+    slender: float
 
 
 class TextFinder:
@@ -102,7 +113,7 @@ class TextFinder:
         for seen, scale in _views(picture):
             pieces = _pieces(self._map(seen), scale)
             sure = [piece for piece in pieces if piece.peak >= _SURE and piece.mean >= _SURE_MEAN]
-            faint += [piece.box for piece in pieces]
+            faint += [piece.box for piece in sorted(pieces, key=_by_peak)[:_MOST_FAINT]]
             readable = len(sure) <= _MOST_READ
             for piece in sure:
                 box = self._judge(piece, seen, scale) if readable else piece.box
@@ -126,7 +137,7 @@ class TextFinder:
     def _judge(self, piece: _Piece, seen: Picture, scale: float) -> TextBox | None:
         """The piece's box where it is text; reading tells letters from edges, bars and lesions."""
         text, sure = self._read(piece.box, seen, scale)
-        if not _is_text(piece.mean, sure, sum(character.isalnum() for character in text)):
+        if not _is_text(piece, sure, sum(character.isalnum() for character in text)):
             return None
         return replace(piece.box, harmless=sure >= _READ_FOR_HARMLESS and self._is_harmless(text))
 
@@ -146,15 +157,21 @@ class TextFinder:
         return word in self._harmless or any(pattern.fullmatch(word) for pattern in self._patterns)
 
 
-def _is_text(mean: float, sure: float, letters: int) -> bool:
-    """Whether a reading tells text from edges, bars and lesions, which at most look like one letter."""
+def _is_text(piece: _Piece, sure: float, letters: int) -> bool:
+    """Whether a reading tells text from edges, bars and lesions, which at most look like a few letters.
+
+    A line that the network is certain of needs no reading: it may be in a script that nobody here reads.
+    """
+    mean = piece.mean
+    if (mean >= _CERTAIN_MEAN and piece.slender >= _WORD) or (mean >= _LIKELY_MEAN and piece.slender >= _LINE):
+        return True
+    if piece.thickness > _LARGE and mean < _CERTAIN_MEAN:
+        return False  # large letters are seen better at half their size
     if letters < 2:
-        return letters == 1 and sure >= _READ_ONE and mean >= _DOUBTFUL_MEAN
-    return (
-        sure >= _READ
-        or (mean >= _DOUBTFUL_MEAN and sure >= _READ_IN_DOUBT)
-        or (mean >= _CERTAIN_MEAN and sure >= _READ_BADLY)
-    )
+        return letters == 1 and sure >= _READ_ONE and mean >= _DOUBTFUL_MEAN and piece.thickness <= _LARGE
+    if letters < _FEW:
+        return (sure >= _READ_FEW and mean >= _WEAK_MEAN) or (sure >= _READ and mean >= _LIKELY_MEAN)
+    return sure >= _READ or (mean >= _DOUBTFUL_MEAN and sure >= _READ_IN_DOUBT)
 
 
 def _drawn_on(picture: Picture) -> tuple[int, int, int, int] | None:
@@ -212,15 +229,22 @@ def _pieces(text_map: npt.NDArray[np.uint8], scale: float) -> list[_Piece]:
     import cv2
 
     above = (text_map > _FAINT * 255).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    thickness, area = np.minimum(stats[:, 2], stats[:, 3]), stats[:, 4]
     pieces = []
-    for label in range(1, min(count, _MOST_PIECES)):
-        x, y, width, height, area = (int(value) for value in stats[label])
-        if area < _SMALLEST_AREA or min(width, height) > _THICKEST:
+    for label in np.flatnonzero((area >= _SMALLEST_AREA) & (thickness <= _THICKEST)):
+        if label == 0:  # what is below
             continue
+        x, y, width, height = (int(value) for value in stats[label, :4])
         values = text_map[y : y + height, x : x + width][labels[y : y + height, x : x + width] == label]
-        pieces.append(_Piece(_grown(x, y, width, height, scale), values.mean() / 255, values.max() / 255))
+        mean, peak = float(values.mean()) / 255, float(values.max()) / 255
+        slender = max(width, height) / min(width, height)
+        pieces.append(_Piece(_grown(x, y, width, height, scale), mean, peak, min(width, height), slender))
     return pieces
+
+
+def _by_peak(piece: _Piece) -> float:
+    return -piece.peak
 
 
 def _grown(x: int, y: int, width: int, height: int, scale: float) -> TextBox:
