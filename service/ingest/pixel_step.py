@@ -49,7 +49,7 @@ class PixelStep:
 
     def must_look(self, parsed: ParsedInstance) -> bool:
         """Whether an object has pixels that are to be looked at; the header is left as it was read."""
-        return parsed.pixels is not None and self._cleaning.must_look(header_copy(parsed.header))
+        return parsed.pixels is not None and self._cleaning.must_look(parsed.header)
 
     def see(self, parsed: ParsedInstance, decided: Sequence[Region] | None = None) -> SeenInstance:
         """Look at an object's pixels, or do what a person decided on them.
@@ -63,7 +63,7 @@ class PixelStep:
         PixelsFound : with the reason and what was found
         GatewayError : the look was broken off; nothing was decided
         """
-        if parsed.pixels is None:
+        if parsed.pixels is None or (decided is None and not self.must_look(parsed)):
             return SeenInstance(parsed, free_of_text=False)
         outcome = self._outcome(parsed, parsed.pixels, decided)
         if outcome.kind is OutcomeKind.NEEDS_PERSON:

@@ -32,7 +32,8 @@ class ScriptedPixelCleaner:
     notes: Path | None = None
 
     def must_look(self, header: Dataset) -> bool:
-        return bool(header.get("DerivationDescription"))
+        element = header.get_item("DerivationDescription")
+        return element is not None and bool(element.value)
 
     def examine(self, header: Dataset, pixels: PixelSource, transfer_syntax_uid: str) -> PixelOutcome:
         if not self.must_look(header):
