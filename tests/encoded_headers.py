@@ -50,6 +50,8 @@ BY_TAG = {
     0x00080102: (b"DCM ", b"SCT ", b"99LOCAL ", b"SRT ", b"Smith"),
     0x00080104: (b"Subject Name", b"Thorax", b"Smith ", b"Lung"),
     0x00280301: (b"NO",),
+    0x00190010: (b"GEMS_ACQU_01", b"Smith "),
+    0x00191023: (b"1.5 ", b"Smith "),
     0x00120062: (b"YES ", b"NO"),
 }
 """What decides about other elements of the same data set has to mean something now and then."""
@@ -118,7 +120,7 @@ def tags(draw: st.DrawFn, depth: int) -> int:
         return draw(st.sampled_from(PUBLIC))
     if kind == 8:
         return draw(st.sampled_from([0x0009, 0x0019, 0x0029, 0x5001])) << 16 | draw(
-            st.sampled_from([0x10, 0x1001, 0x1002, 0x10FF])
+            st.sampled_from([0x10, 0x1001, 0x1023, 0x10FF])
         )
     return draw(st.sampled_from([0x00080FFF, 0x0010FFF1, 0x60000010, 0x60003000, 0x60000102, 0x50003000]))
 

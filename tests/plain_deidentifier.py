@@ -265,7 +265,14 @@ class PlainDeidentifier:
         related = any(encoded_vr in family and vr in family for family in VR_FAMILIES)
         if encoded_vr not in (None, "UN", vr) and not related:
             return otherwise, vr, otherwise
+        if vr == "SQ" and keyword.endswith("CodeSequence") and self.cleans(parent):
+            return "clean codes", vr, otherwise
         return self.by_vr(keyword, vr, kind, kept=False) or otherwise, vr, otherwise
+
+    def cleans(self, parent: int) -> bool:
+        """Whether items are there only because descriptors are cleaned, not because something is kept."""
+        row = self.table.get(parent, {})
+        return "clean_descriptors" in self.options and row.get("clean_descriptors") == "C"
 
     def by_table(self, row: dict[str, str], keyword: str, vr: str, kind: str, otherwise: str) -> tuple[str, str, str]:
         said = {row[option] for option in self.options if row.get(option)}
@@ -529,6 +536,9 @@ class PlainDeidentifier:
             keyed = hmac.digest(self.keys.pseudonym_key, b"tokens", hashlib.sha256)
             mark = b"ID_" if vr == "CS" else b"ID-"
             return mark + base64.b32encode(digest(keyed, value.strip(b" \0"))[:5])
+        cleaned = REFUSED if self.texts is None else self.cleaned_text("SegmentLabel", vr, element, here)
+        if cleaned is not REFUSED:
+            return cleaned
         safe = [meaning for meaning in meanings if meaning.isascii() and not self.own.found_in([meaning])]
         return safe[0][:64].encode() if safe else b"Segment"
 

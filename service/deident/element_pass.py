@@ -66,6 +66,23 @@ class ElementPass:
             outcomes.append(self._outcome(clean, element, *counted))
         return outcomes
 
+    def group(self, elements: Iterable[Element]) -> dict[int, Outcome] | None:
+        """Clean elements of one group together, by tag; the first one carries what was counted for all."""
+        elements = list(elements)
+        counted = self._work.removed, self._work.replaced
+        clean = self._run(elements)
+        if clean is None:
+            return None
+        removed, replaced = self._work.removed - counted[0], self._work.replaced - counted[1]
+        outcomes: dict[int, Outcome] = {}
+        for element in elements:
+            outcome = self._outcome(clean, element, removed, replaced)
+            if outcome is None:
+                return None
+            outcomes[int(element.tag)] = outcome
+            removed = replaced = 0
+        return outcomes
+
     def _run(self, elements: Iterable[Element]) -> Dataset | None:
         held: dict[BaseTag, Any] = self._context | {element.tag: element for element in elements}
         part = Dataset(held)

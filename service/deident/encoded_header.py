@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 from pydicom.charset import default_encoding
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element
@@ -45,10 +45,28 @@ class ElementEncoder:
         element = data_set.get_item(tag, keep_deferred=True)
         if isinstance(element, RawDataElement) and self.fits(element):
             return self.raw(element)
+        converted = data_set[tag]
+        if converted.VR == "SQ":
+            return self._sequence(converted, character_set)
         buffer = DicomBytesIO()
         buffer.is_implicit_VR, buffer.is_little_endian = self._implicit_vr, self._little_endian
-        write_data_element(buffer, data_set[tag], character_set)
+        write_data_element(buffer, converted, character_set)
         return buffer.getvalue()
+
+    def _sequence(self, element: DataElement, character_set: str | list[str]) -> bytes:
+        """Encode a sequence item by item (PS3.5 7.5), so that what nobody converted stands as it stood there, too."""
+        items = b"".join([self._item(item, character_set) for item in element.value or ()])
+        undefined = element.is_undefined_length
+        head = self._head(element.tag, None if self._implicit_vr else "SQ", UNDEFINED if undefined else len(items))
+        return head + items + (self._implicit.pack(0xFFFE, 0xE0DD, 0) if undefined else b"")
+
+    def _item(self, item: Dataset, character_set: str | list[str]) -> bytes:
+        character_set = item.get("SpecificCharacterSet", character_set)
+        content = b"".join([self.element(item, tag, character_set) for tag in sorted(item.keys()) if tag.element])
+        if item.is_undefined_length_sequence_item:
+            end = self._implicit.pack(0xFFFE, 0xE00D, 0)
+            return self._implicit.pack(0xFFFE, 0xE000, UNDEFINED) + content + end
+        return self._implicit.pack(0xFFFE, 0xE000, len(content)) + content
 
     def _head(self, tag: int, vr: str | None, length: int) -> bytes:
         if vr is None:

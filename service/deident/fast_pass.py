@@ -33,6 +33,9 @@ CONTENT_TAGS = frozenset(
     {VALUE_TYPE, CONCEPT_NAME, CONTENT_SEQUENCE, REFERENCED_POSITION, *(tag for tag, _, _ in VALUE_TAGS.values())}
 )
 """At the top of a header these make it a content item, whose elements depend on each other (PS3.3 C.17.3)."""
+GROUP_ACTIONS = frozenset({Action.SAFE_PRIVATE, Action.PRIVATE_CREATOR, Action.EMBEDDED_OVERLAY})
+"""Actions whose outcome depends on other elements of the same group, and on nothing else."""
+OVERLAYS = 0x60
 NEVER_AGAIN = object()
 
 
@@ -94,7 +97,7 @@ class FastPass:
         """Return an element that stays, or was made, as it is."""
         return Outcome(self._encoders[element.is_implicit_VR].raw(element), element, 0, 0)
 
-    def run(  # noqa: PLR0912 - the one loop that every element of every object goes through
+    def run(  # noqa: PLR0911, PLR0912 - the one loop that every element of every object goes through
         self, header: Dataset, encoding: Encoding, sop_class_uid: str, replacements: Replacements, memory: SeriesMemory
     ) -> FastResult | None:
         """Clean a header; None where it has to be cleaned as a whole.
@@ -108,6 +111,7 @@ class FastPass:
         outcomes: dict[int, Outcome] = {}
         missed: list[Missed] = []
         originals: list[object] = []
+        groups: dict[int, list[Element]] = {}
         removed, all_raw = 0, True
         iod, slots = self._book.iod(sop_class_uid), memory.slots
         for tag, element in header.items():
@@ -121,6 +125,9 @@ class FastPass:
                 key = value if element.length != UNDEFINED else (value,)
             elif element.VR != "SQ":
                 return None  # somebody converted it
+            if slot.by_group:
+                groups.setdefault(slot.number >> 16, []).append(element)
+                continue
             if slot.is_original:
                 originals += tag, key
                 all_raw = all_raw and key is not NEVER_AGAIN
@@ -134,11 +141,18 @@ class FastPass:
                 missed.append(Missed(slot, element, key))
             else:
                 return None
-        if missed:
-            fresh = self._fresh(missed, header, sop_class_uid, replacements, encoding, memory)
+        if missed or groups:
+            work = HeaderPass(self._profile, self._book, sop_class_uid, replacements)
+            alone = ElementPass(work, header, encoding, self._encoders[encoding.implicit_vr])
+            fresh = self._fresh(missed, alone, memory)
             if fresh is None:
                 return None
             outcomes.update(fresh)
+            for elements in groups.values():
+                together = self._group(elements, encoding, alone, memory)
+                if together is None:
+                    return None
+                outcomes.update(together)
         replaced = 0
         for outcome in outcomes.values():
             removed += outcome.removed
@@ -151,25 +165,34 @@ class FastPass:
         kind = self._kind(iod, number, vr)
         return None if kind is None else memory.add(Slot(number, vr, *kind))
 
-    def _make_kind(self, iod: str, number: int, vr: str | None) -> tuple[Action, bool, bool] | None:
-        """Return the action, whether it is a sequence, and whether the way back keeps it: all that no value decides."""
+    def _make_kind(self, iod: str, number: int, vr: str | None) -> tuple[Action, bool, bool, bool] | None:
+        """Return what no value decides: the action, whether it is a sequence, what the way back keeps, what a group."""
         rule = self._book.place(iod, 0).get((number, vr)) or self._book.rule(iod, 0, number, vr)
-        if number in CONTENT_TAGS or rule.action in SIBLING_ACTIONS:
+        by_group = rule.action in GROUP_ACTIONS or number >> 24 == OVERLAYS
+        if number in CONTENT_TAGS or (rule.action in SIBLING_ACTIONS and not by_group):
             return None
-        return rule.action, "SQ" in (vr, rule.vr), number >> 16 == 0x0010 or number in ORIGINAL_TAGS
+        is_original = number >> 16 == 0x0010 or number in ORIGINAL_TAGS
+        return rule.action, "SQ" in (vr, rule.vr), is_original, by_group
 
-    def _fresh(
-        self,
-        missed: list[Missed],
-        header: Dataset,
-        sop_class_uid: str,
-        replacements: Replacements,
-        encoding: Encoding,
-        memory: SeriesMemory,
+    def _group(
+        self, elements: list[Element], encoding: Encoding, alone: ElementPass, memory: SeriesMemory
     ) -> dict[int, Outcome] | None:
+        """Clean the elements of one group together; None where the header has to be cleaned as a whole."""
+        raw = [element for element in elements if type(element) is RawDataElement]
+        if not all(_is_ordinary(element, encoding) for element in raw):
+            return None
+        key = tuple((element.tag, element.VR, element.value, element.length == UNDEFINED) for element in raw)
+        if len(raw) < len(elements):
+            return alone.group(elements)
+        known = memory.groups.get(key)
+        if known is None:
+            known = alone.group(elements)
+            if known is not None:
+                memory.remember_group(key, known, sum(len(element.value or b"") for element in raw))
+        return known
+
+    def _fresh(self, missed: list[Missed], alone: ElementPass, memory: SeriesMemory) -> dict[int, Outcome] | None:
         """Clean elements that were not seen before; None where the header has to be cleaned as a whole."""
-        work = HeaderPass(self._profile, self._book, sop_class_uid, replacements)
-        alone = ElementPass(work, header, encoding, self._encoders[encoding.implicit_vr])
         plain: list[Missed] = []
         done: list[tuple[Missed, Outcome | None]] = []
         for one in missed:

@@ -15,6 +15,7 @@ from service.deident.rules import Action
 
 LONGEST = 8192
 """Bytes of an element's encoded forms beyond which it is worked on anew each time."""
+LONGEST_GROUP = 4 * LONGEST
 VALUES_OF_AN_ELEMENT = 24
 LARGEST = 512 * 1024
 NOTES = 16
@@ -39,12 +40,19 @@ class Slot:
     action : what its rule asks for
     is_sequence : by its own VR or the standard's
     is_original : whether the way back keeps its value
+    by_group : whether its outcome depends on other elements of its group
     """
 
-    __slots__ = ("action", "is_original", "is_sequence", "known", "number", "size", "tag", "vr")
+    __slots__ = ("action", "by_group", "is_original", "is_sequence", "known", "number", "size", "tag", "vr")
 
     def __init__(
-        self, number: int, vr: str | None, action: Action, is_sequence: bool = False, is_original: bool = False
+        self,
+        number: int,
+        vr: str | None,
+        action: Action,
+        is_sequence: bool = False,
+        is_original: bool = False,
+        by_group: bool = False,
     ) -> None:
         self.number = number
         self.tag = base_tag(number)
@@ -52,6 +60,7 @@ class Slot:
         self.action = action
         self.is_sequence = is_sequence
         self.is_original = is_original
+        self.by_group = by_group
         self.known: dict[Any, Outcome] = {}
         self.size = 0
 
@@ -61,6 +70,7 @@ class SeriesMemory:
 
     def __init__(self) -> None:
         self.slots: dict[BaseTag, Slot] = {}
+        self.groups: dict[Any, dict[int, Outcome]] = {}
         self.notes: dict[Any, Any] = {}
         self._size = 0
 
@@ -85,6 +95,13 @@ class SeriesMemory:
         slot.known[key] = outcome
         slot.size += size
 
+    def remember_group(self, key: Any, outcomes: dict[int, Outcome], size: int) -> None:
+        """Keep what became of the elements of a group that depend on each other."""
+        size += sum(OVERHEAD + 2 * len(outcome.encoded) for outcome in outcomes.values()) + OVERHEAD
+        if size <= LONGEST_GROUP:
+            self._make_room(size)
+            self.groups[key] = outcomes
+
     def note(self, key: Any, value: Any) -> None:
         """Keep something else of the series; read it from ``notes``."""
         if len(self.notes) >= NOTES:
@@ -94,5 +111,6 @@ class SeriesMemory:
     def _make_room(self, size: int) -> None:
         if self._size + size > LARGEST:
             self.slots = {}
+            self.groups = {}
             self._size = 0
         self._size += size

@@ -27,6 +27,8 @@ PROFILES = Path(__file__).parents[2] / "config" / "profiles"
 KEYS = KeyFile.ephemeral(lambda length: b"k" * length).project_keys("p")
 NAMES = ("basic", "default", "limited", "strict")
 PRIVATE = "research-longitudinal"
+# What pydicom thinks of values that are odd on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -165,6 +167,39 @@ def test_what_depends_on_other_elements_is_cleaned_as_a_whole(shape):
     assert expected is not None
     assert cleaned.encoded is None
     assert encoded(cleaned) == encoded(expected)
+
+
+GROUPS = {
+    "a private block": (Element(0x00190010, "LO", b"GEMS_ACQU_01"), Element(0x00191023, "DS", b"1.5 ")),
+    "a block of nobody": (Element(0x00190010, "LO", b"Planted"), Element(0x00191023, "DS", b"1.5 ")),
+    "an overlay": (Element(0x60000100, "US", b"\1\0"), Element(0x60003000, "OW", b"\1\0")),
+}
+
+
+@pytest.mark.parametrize("shape", GROUPS)
+def test_a_group_whose_elements_depend_on_each_other_is_looked_up_together(shape):
+    content = with_elements(*GROUPS[shape])
+    expected = whole(PRIVATE, content, implicit=False)
+    assert expected is not None
+    for _ in range(2):
+        cleaned = by_memory(PRIVATE, content, implicit=False)
+        assert cleaned is not None
+        assert cleaned.encoded == encoded(expected)
+        assert (cleaned.elements_removed, cleaned.elements_replaced) == (
+            expected.elements_removed,
+            expected.elements_replaced,
+        )
+
+
+def test_a_private_element_does_not_outlive_its_creator():
+    value = Element(0x00191023, "DS", b"1.5 ")
+    kept = {}
+    for creator in (b"GEMS_ACQU_01", b"Planted ", b"GEMS_ACQU_01"):
+        content = with_elements(Element(0x00190010, "LO", creator), value)
+        cleaned = by_memory(PRIVATE, content, implicit=False)
+        assert cleaned is not None
+        kept[creator] = 0x00191023 in cleaned.data_set
+    assert kept == {b"GEMS_ACQU_01": True, b"Planted ": False}
 
 
 def test_big_endian_and_converted_headers_are_cleaned_as_a_whole():
