@@ -48,6 +48,10 @@ class ProjectCleaner:
         """Return the UID under which an object from outside is kept."""
         return self._deidentifier.map_uid(uid)
 
+    def served_uid(self, sop_instance_uid: str) -> str:
+        """The SOP Instance UID under which an object from outside is served."""
+        return self._deidentifier.map_uid(sop_instance_uid)
+
     def clean(self, header: Dataset, *, pixels_cleaned: bool = False, faces_removed: bool = False) -> Cleaned:
         """Clean an object that came from outside.
 

@@ -28,7 +28,7 @@ from service.core.blob_key import blob_key
 from service.core.encoded_bytes import Keep
 from service.core.fault_place import fault_place
 from service.core.ports import BlobStore
-from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind
+from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind, StoredBlob
 from service.deident.pixels.pixel_outcome import Region
 from service.errors import ContentConflict, IdentityNotRemovable, InstanceNotFound, KeysMissing, PatientMismatch
 from service.ingest.parsing import ParsedInstance, parse, text_of
@@ -263,7 +263,7 @@ class IngestPipeline:
             transfer_syntax_uid=admitted.transfer_syntax_uid,
             content_digest=admitted.content_digest,
             received_at=step.incoming.received_at,
-            blob=admitted.file.blob(key),
+            blob=StoredBlob(key, 0, 0) if admitted.file is None else admitted.file.blob(key),
             vault=admitted.vault,
             patient_digest=admitted.patient_digest,
         )

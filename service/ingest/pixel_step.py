@@ -74,6 +74,10 @@ class PixelStep:
             parsed = replace(parsed, header=header_without_text(parsed.header))
         return SeenInstance(parsed, outcome.free_of_text, outcome=str(outcome.kind))
 
+    def unseen(self, parsed: ParsedInstance) -> SeenInstance:
+        """An object of which no pixel will be kept, so that nobody has to look."""
+        return SeenInstance(replace(parsed, header=header_without_text(parsed.header)), free_of_text=False)
+
     def picture(self, parsed: ParsedInstance, frame: int) -> bytes:
         """One frame as PNG, for a person who decides.
 

@@ -13,6 +13,7 @@ from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
 from service.deident.pixel_rest import refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import Region
+from service.ingest.cleaning import ProjectCleaner
 from service.ingest.content_digest import content_digest
 from service.ingest.object_classes import marks_a_study
 from service.ingest.parsing import ParsedInstance, text_of
@@ -32,11 +33,11 @@ class OwnObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Admitted:
-    """An object in the form in which it may be kept."""
+    """An object in the form in which it may be kept; without a file where the same is kept already."""
 
     kind: ObjectKind
     header: Dataset = field(repr=False)
-    file: StoredFile
+    file: StoredFile | None
     content_digest: bytes
     patient_digest: bytes | None
     transfer_syntax_uid: str
@@ -110,15 +111,16 @@ class Router:
         kind = ObjectKind.IMAGE if study is None else ObjectKind.ANNOTATION
         if rules.cleaner is None:
             patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
-            file = original_file(parsed, data_set, self._version)
+            original = original_file(parsed, data_set, self._version)
             return Admitted(
-                kind, parsed.header, file, digest, rules.patient_digest(*patient), parsed.transfer_syntax_uid
+                kind, parsed.header, original, digest, rules.patient_digest(*patient), parsed.transfer_syntax_uid
             )
         if parsed.pixels is not None and not parsed.pixels.encapsulated:
             refuse_pixel_rest(parsed.pixels.value, parsed.header)
         if rules.faces is not None and study is None and regions is None and face is None:
             rules.faces.hold(parsed)
-        seen = SeenInstance(parsed, free_of_text=False) if rules.pixels is None else rules.pixels.see(parsed, regions)
+        is_held = study is None and self._is_held(rules, rules.cleaner, parsed, digest)
+        seen = self._seen(rules, parsed, regions, is_held=is_held)
         if rules.faces is not None and face is not None:
             seen = rules.faces.remove(seen, face)
         parsed = seen.parsed
@@ -131,7 +133,7 @@ class Router:
         else:
             cleaned = rules.cleaner.adopt(parsed.header, study, pixels_cleaned=seen.free_of_text)
             patient_digest, report = study.patient_digest, None
-        file = cleaned_file(parsed, cleaned.data_set, self._version, self._keep, cleaned.encoded)
+        file = None if is_held else cleaned_file(parsed, cleaned.data_set, self._version, self._keep, cleaned.encoded)
         return Admitted(
             kind,
             cleaned.data_set,
@@ -145,6 +147,22 @@ class Router:
             report,
             seen.outcome,
         )
+
+    def _is_held(self, rules: ProjectRules, cleaner: ProjectCleaner, parsed: ParsedInstance, digest: bytes) -> bool:
+        """Whether an object that would be looked at came before."""
+        if rules.pixels is None or not rules.pixels.must_look(parsed):
+            return False
+        held = self._index.find(rules.name, cleaner.served_uid(parsed.sop_instance_uid))
+        return held is not None and held.content_digest == digest
+
+    @staticmethod
+    def _seen(
+        rules: ProjectRules, parsed: ParsedInstance, regions: Sequence[Region] | None, *, is_held: bool
+    ) -> SeenInstance:
+        """Look at an object's pixels, unless it is one that came before: of that nothing is kept but the way back."""
+        if rules.pixels is None:
+            return SeenInstance(parsed, free_of_text=False)
+        return rules.pixels.unseen(parsed) if is_held else rules.pixels.see(parsed, regions)
 
 
 def _digest(rules: ProjectRules, parsed: ParsedInstance) -> bytes:

@@ -110,6 +110,20 @@ def test_blackened_image_sent_again_is_a_duplicate(send):
     assert send(image("blacken")).kind is OutcomeKind.DUPLICATE
 
 
+@pytest.mark.parametrize("said", [{}, {"BurnedInAnnotation": "YES"}])
+def test_what_came_before_is_not_looked_at_again(house, send, said):
+    first = send(image("blacken", **said))
+    assert send(image("blacken", **said)).kind is OutcomeKind.DUPLICATE
+    assert (house.folder / "notes").read_text().count("blacken") == 1
+    assert served(house, first).PixelData == BLACKENED
+
+
+def test_other_pixels_under_the_same_uid_are_looked_at(house, send):
+    send(image("blacken"))
+    assert send(image("clean")).kind is OutcomeKind.KEPT_FIRST
+    assert "clean" in (house.folder / "notes").read_text()
+
+
 def test_image_that_needs_a_person_is_held(house, send):
     outcome = send(image("ask"))
     assert (outcome.kind, outcome.reason) == (OutcomeKind.QUARANTINED, "Text is left after blackening")
