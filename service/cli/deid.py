@@ -68,7 +68,9 @@ def deid(
     limits = LookLimits(settings.pixels.look_limit_s, int(settings.pixels.memory_limit_gib * (1 << 30)))
     with (
         recogniser or nullcontext(),
-        closing(offline_pixel_cleaner(config_directory(settings) / "devices", limits)) as pixels,
+        closing(
+            offline_pixel_cleaner(config_directory(settings) / "devices", limits, settings.pixels.threads)
+        ) as pixels,
     ):
         shown = (
             (Values.BOTH if (not as_json if values is None else values) else Values.AFTER) if what_if else Values.NONE
@@ -117,5 +119,6 @@ def _show(result: FileResult) -> None:
         rows = [asdict(step) | {"element": step.path} for step in result.decisions]
         print_table(str(result.source), columns, [[row[column] or "" for column in columns] for row in rows])
     else:
-        blackened = f" ({result.regions_blackened} regions blackened)" if result.regions_blackened else ""
+        count = result.regions_blackened
+        blackened = f" ({count} {'region' if count == 1 else 'regions'} blackened)" if count else ""
         click.echo(f"{result.source} → {result.written}{blackened}")

@@ -95,8 +95,12 @@ def offline_deidentifier(
     return Deidentifier(profile, keys.project_keys(PROJECT))
 
 
-def offline_pixel_cleaner(devices: Path, limits: LookLimits) -> SeparatePixelCleaner:
+def offline_pixel_cleaner(devices: Path, limits: LookLimits, threads: int = 1) -> SeparatePixelCleaner:
     """Return what looks at pixels, by the files under config/devices; to be closed.
+
+    Parameters
+    ----------
+    threads : of text recognition
 
     Raises
     ------
@@ -104,7 +108,7 @@ def offline_pixel_cleaner(devices: Path, limits: LookLimits) -> SeparatePixelCle
     """
     from service.deident.pixels.pixel_cleaner import load_pixel_cleaner
 
-    cleaner = SeparatePixelCleaner(partial(load_pixel_cleaner, devices), limits)
+    cleaner = SeparatePixelCleaner(partial(load_pixel_cleaner, devices, threads), limits)
     cleaner.check()
     return cleaner
 
