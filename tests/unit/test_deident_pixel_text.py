@@ -248,7 +248,7 @@ class FindsEverywhere(TextFinder):
     def __init__(self) -> None:
         self.looks = 0
 
-    def find(self, picture: np.ndarray) -> list[TextBox]:
+    def find(self, picture: np.ndarray, *, thoroughly: bool = True) -> list[TextBox]:
         self.looks += 1
         return [TextBox(self.looks, 4, 5, 6)]
 

@@ -36,6 +36,7 @@ _READ_ONE: Final = 0.9
 _READ_FOR_HARMLESS: Final = 0.9
 _THICKEST: Final = 60
 _SMALLEST_AREA: Final = 8
+_BRIDGED: Final = 2.5
 _MOST_READ: Final = 400
 _MOST_FAINT: Final = 2000
 
@@ -45,6 +46,8 @@ _BORDER: Final = 32
 _FLAT: Final = 3
 _MARGIN: Final = 16
 _HALF_FROM: Final = 192
+_ENLARGED: Final = 1.5
+_ENLARGED_UP_TO: Final = 640 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +101,24 @@ class TextFinder:
         self._harmless = harmless
         self._patterns = [re.compile(pattern) for pattern in harmless_patterns]
 
-    def find(self, picture: Picture) -> list[TextBox]:
-        """Boxes around all text, wide enough for its glyphs; harmless ones marked."""
+    def find(self, picture: Picture, *, thoroughly: bool = True) -> list[TextBox]:
+        """Boxes around all text, wide enough for its glyphs; harmless ones marked.
+
+        Parameters
+        ----------
+        thoroughly : whether a small picture is looked at enlarged as well, at twice the cost
+        """
         drawn_on = _drawn_on(picture)
         if drawn_on is None:
             return []
         left, top, right, bottom = drawn_on
-        boxes = self._find(np.ascontiguousarray(picture[top:bottom, left:right]))
+        boxes = self._find(np.ascontiguousarray(picture[top:bottom, left:right]), thoroughly)
         return [replace(box, x=box.x + left, y=box.y + top) for box in boxes]
 
-    def _find(self, picture: Picture) -> list[TextBox]:
+    def _find(self, picture: Picture, thoroughly: bool) -> list[TextBox]:
         found: list[TextBox] = []
         faint: list[TextBox] = []
-        for seen, scale in _views(picture):
+        for seen, scale in _views(picture, thoroughly):
             pieces = _pieces(self._map(seen), scale)
             sure = [piece for piece in pieces if piece.peak >= _SURE and piece.mean >= _SURE_MEAN]
             faint += [piece.box for piece in sorted(pieces, key=_by_peak)[:_MOST_FAINT]]
@@ -185,7 +193,7 @@ def _drawn_on(picture: Picture) -> tuple[int, int, int, int] | None:
     return left, top, min(width, int(columns[-1]) + 1 + _MARGIN), min(height, int(rows[-1]) + 1 + _MARGIN)
 
 
-def _views(picture: Picture) -> Iterator[tuple[Picture, float]]:
+def _views(picture: Picture, thoroughly: bool = True) -> Iterator[tuple[Picture, float]]:
     """The picture as the network is to see it, and at which scale."""
     import cv2
 
@@ -194,6 +202,9 @@ def _views(picture: Picture) -> Iterator[tuple[Picture, float]]:
     if min(picture.shape[:2]) >= _HALF_FROM:  # large letters of large images
         half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         yield local_contrast(np.asarray(half, dtype=np.uint8)), 0.5
+    if thoroughly and picture.shape[0] * picture.shape[1] <= _ENLARGED_UP_TO:  # small letters on bright anatomy
+        large = cv2.resize(picture, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_CUBIC)
+        yield np.asarray(large, dtype=np.uint8), _ENLARGED
 
 
 def local_contrast(picture: Picture) -> Picture:
@@ -267,6 +278,7 @@ def _settled(found: list[TextBox], faint: list[TextBox], columns: int, rows: int
         if any(_touch(box, other, 1.0) for other in text):
             text.append(replace(box, harmless=False))
     text += [box for box in faint if any(_continues(box, other) for other in text)]
+    text += [gap for index, box in enumerate(text) for other in text[:index] if (gap := _gap(box, other)) is not None]
     kept = [box for box in found if box.harmless and not any(_touch(box, other, 0.0) for other in text)]
     return [_within(box, columns, rows) for box in [*_joined(text), *_joined(kept)]]
 
@@ -286,6 +298,22 @@ def _continues(faint: TextBox, text: TextBox) -> bool:
     """Whether something faint is part of a line that was found: it overlaps it, and is not much thicker."""
     thickness = min(text.width, text.height)
     return min(faint.width, faint.height) <= 1.6 * thickness and _touch(text, faint, 0.3)
+
+
+def _gap(one: TextBox, other: TextBox) -> TextBox | None:
+    """What lies between two pieces of one line, where what was not found is most likely more of it."""
+    if one.width >= one.height and other.width >= other.height:
+        first, second = sorted((one, other), key=lambda box: box.x)
+        along, thickness = second.x - first.x - first.width, (first.height, second.height)
+        shared = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
+    elif one.width < one.height and other.width < other.height:
+        first, second = sorted((one, other), key=lambda box: box.y)
+        along, thickness = second.y - first.y - first.height, (first.width, second.width)
+        shared = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
+    else:
+        return None
+    in_line = shared >= 0.6 * max(thickness)
+    return _union(first, second) if in_line and 0 < along <= _BRIDGED * min(thickness) else None
 
 
 def _joined(boxes: list[TextBox]) -> list[TextBox]:

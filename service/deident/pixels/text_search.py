@@ -110,13 +110,14 @@ class TextSearch:
         motion = _Motion()
         for index in indices:
             motion.add(self._pictures(index)[0])
-        boxes = self._look(motion.extremes(), regions_of(known, 0, self._frames.format))
+        known_here = regions_of(known, 0, self._frames.format)
+        boxes = self._look(motion.extremes(), known_here, thoroughly=self._step == 1)
         found = [Region(box.x, box.y, box.width, box.height) for box in boxes]
         last = len(indices) - 1
         samples = {round(each * last / (SAMPLES - 1)) for each in range(SAMPLES)} | set(motion.changed())
         for sample in sorted(samples):
             hidden = regions_of([*known, *found], indices[sample], self._frames.format)
-            boxes = self._look(self._pictures(indices[sample])[:1], hidden)
+            boxes = self._look(self._pictures(indices[sample])[:1], hidden, thoroughly=False)
             found += [Region(box.x, box.y, box.width, box.height) for box in boxes]
         return found
 
@@ -124,13 +125,14 @@ class TextSearch:
         stored, photometric = self._frames.stored(index)
         return pictures(stored, photometric, self._frames.format, self._header)
 
-    def _look(self, shown: Sequence[Picture], known: Sequence[Region]) -> list[TextBox]:
+    def _look(self, shown: Sequence[Picture], known: Sequence[Region], *, thoroughly: bool = True) -> list[TextBox]:
         boxes: list[TextBox] = []
         for picture in shown:
             for region in known:
                 picture[region.y : region.y + region.height, region.x : region.x + region.width] = 0
             self.looked_at += 1
-            boxes += [box for box in self._finder.find(picture) if not box.harmless and box not in boxes]
+            found = self._finder.find(picture, thoroughly=thoroughly)
+            boxes += [box for box in found if not box.harmless and box not in boxes]
         return boxes
 
 
