@@ -63,6 +63,13 @@ def test_image_that_nobody_looked_at_is_not_said_to_be_clean(house, send):
     assert ("113101" in codes(stored), "BurnedInAnnotation" in stored) == (False, False)
 
 
+def test_what_is_said_of_one_image_is_not_said_of_the_next_in_its_series(house, send):
+    words = ["", "clean", "", "blacken", "", "clean"]
+    outcomes = [send(image(word, number)) for number, word in enumerate(words, 1)]
+    said = ["113101" in codes(served(house, outcome)) for outcome in outcomes]
+    assert said == [bool(word) for word in words]
+
+
 @pytest.mark.parametrize("said", [None, "YES"])
 def test_image_without_text_says_so(house, send, said):
     stored = served(house, send(image("clean", **({"BurnedInAnnotation": said} if said else {}))))
