@@ -71,6 +71,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "service.log": (),
     "service.audit_events": ("service.archive", "service.core", "service.ingest", "service.jobs", "dicom_nodes"),
     "service.bootstrap": (
+        "service.bootstrap",
         *("service.data_directory", "service.log", "service.audit_events", "service.settings", "service.errors"),
         *("service.web", "service.ingest", "service.jobs", "service.annotators", "service.objects"),
         "service.custody",

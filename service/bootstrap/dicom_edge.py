@@ -1,0 +1,65 @@
+"""The DICOM edge: the node that receives, and what asks peers for an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service import audit_events
+from service.bootstrap.ground import Ground
+from service.bootstrap.reception import Reception
+from service.bootstrap.stores import Stores
+
+if TYPE_CHECKING:
+    from dicom_nodes.listener import DicomNode
+    from dicom_nodes.node_event import NodeEvent
+
+
+class DicomEdge:
+    """What speaks DIMSE."""
+
+    def __init__(self, ground: Ground, stores: Stores, reception: Reception) -> None:
+        self._settings = ground.settings
+        self._stores = stores
+        self._reception = reception
+
+    def node(self) -> DicomNode:
+        """The DICOM node, not started."""
+        from dicom_nodes.listener import DicomNode, NodeSettings
+
+        dicom = self._settings.dicom
+        return DicomNode(
+            NodeSettings(
+                host=dicom.host,
+                port=dicom.port,
+                ae_title=dicom.ae_title,
+                maximum_pdu_bytes=dicom.maximum_pdu_bytes,
+                maximum_associations=dicom.maximum_associations,
+                acse_timeout_s=dicom.acse_timeout_s,
+                dimse_timeout_s=dicom.dimse_timeout_s,
+                network_timeout_s=dicom.network_timeout_s,
+                extra_storage_classes=dicom.extra_sop_classes,
+            ),
+            self._reception.spool,
+            self._reception.callers,
+            self._audit_node_event,
+        )
+
+    def echo(self, peer: str) -> None:
+        """Ask a DIMSE peer for a C-ECHO.
+
+        Raises
+        ------
+        GatewayError : it does not answer; says why
+        """
+        from dicom_nodes.peer import PeerAddress
+        from dicom_nodes.requestor import RequestorSettings
+        from dicom_nodes.sender import echo
+
+        known = self._settings.peers[peer]
+        own = RequestorSettings(calling_ae_title=self._settings.dicom.ae_title)
+        echo(PeerAddress(known.ae_title, known.host, known.port), own)
+
+    def _audit_node_event(self, event: NodeEvent) -> None:
+        project = self._reception.callers.project_of(event.called_ae_title) or ""
+        if (row := audit_events.of_node_event(event, project)) is not None:
+            self._stores.audit_buffer.record(row)

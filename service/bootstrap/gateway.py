@@ -1,0 +1,238 @@
+"""A gateway: its groups of parts, composed, and what each shows of itself.
+
+Each part is made when it is first asked for, so a process holds only what its role needs; each is handed its own
+section of the settings as plain values. Every part can be replaced by assignment before the first use. Heavy rooms
+(annotators, objects, web) are imported by the parts that need them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.bootstrap.cleaning import Cleaning
+from service.bootstrap.delivery import Delivery
+from service.bootstrap.dicom_edge import DicomEdge
+from service.bootstrap.ground import Ground
+from service.bootstrap.identity import Identity
+from service.bootstrap.jobs import Jobs
+from service.bootstrap.reception import Reception
+from service.bootstrap.shown_part import ShownPart
+from service.bootstrap.start import Start
+from service.bootstrap.stores import Stores
+from service.bootstrap.web_edge import WebEdge
+from service.core.pydicom_reading import read_leniently
+from service.custody.crosswalk import Crosswalk
+from service.custody.key_backup import KeyBackups
+from service.custody.key_rotation import KeyRotation
+from service.custody.patient_import import PatientImport
+from service.custody.way_back import WayBack
+from service.data_directory import DataDirectory
+from service.deident.persons import Persons
+from service.log import configure_logging
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from dicom_nodes.listener import DicomNode
+    from service.jobs.annotation_run import AnnotationRun
+    from service.jobs.worker import WorkerPool
+
+
+class Gateway:
+    """The parts of one gateway, made on demand; `close` ends what was opened, the last first.
+
+    Parameters
+    ----------
+    clock : seconds since the epoch, UTC
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._ground = Ground(settings, clock)
+        self._stores = Stores(self._ground)
+        self._identity = Identity(self._ground, self._stores)
+        self._cleaning = Cleaning(self._ground, self._stores, self._identity)
+        self._reception = Reception(self._ground, self._stores, self._cleaning)
+        executor = partial(make_executor, settings)
+        self._jobs = Jobs(self._ground, self._stores, self._identity, self._reception, executor)
+        self._delivery = Delivery(self._ground, self._jobs)
+        self._dicom = DicomEdge(self._ground, self._stores, self._reception)
+        self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
+        self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
+        read_leniently()
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what was opened."""
+        self._ground.opened.close()
+
+    # Ground
+
+    key_file = ShownPart("_ground", Ground.key_file)
+    bell = ShownPart("_ground", Ground.bell)
+    scratch = ShownPart("_ground", Ground.scratch)
+
+    @property
+    def settings(self) -> Settings:
+        """What this gateway was told."""
+        return self._ground.settings
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds since the epoch, UTC."""
+        return self._ground.clock
+
+    @property
+    def directory(self) -> DataDirectory:
+        """The places of its data."""
+        return self._ground.directory
+
+    @property
+    def config(self) -> Path:
+        """Where profiles, annotators and tables lie."""
+        return self._ground.config
+
+    # Before anything runs
+
+    def prepare(self) -> None:
+        """Make what a first start needs, and refuse what cannot work; see `Start.prepare`."""
+        self._start.prepare()
+
+    def require_data(self) -> None:
+        """Refuse to look into a data directory that no gateway has made; see `Start.require_data`."""
+        self._start.require_data()
+
+    def refuse_open_listener(self) -> None:
+        """Refuse to serve the web to other machines unasked; see `WebEdge.refuse_open_listener`."""
+        self._web.refuse_open_listener()
+
+    # Archive
+
+    database = ShownPart("_stores", Stores.database)
+    project_table = ShownPart("_stores", Stores.project_table)
+    instances = ShownPart("_stores", Stores.instances)
+    blobs = ShownPart("_stores", Stores.blobs)
+    vault_store = ShownPart("_stores", Stores.vault_store)
+    vault_keys = ShownPart("_stores", Stores.vault_keys)
+    study_cleaning = ShownPart("_stores", Stores.study_cleaning)
+    runs = ShownPart("_stores", Stores.runs)
+    intake = ShownPart("_stores", Stores.intake)
+    quarantine_table = ShownPart("_stores", Stores.quarantine_table)
+    conflicts = ShownPart("_stores", Stores.conflicts)
+    counters = ShownPart("_stores", Stores.counters)
+    overview = ShownPart("_stores", Stores.overview)
+    accounts = ShownPart("_stores", Stores.accounts)
+    audit = ShownPart("_stores", Stores.audit)
+    audit_buffer = ShownPart("_stores", Stores.audit_buffer)
+
+    # Identity
+
+    name_recogniser = ShownPart("_identity", Identity.name_recogniser)
+    deidentifiers = ShownPart("_identity", Identity.deidentifiers)
+
+    @property
+    def key_rotation(self) -> KeyRotation:
+        """What changes the vault's encryption key."""
+        return self._identity.key_rotation
+
+    @property
+    def key_backups(self) -> KeyBackups:
+        """What copies the key file, and tells when there is no copy."""
+        return self._identity.key_backups
+
+    def notices(self) -> list[str]:
+        """What somebody should do before it hurts."""
+        return self._identity.notices()
+
+    def persons(self, project: str) -> Persons:
+        """Which identifiers are the same person's in a project."""
+        return self._identity.persons(project)
+
+    def patient_import(self, project: str) -> PatientImport:
+        """What changes that; refuses a project without a vault."""
+        return self._identity.patient_import(project)
+
+    def crosswalk(self, project: str) -> Crosswalk:
+        """What tells the original identifiers of a project; refuses one without a vault."""
+        return self._identity.crosswalk(project)
+
+    def way_back(self, project: str) -> WayBack:
+        """What gives results their patient, UIDs and dates back; refuses a project without a vault."""
+        return self._identity.way_back(project)
+
+    def refuse_without_vault(self, project: str) -> None:
+        """Refuse a project whose objects are kept as they come; see `Identity.refuse_without_vault`."""
+        self._identity.refuse_without_vault(project)
+
+    # Ingest
+
+    cleaners = ShownPart("_cleaning", Cleaning.cleaners)
+    pixel_cleaner = ShownPart("_cleaning", Cleaning.pixel_cleaner)
+    project_rules = ShownPart("_cleaning", Cleaning.project_rules)
+    spool = ShownPart("_reception", Reception.spool)
+    callers = ShownPart("_reception", Reception.callers)
+    quarantine = ShownPart("_reception", Reception.quarantine)
+    pipeline = ShownPart("_reception", Reception.pipeline)
+    quarantine_desk = ShownPart("_reception", Reception.quarantine_desk)
+    spool_worker = ShownPart("_reception", Reception.spool_worker)
+    spool_backlog = ShownPart("_reception", Reception.spool_backlog)
+    face_rounds = ShownPart("_reception", Reception.face_rounds)
+    blob_sweep = ShownPart("_reception", Reception.blob_sweep)
+
+    @property
+    def removes_faces(self) -> bool:
+        """Whether some project's profile asks for it."""
+        return self._cleaning.removes_faces
+
+    # Jobs
+
+    annotators = ShownPart("_jobs", Jobs.annotators)
+    study_watch = ShownPart("_jobs", Jobs.study_watch)
+    annotation_run = ShownPart("_jobs", Jobs.annotation_run)
+
+    def worker_pool(self) -> WorkerPool:
+        """What leases runs and hands them to processes."""
+        return self._jobs.worker_pool()
+
+    def settings_without_effect(self) -> dict[str, tuple[str, ...]]:
+        """By project, what its settings say of delivery, which is not part of this version."""
+        return self._delivery.settings_without_effect()
+
+    def why_held(self, project: str, annotator: str) -> str:
+        """What keeps an annotator's results from leaving for the PACS, in words."""
+        return self._delivery.why_held(project, annotator)
+
+    # Edges
+
+    viewer_directory = ShownPart("_web", WebEdge.viewer_directory)
+
+    def node(self) -> DicomNode:
+        """The DICOM node, not started."""
+        return self._dicom.node()
+
+    def echo(self, peer: str) -> None:
+        """Ask a DIMSE peer for a C-ECHO; see `DicomEdge.echo`."""
+        self._dicom.echo(peer)
+
+    def pings(self) -> dict[str, Callable[[], Any]]:
+        """What tells whether each part is well; each raises when it is not."""
+        return self._web.pings()
+
+    def web_application(self) -> WSGIApplication:
+        """The web edge as a WSGI application."""
+        return self._web.web_application()
+
+
+def make_executor(settings: Settings) -> AnnotationRun:
+    """What a worker process of the pool starts with: a gateway of its own, for as long as the process lives."""
+    configure_logging(settings.log.level, settings.log.format, "worker")
+    return Gateway(settings).annotation_run

@@ -1,0 +1,145 @@
+"""What takes identity out of objects, and what people do with the vault that it goes into."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+
+from service.archive.patients import PatientTable
+from service.bootstrap.ground import Ground
+from service.bootstrap.stores import Stores
+from service.custody.crosswalk import Crosswalk
+from service.custody.key_backup import KeyBackups
+from service.custody.key_rotation import KeyRotation
+from service.custody.patient_import import PatientImport
+from service.custody.way_back import WayBack
+from service.deident.deidentifier import Deidentifier
+from service.deident.persons import Persons
+from service.deident.profile import load_profile
+from service.deident.pseudonyms import Pseudonyms
+from service.deident.text_cleaning.external_recogniser import ExternalNameRecogniser, recogniser_of
+from service.deident.vault import Vault
+from service.errors import SettingsInvalid
+from service.settings import ProjectSettings
+
+NO_DEIDENTIFICATION = "none"
+
+
+class Identity:
+    """Each project's de-identification, its vault, and the keys of both."""
+
+    def __init__(self, ground: Ground, stores: Stores) -> None:
+        self._ground = ground
+        self._stores = stores
+
+    @property
+    def key_rotation(self) -> KeyRotation:
+        """What changes the vault's encryption key."""
+        directory = self._ground.directory
+        return KeyRotation(directory.keys, self._stores.vault_keys, directory.run / "vault-rotation.lock")
+
+    @property
+    def key_backups(self) -> KeyBackups:
+        """What copies the key file, and tells when there is no copy."""
+        directory = self._ground.directory
+        return KeyBackups(directory.keys, directory.root, self._stores.vault_keys)
+
+    def notices(self) -> list[str]:
+        """What somebody should do before it hurts."""
+        return [words for words in (self.key_backups.notice(),) if words]
+
+    @cached_property
+    def name_recogniser(self) -> ExternalNameRecogniser | None:
+        """The operator's program that finds names in texts; None where the settings name none."""
+        text = self._ground.settings.text
+        recogniser = recogniser_of(text.name_recogniser, text.name_recogniser_timeout_s)
+        if recogniser is not None:
+            self._ground.opened.callback(recogniser.close)
+        return recogniser
+
+    @cached_property
+    def deidentifiers(self) -> dict[str, Deidentifier | None]:
+        """One for each project; None where objects are kept as they come."""
+        return {name: self.deidentifier(name, project) for name, project in self._ground.settings.projects.items()}
+
+    def deidentifier(self, name: str, project: ProjectSettings) -> Deidentifier | None:
+        """What de-identifies a project's objects, made anew; None where they are kept as they come."""
+        if project.deidentify == NO_DEIDENTIFICATION:
+            return None
+        profile = load_profile(self._ground.config / "profiles", project.deidentify, recogniser=self.name_recogniser)
+        keys = self._ground.key_file.project_keys(name)
+        return Deidentifier(profile, keys, self.vault(name), self.persons(name))
+
+    def vault(self, project: str) -> Vault:
+        """What seals and opens a project's identity."""
+        return Vault(self._ground.key_file, project)
+
+    def persons(self, project: str) -> Persons:
+        """Which identifiers are the same person's in a project."""
+        store = self._stores.vault_store
+        return Persons(
+            self.vault(project),
+            partial(store.get, project),
+            lambda kind: list(store.entries(project, kind)),
+            self._pseudonyms(project).digest,
+        )
+
+    def patient_import(self, project: str) -> PatientImport:
+        """What changes that.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project, or it keeps identity
+        """
+        self.refuse_without_vault(project)
+        return PatientImport(
+            project=project,
+            database=self._stores.database,
+            store=self._stores.vault_store,
+            patients=PatientTable(self._stores.database),
+            vault=self.vault(project),
+            persons=self.persons(project),
+            pseudonyms=self._pseudonyms(project),
+        )
+
+    def crosswalk(self, project: str) -> Crosswalk:
+        """What tells the original identifiers of a project.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project, or it keeps identity
+        """
+        self.refuse_without_vault(project)
+        return Crosswalk(
+            project=project,
+            vault=self.vault(project),
+            store=self._stores.vault_store,
+            patients=PatientTable(self._stores.database),
+            persons=self.persons(project),
+            pseudonyms=self._pseudonyms(project),
+        )
+
+    def way_back(self, project: str) -> WayBack:
+        """What gives results their patient, UIDs and dates back.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project, or it keeps identity
+        """
+        self.refuse_without_vault(project)
+        return WayBack(self.vault(project), self._stores.vault_store, project)
+
+    def refuse_without_vault(self, project: str) -> None:
+        """Refuse a project whose objects are kept as they come: it has no pseudonyms.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project, or it keeps identity
+        """
+        projects = self._ground.settings.projects
+        if project not in projects:
+            raise SettingsInvalid(f"there is no project {project!r} (there are: {', '.join(projects)})")
+        if projects[project].deidentify == NO_DEIDENTIFICATION:
+            raise SettingsInvalid(f"project {project} keeps its objects as they come: there is nothing to map")
+
+    def _pseudonyms(self, project: str) -> Pseudonyms:
+        return Pseudonyms.of(self._ground.key_file.project_keys(project))

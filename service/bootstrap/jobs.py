@@ -1,0 +1,131 @@
+"""What finds complete studies, and runs annotators on them in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import uuid
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from service import __version__, audit_events
+from service.archive.study_states import StudyStates
+from service.bootstrap.ground import IMPLEMENTATION_VERSION, Ground
+from service.bootstrap.identity import Identity
+from service.bootstrap.reception import Reception
+from service.bootstrap.stores import Stores
+
+if TYPE_CHECKING:
+    from service.core.annotator import Annotator
+    from service.core.archived import RunRow
+    from service.jobs.annotation_run import AnnotationRun
+    from service.jobs.completeness import StudyWatch
+    from service.jobs.run_end import RunEnd
+    from service.jobs.worker import WorkerPool
+
+
+class Jobs:
+    """Annotators, and the runs that they are given.
+
+    Parameters
+    ----------
+    make_executor : what a worker process of the pool starts with; it is pickled
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        stores: Stores,
+        identity: Identity,
+        reception: Reception,
+        make_executor: Callable[[], AnnotationRun],
+    ) -> None:
+        self._ground = ground
+        self._stores = stores
+        self._identity = identity
+        self._reception = reception
+        self._make_executor = make_executor
+
+    @cached_property
+    def annotators(self) -> dict[str, Annotator]:
+        """Every annotator that a project names."""
+        from service.annotators.registry import load_annotators
+
+        projects = self._ground.settings.projects
+        names = sorted({name for project in projects.values() for name in project.annotators})
+        return load_annotators(self._ground.config / "annotators", names)
+
+    @cached_property
+    def study_watch(self) -> StudyWatch:
+        """What finds complete studies and queues runs."""
+        from service.jobs.completeness import ProjectJobs, StudyWatch
+
+        stores, clock = self._stores, self._ground.clock
+        return StudyWatch(
+            projects=[
+                ProjectJobs(name, project.study_quiet_s, project.annotators)
+                for name, project in self._ground.settings.projects.items()
+            ],
+            annotators=self.annotators,
+            database=stores.database,
+            states=StudyStates(stores.database, clock),
+            intake=stores.intake,
+            index=stores.instances,
+            runs=stores.runs,
+            clock=clock,
+            oldest_unregistered_at=self._reception.spool_backlog.oldest_at,
+        )
+
+    @cached_property
+    def annotation_run(self) -> AnnotationRun:
+        """What carries a run out."""
+        from service.jobs.annotation_run import AnnotationRun
+        from service.jobs.result_store import ResultStore
+
+        stores, clock = self._stores, self._ground.clock
+        return AnnotationRun(
+            annotators=self.annotators,
+            index=stores.instances,
+            blobs=stores.blobs,
+            store=ResultStore(
+                database=stores.database,
+                index=stores.instances,
+                runs=stores.runs,
+                blobs=stores.blobs,
+                clock=clock,
+                version=IMPLEMENTATION_VERSION,
+            ),
+            shift_days={
+                name: deidentifier.shift_days_of_pseudonym
+                for name, deidentifier in self._identity.deidentifiers.items()
+                if deidentifier is not None
+            },
+            clock=clock,
+            new_uid=random_uid,
+            version=__version__,
+        )
+
+    def worker_pool(self) -> WorkerPool:
+        """What leases runs and hands them to processes."""
+        from service.jobs.worker import PoolLimits, WorkerPool
+
+        jobs = self._ground.settings.jobs
+        return WorkerPool(
+            watch=self.study_watch,
+            runs=self._stores.runs,
+            make_executor=self._make_executor,
+            owner=f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}",
+            clock=self._ground.clock,
+            limits=PoolLimits(workers=jobs.workers, attempts=jobs.attempts, lease_s=jobs.lease_s, sweep_s=jobs.sweep_s),
+            on_ended=self._audit_run,
+        )
+
+    def _audit_run(self, run: RunRow, end: RunEnd) -> None:
+        self._stores.audit.record(audit_events.of_run(run, end))
+
+
+def random_uid() -> str:
+    """A UID that nobody had before (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid4().int}"

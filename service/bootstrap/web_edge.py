@@ -1,0 +1,118 @@
+"""The web edge: what pages, DICOMweb and the JSON interface are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service import __version__
+from service.bootstrap.delivery import Delivery
+from service.bootstrap.ground import Ground
+from service.bootstrap.identity import Identity
+from service.bootstrap.reception import Reception
+from service.bootstrap.stores import Stores
+from service.deident.keys import KeyFile
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+DEFAULT_PROJECT = "default"
+# What `make viewer` unpacks beside the code.
+UNPACKED_VIEWER = Path(__file__).resolve().parents[2] / "viewer" / "dist"
+
+
+class WebEdge:
+    """What speaks HTTP."""
+
+    def __init__(
+        self, ground: Ground, stores: Stores, identity: Identity, reception: Reception, delivery: Delivery
+    ) -> None:
+        self._ground = ground
+        self._stores = stores
+        self._identity = identity
+        self._reception = reception
+        self._delivery = delivery
+
+    def refuse_open_listener(self) -> None:
+        """Refuse to serve the web to other machines while nobody has to say who they are.
+
+        Raises
+        ------
+        SettingsInvalid : with the reason
+        """
+        from service.web.auth import refuse_open_listener
+
+        http = self._ground.settings.http
+        refuse_open_listener(
+            http.host,
+            self._stores.accounts.any_configured(),
+            trusted_proxy=http.trusted_proxy,
+            public_url=http.public_url,
+        )
+
+    @cached_property
+    def viewer_directory(self) -> Path | None:
+        """Where the unpacked viewer lies, if it is there."""
+        directory = self._ground.settings.http.viewer_dir or UNPACKED_VIEWER
+        return directory if directory.is_dir() else None
+
+    def pings(self) -> dict[str, Callable[[], Any]]:
+        """What tells whether each part is well; each raises when it is not."""
+        directory = self._ground.directory
+        return {
+            "index": self._stores.project_table.names,
+            "blobs": lambda: next(directory.blobs.iterdir(), None),
+            "spool": lambda: next(directory.spool.iterdir(), None),
+            "keys": lambda: KeyFile.load(directory.keys),
+        }
+
+    def web_application(self) -> WSGIApplication:
+        """The web edge as a WSGI application."""
+        from service.archive.search import InstanceSearch
+        from service.web.app import create_app
+        from service.web.auth import is_loopback
+        from service.web.dicomweb.services import DicomWebServices
+        from service.web.guard import audit_target
+        from service.web.services import WebServices
+        from service.web.viewer.configuration import ViewerSettings
+
+        ground, stores, reception = self._ground, self._stores, self._reception
+        http, projects = ground.settings.http, tuple(ground.settings.projects)
+        return create_app(
+            WebServices(
+                version=__version__,
+                projects=projects,
+                default_project=DEFAULT_PROJECT,
+                listens_on_loopback=is_loopback(http.host),
+                dicomweb=DicomWebServices(
+                    index=stores.instances,
+                    search=InstanceSearch(stores.database),
+                    blobs=stores.blobs,
+                    store=reception.pipeline.process,
+                    projects=projects,
+                    public_url=http.public_url,
+                    trusted_proxy=http.trusted_proxy,
+                    note=audit_target,
+                    keep=ground.scratch.keep,
+                ),
+                instances=stores.instances,
+                overview=stores.overview,
+                quarantine=stores.quarantine_table,
+                desk=reception.quarantine_desk,
+                conflicts=stores.conflicts,
+                accounts=stores.accounts,
+                audit=stores.audit,
+                accesses=stores.audit_buffer,
+                viewer_settings=ViewerSettings.load(ground.config / "viewer"),
+                viewer_directory=self.viewer_directory,
+                pings=self.pings(),
+                form_key=ground.key_file.sealing_key("forms"),
+                why_held=self._delivery.why_held,
+                cleaning=stores.study_cleaning.of,
+                crosswalk=self._identity.crosswalk,
+                notices=self._identity.notices,
+                trusted_proxy=http.trusted_proxy,
+            )
+        )
