@@ -10,6 +10,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, EnhancedCTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless
 
+from tests.commented_frames import SOT, jpeg_2000
 from tests.datasets import as_file, ct_slice, encode
 
 ROWS: Final = 4096
@@ -52,12 +53,17 @@ def write_native(path: Path, frames: int) -> Path:
 
 
 def write_encapsulated(path: Path, fragments: Sequence[int]) -> Path:
-    """A file with one fragment for each frame, of these sizes, their content a hole."""
+    """A file with one fragment for each frame, of these sizes: JPEG 2000 whose one tile is a hole."""
+    picture = jpeg_2000()
+    tile = picture.index(SOT)
     with path.open("wb") as file:
         file.write(_start(len(fragments), JPEG2000Lossless) + _pixel_head(b"OB", _UNDEFINED) + _ITEM + bytes(4))
         for size in fragments:
             file.write(_ITEM + struct.pack("<I", size))
-            file.seek(size, 1)
+            length = struct.pack(">I", size - tile - 2)
+            file.write(picture[: tile + 6] + length + b"\0\1\xff\x93")
+            file.seek(size - tile - 16, 1)
+            file.write(b"\xff\xd9")
         file.write(_DELIMITER)
         file.write(b"\xfc\xff\xfc\xffOB\0\0\x08\0\0\0Doe Jane")
     return path

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.core.records import SealedEntry
+from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.date_rule import DateRule
 from service.deident.date_shift import shifted_date
 from service.deident.element_values import Encoding, ascii_text, converted_text, decoded_text, raw_bytes, raw_element
@@ -142,6 +143,11 @@ class Deidentifier:
     def removes_faces(self) -> bool:
         """Whether the profile asks for faces to be removed; who calls does it, series by series."""
         return CLEAN_FACES in self._profile.options
+
+    @property
+    def harmless_comments(self) -> HarmlessComments:
+        """What may stay of the comments in compressed frames; who writes the pixels takes the others out."""
+        return self._profile.comments
 
     @property
     def profile_name(self) -> str:

@@ -12,15 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydicom.dataset import Dataset
+
 from dicom_nodes.errors import GatewayError
+from service.deident.code_streams.frame_comments import without_comments
+from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.decision_values import with_values
 from service.deident.deidentifier import Deidentifier
 from service.deident.dicom_file import OpenFile, read_dicom, with_new_pixels, write_dicom
 from service.deident.keys import KeyFile
 from service.deident.pixel_bytes import PixelBytes
-from service.deident.pixel_rest import refuse_pixel_rest
+from service.deident.pixel_rest import frames_of, refuse_pixel_rest
+from service.deident.pixels.pixel_outcome import BlackenedPixels, PixelOutcome
 from service.deident.pixels.pixel_outcome import OutcomeKind as PixelKind
-from service.deident.pixels.pixel_outcome import PixelOutcome
 from service.deident.profile import load_profile
 from service.deident.rules import Decision
 from service.deident.seen_header import header_copy, header_without_text
@@ -185,6 +189,7 @@ def _deidentify(
         no_face = False
         if pixels is not None and faces is not None:
             source, no_face = faces.without_face(path, source, pixels)
+        source = _without_comments(source, deidentifier.harmless_comments)
         cleaned = deidentifier.clean(source.header, explain=explain)
         no_text = outcome is not None and outcome.free_of_text
         if no_text or no_face:
@@ -217,6 +222,17 @@ def _looked_at(source: OpenFile, pixels: PixelCleaning) -> PixelOutcome:
     if outcome.kind is PixelKind.NEEDS_PERSON:
         raise PixelsNeedPerson(f"its pixels are for a person to decide on: {outcome.reason}")
     return outcome
+
+
+def _without_comments(source: OpenFile, harmless: HarmlessComments) -> OpenFile:
+    """The file without comments in its compressed frames; the same where there are none."""
+    if source.pixels is None or not source.pixels.encapsulated:
+        return source
+    syntax = str(source.transfer_syntax_uid)
+    value = without_comments(source.pixel_value, syntax, frames_of(source.header), harmless)
+    if value is None:
+        return source
+    return with_new_pixels(source, BlackenedPixels(PixelBytes(value), syntax, True, Dataset()))
 
 
 def _as_seen(source: OpenFile, outcome: PixelOutcome) -> OpenFile:

@@ -40,10 +40,14 @@ def frames_length(header: Dataset) -> int | None:
     samples = _number(header, SAMPLES) or 1
     if samples == 3 and _text(header, PHOTOMETRIC) == "YBR_FULL_422":
         samples = 2  # its chroma is shared between two pixels (PS3.3 C.7.6.3.1.2)
-    frames = _text(header, FRAMES)
-    number = max(int(frames), 1) if frames.isascii() and frames.isdigit() else 1
-    length = (rows * columns * samples * number * bits + 7) // 8
+    length = (rows * columns * samples * frames_of(header) * bits + 7) // 8
     return length + length % 2
+
+
+def frames_of(header: Dataset) -> int:
+    """Return Number of Frames (0028,0008), 1 where the header does not say."""
+    frames = _text(header, FRAMES)
+    return max(int(frames), 1) if frames.isascii() and frames.isdigit() else 1
 
 
 def _number(header: Dataset, tag: int) -> int | None:

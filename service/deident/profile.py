@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.deident.attribute_table import AttributeTable
+from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.content_item_table import ContentItemTable
 from service.deident.descriptors import DescriptorCleaning
 from service.deident.element_types import ElementTypes
@@ -58,6 +59,7 @@ class Profile:
     content_text : what becomes of the text of a content item, by (scheme, code) of its concept
     private : private elements that are kept; empty without the option
     texts : cleans texts; None where the profile drops them
+    comments : what may stay of the comments in compressed frames, in every profile
     """
 
     name: str
@@ -69,6 +71,7 @@ class Profile:
     content_text: dict[tuple[str, str], Action]
     private: SafePrivate
     texts: DescriptorCleaning | None
+    comments: HarmlessComments
     attributes: AttributeTable
     types: ElementTypes
     content_items: ContentItemTable
@@ -124,6 +127,7 @@ def load_profile(
         content_text=_content_text(document),
         private=_private(document, directory, options),
         texts=_texts_cleaner(text_directory or directory.parent / "text", options, recogniser),
+        comments=HarmlessComments.load(text_directory or directory.parent / "text"),
         attributes=table,
         types=ElementTypes.load(directory / "element-types.json"),
         content_items=ContentItemTable.load(directory / "ps3.15-e3.4-1.csv"),

@@ -10,7 +10,9 @@ from service.archive.study_dates import StudyDates
 from service.archive.vault_store import VaultStore
 from service.core.archived import StudyRow
 from service.core.cleaning_report import SeriesCleaning
+from service.core.encoded_bytes import EncodedBytes
 from service.deident.cleaning_lines import cleaning_lines
+from service.deident.code_streams.frame_comments import without_comments
 from service.deident.deidentifier import Cleaned, Deidentifier, known_under
 from service.deident.element_values import Encoding
 from service.deident.originals import Json, elements_of_json
@@ -68,6 +70,15 @@ class ProjectCleaner:
         if not (pixels_cleaned or faces_removed):
             return cleaned
         return self._deidentifier.with_clean_pixels(cleaned, pixels_cleaned=pixels_cleaned, faces_removed=faces_removed)
+
+    def without_comments(self, value: EncodedBytes, transfer_syntax_uid: str, frames: int) -> EncodedBytes | None:
+        """Encapsulated pixel data without comments in its frames; None where there are none.
+
+        Raises
+        ------
+        IdentityNotRemovable : what stands in a frame cannot be told apart
+        """
+        return without_comments(value, transfer_syntax_uid, frames, self._deidentifier.harmless_comments)
 
     def report_on(self, header: Dataset, cleaned: Dataset) -> SeriesCleaning | None:
         """What cleaning does to each element; None where this process told it of the series and SOP class before.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydicom.dataset import Dataset
 
@@ -11,7 +11,7 @@ from service.core.cleaning_report import SeriesCleaning
 from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
-from service.deident.pixel_rest import refuse_pixel_rest
+from service.deident.pixel_rest import frames_of, refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import Region
 from service.ingest.cleaning import ProjectCleaner
 from service.ingest.content_digest import content_digest
@@ -123,7 +123,7 @@ class Router:
         seen = self._seen(rules, parsed, regions, is_held=is_held)
         if rules.faces is not None and face is not None:
             seen = rules.faces.remove(seen, face)
-        parsed = seen.parsed
+        parsed = seen.parsed if is_held else _without_comments(seen.parsed, rules.cleaner)
         if study is None:
             cleaned = rules.cleaner.clean(
                 parsed.header, pixels_cleaned=seen.free_of_text, faces_removed=seen.free_of_faces
@@ -163,6 +163,14 @@ class Router:
         if rules.pixels is None:
             return SeenInstance(parsed, free_of_text=False)
         return rules.pixels.unseen(parsed) if is_held else rules.pixels.see(parsed, regions)
+
+
+def _without_comments(parsed: ParsedInstance, cleaner: ProjectCleaner) -> ParsedInstance:
+    """The object without comments in its compressed frames; the same where there are none."""
+    if parsed.pixels is None or not parsed.pixels.encapsulated:
+        return parsed
+    value = cleaner.without_comments(parsed.pixels.value, parsed.transfer_syntax_uid, frames_of(parsed.header))
+    return parsed if value is None else replace(parsed, pixels=replace(parsed.pixels, value=value))
 
 
 def _digest(rules: ProjectRules, parsed: ParsedInstance) -> bytes:

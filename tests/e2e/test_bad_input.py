@@ -212,7 +212,7 @@ def test_pixels_that_no_codec_reads_are_served_and_the_run_is_refused(gateway: G
     for file in files:
         data_set = pydicom.dcmread(file)
         data_set.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.53"
-        data_set.PixelData = encapsulate([b"\xff\xd8 not a picture that anything here can decode \xff\xd9"])
+        data_set.PixelData = encapsulate([b"\xff\xd8\xff\xda\0\2 not a picture that anything here can decode \xff\xd9"])
         data_set["PixelData"].is_undefined_length = True
         data_set.save_as(file, enforce_file_format=True)
     runs = runs_on(gateway, files, "-xf", str(profile(tmp_path)), "Unusual")

@@ -16,6 +16,7 @@ from pydicom.uid import JPEGLSLossless
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
 from service.deident.pixels.pixel_source import HeldPixels, PixelSource
 from service.errors import TransferSyntaxNotSupported
+from tests.commented_frames import jpeg_ls
 
 FOUND = (Region(1, 2, 3, 4), Region(5, 6, 7, 8, frame=1))
 
@@ -51,7 +52,7 @@ class ScriptedPixelCleaner:
         return self.apply(header, pixels, transfer_syntax_uid, FOUND)
 
     def compress(self, header: Dataset, pixels: PixelSource, transfer_syntax_uid: str) -> PixelOutcome:
-        value = HeldPixels(encapsulate([b"not really JPEG-LS"]))
+        value = HeldPixels(encapsulate([jpeg_ls()]))
         new = BlackenedPixels(value, JPEGLSLossless, encapsulated=True, changed=Dataset())
         return PixelOutcome(OutcomeKind.BLACKENED, FOUND, "", new, 1)
 

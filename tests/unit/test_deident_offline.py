@@ -23,6 +23,7 @@ from service.deident import dicom_file
 from service.deident.dicom_file import read_dicom, write_dicom
 from service.deident.offline import FileStatus, deidentify_files, offline_deidentifier
 from service.errors import KeysMissing, SettingsInvalid
+from tests.commented_frames import jpeg_2000
 from tests.datasets import as_file, ct_slice
 
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
@@ -88,7 +89,8 @@ def test_what_trails_the_pixels_stays_behind(cleaner, source, tmp_path):
 
 def test_encapsulated_pixels_are_copied_as_they_are(cleaner, source, tmp_path):
     data_set = ct_slice()
-    data_set.PixelData = encapsulate([b"frame one.", b"frame two."])
+    data_set.NumberOfFrames = 2
+    data_set.PixelData = encapsulate([jpeg_2000(1), jpeg_2000(2)])
     data_set["PixelData"].VR = "OB"
     data_set["PixelData"].is_undefined_length = True
     source.write_bytes(as_file(data_set, JPEG2000Lossless))

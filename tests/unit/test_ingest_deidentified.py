@@ -18,6 +18,7 @@ from pydicom.uid import (
 
 from service.core.records import ObjectKind, OutcomeKind
 from service.ingest.part10 import read_file
+from tests.commented_frames import jpeg_ls
 from tests.datasets import STUDY_UID, as_file, ct_slice
 from tests.ingest_house import IngestHouse
 
@@ -100,7 +101,7 @@ def test_every_uid_is_another_one(send):
 
 def test_encapsulated_pixels_are_carried_over_untouched(house, send):
     source = ct_slice()
-    source.PixelData = encapsulate([b"\xff\xd8not really a picture"])
+    source.PixelData = encapsulate([jpeg_ls()])
     source["PixelData"].is_undefined_length = True
     source["PixelData"].VR = "OB"
     file = read_file(as_file(source, JPEGLSLossless))

@@ -158,7 +158,7 @@ def test_series_that_no_codec_reads_is_refused_with_the_reason(open_house):
 def test_broken_pixels_are_refused_with_the_reason(open_house):
     house = open_house()
     source = ct_slice(1)
-    source.PixelData = encapsulate([b"not a picture"])
+    source.PixelData = encapsulate([b"\xff\xd8\xff\xda\0\2not a picture\xff\xd9"])
     source["PixelData"].is_undefined_length = True
     source["PixelData"].VR = "OB"
     file = read_file(as_file(source, JPEGExtended12Bit))

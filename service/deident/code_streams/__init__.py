@@ -1,0 +1,1 @@
+"""What stands beside the image in compressed frames: comments, application data, thumbnails, boxes."""
