@@ -88,6 +88,14 @@ def between_scans(frame: bytes, comment: bytes) -> bytes:
     return frame[:table] + segment(0xFE, comment) + frame[table:]
 
 
+def between_scans_of_jpeg_ls(comment: bytes) -> bytes:
+    """A JPEG-LS frame of three planes, each a scan, with a comment before the second scan."""
+    planes = np.stack([picture(seed) for seed in range(3)])
+    frame = bytes(charls.encode_array(planes, 0, 0))
+    second = frame.index(b"\xff\xda", frame.index(b"\xff\xda") + 2)
+    return frame[:second] + segment(0xFE, comment) + frame[second:]
+
+
 def without_tile_length(frame: bytes) -> bytes:
     """A JPEG 2000 code stream of one tile-part that does not say how long it is."""
     tile = frame.index(SOT)

@@ -61,6 +61,7 @@ FRAMES = {
     "between scans": (made.between_scans(made.jpeg(progressive=True), TOKEN), JPEGBaseline8Bit),
     "behind the end": (made.jpeg() + TOKEN, JPEGBaseline8Bit),
     "JPEG-LS comment": (made.after_start(made.jpeg_ls(), made.segment(0xFE, TOKEN)), JPEGLSLossless),
+    "between scans of JPEG-LS": (made.between_scans_of_jpeg_ls(TOKEN), JPEGLSLossless),
     "JPEG-LS application data": (made.after_start(made.jpeg_ls(), made.segment(0xE8, TOKEN)), JPEGLSLossless),
     "JPEG 2000 comment": (made.in_main_header(made.jpeg_2000(), TOKEN), JPEG2000Lossless),
     "JPEG 2000 comment of a tile": (made.in_tile_header(made.jpeg_2000(), TOKEN), JPEG2000Lossless),
@@ -133,7 +134,14 @@ def test_one_frame_of_many_is_found(name):
 
 @pytest.mark.parametrize(
     "comment",
-    [b"LEAD Technologies Inc. V1.01\0", b"Created by OpenJPEG version 2.5.2", b"Kakadu-v7.10.2", b"\0\0", b""],
+    [
+        b"Kdu-Layer-Info: log_2{Delta-D(squared-error)/Delta-L(bytes)}, L(bytes)\n-192.0,  1.5e+04\n-193.1,  1.6e+04\n",
+        b"LEAD Technologies Inc. V1.01\0",
+        b"Created by OpenJPEG version 2.5.2",
+        b"Kakadu-v7.10.2",
+        b"\0\0",
+        b"",
+    ],
 )
 def test_comments_of_encoders_stay(comment):
     assert without_comments(value_of(made.jpeg(comment=comment)), JPEGBaseline8Bit, 1, HARMLESS) is None
@@ -179,6 +187,13 @@ def test_a_wrong_offset_table_hides_no_frame():
 def test_text_behind_a_last_tile_without_a_length_goes():
     frame = made.without_tile_length(made.jpeg_2000())
     assert cleaned(value_of(frame + TOKEN)).rstrip(b"\0") == value_of(frame + bytes(len(TOKEN))).rstrip(b"\0")
+
+
+@pytest.mark.parametrize("table", [b"\0\0\0\0DOE^", b"\0\0\0\0DOE"])
+def test_text_in_the_offset_table_is_held(table):
+    value = ITEM + struct.pack("<I", len(table)) + table + value_of(made.jpeg())[8:]
+    with pytest.raises(IdentityNotRemovable):
+        without_comments(value, JPEGBaseline8Bit, 1, HARMLESS)
 
 
 def test_frames_of_rle_are_left_alone():

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
+import numpy as np
+
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.encoded_bytes import CHUNK, EncodedBytes
 from service.core.frame_index import Span
@@ -137,7 +139,17 @@ def _fragments(content: EncodedBytes) -> Iterator[Span]:
         position += _ITEM.size
         if (group, element) != (0xFFFE, 0xE000) or position + length > size:
             raise InstanceUnreadable("Encapsulated Pixel Data that is not made of items")
-        if not is_table:
+        if is_table:
+            _check_table(content, position, length)
+        else:
             yield Span(position, length)
         is_table = False
         position += length
+
+
+def _check_table(content: EncodedBytes, start: int, length: int) -> None:
+    """Hold the basic offset table to being one: letters taken for an offset lead out of the pixel data."""
+    for position in range(start, start + length, CHUNK):
+        part = content[position : min(position + CHUNK, start + length)]
+        if len(part) % 4 or (np.frombuffer(part, "<u4") > len(content)).any():
+            raise InstanceUnreadable("A basic offset table that leads out of Pixel Data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,11 +45,9 @@ class OverwrittenBytes:
     def __getitem__(self, stretch: slice, /) -> bytes:
         start, stop, _ = stretch.indices(len(self._content))
         found = self._content[start:stop]
-        first = max(bisect_right(self._starts, start) - 1, 0)
+        first, last = max(bisect_right(self._starts, start) - 1, 0), bisect_left(self._starts, stop)
         changed: bytearray | None = None
-        for blank in self._blanks[first:]:
-            if blank.start >= stop:
-                break
+        for blank in self._blanks[first:last]:
             low, high = max(blank.start, start), min(blank.stop, start + len(found))
             if low < high:
                 changed = bytearray(found) if changed is None else changed
