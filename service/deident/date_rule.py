@@ -34,3 +34,17 @@ class DateRule:
             return 0
         # A date cut short is compared as far as it goes; it is moved when it may be a real one.
         return self.days if day >= self._real_from[: len(day)] else 0
+
+
+def annotation_dates(days: int, study_date: str, carried: frozenset[str]) -> DateRule:
+    """Return the rule for dates of an object made inside the project: real from the real study date on.
+
+    Parameters
+    ----------
+    study_date : as it is served; empty where there is none
+    """
+    if not days:
+        return DateRule(0)
+    # One day earlier: the tool's clock may stand in another zone than the scanner's.
+    real_from = shifted_date(study_date, -(days - 1)) if study_date else None
+    return DateRule(days, real_from or "", carried)

@@ -4,101 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from threading import Lock
-from typing import Any, Literal, Protocol, TypeVar
+from dataclasses import replace
+from typing import Literal
 
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from dicom_nodes.errors import GatewayError, InstanceUnreadable
+from dicom_nodes.errors import GatewayError
 from service.core.records import SealedEntry
+from service.deident.cleaned import Cleaned
 from service.deident.code_streams.harmless_comments import HarmlessComments
-from service.deident.date_rule import DateRule
-from service.deident.date_shift import shifted_date
-from service.deident.element_values import Encoding, ascii_text, converted_text, decoded_text, raw_bytes, raw_element
+from service.deident.date_rule import DateRule, annotation_dates
+from service.deident.element_values import Encoding, ascii_at, fits, raw_bytes, raw_element
 from service.deident.fast_pass import FastPass
 from service.deident.header_pass import HeaderPass, Replacements, encoding_of
-from service.deident.identity_terms import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, other_ids
+from service.deident.header_patients import HeaderPatient, HeaderPatients
+from service.deident.identity_terms import PATIENT_ID
 from service.deident.keys import ProjectKeys
 from service.deident.options import CLEAN_FACES, CLEAN_PIXEL_DATA, MODIFIED_DATES, RETAIN_UIDS
-from service.deident.originals import CHARACTER_SET, elements_json
 from service.deident.own_values import OwnValues
-from service.deident.patient_study import STUDY_INSTANCE_UID, WAY_BACK_TAGS, is_patient_or_study_attribute
+from service.deident.patient_study import STUDY_INSTANCE_UID, is_patient_or_study_attribute
 from service.deident.persons import Persons
 from service.deident.profile import Profile
 from service.deident.pseudonyms import PatientIdentity, Pseudonyms
+from service.deident.required_uids import SOP_CLASS_UID, required_uids
 from service.deident.rule_book import RuleBook
-from service.deident.rules import Decision
-from service.deident.series_memory import Outcome, SeriesMemory
+from service.deident.series_memory import Outcome, SeriesMemories, SeriesMemory
 from service.deident.stamps import BURNED_IN, METHOD_CODES, Stamps
-from service.deident.uid_map import UidMap, is_uid
+from service.deident.uid_map import UidMap
+from service.deident.way_back_seals import Sealer, WayBackSeals
 from service.errors import IdentityNotRemovable
 
-SOP_CLASS_UID, SOP_INSTANCE_UID, SERIES_INSTANCE_UID = 0x00080016, 0x00080018, 0x0020000E
-FRAME_OF_REFERENCE_UID = 0x00200052
-PATIENT_NAME, PATIENT_ID, ISSUER = 0x00100010, 0x00100020, 0x00100021
+PATIENT_NAME = 0x00100010
 DOCUMENT, DOCUMENT_LENGTH = 0x00420011, 0x00420015
-REQUIRED_UIDS = {
-    SOP_CLASS_UID: "SOP Class UID",
-    SOP_INSTANCE_UID: "SOP Instance UID",
-    STUDY_INSTANCE_UID: "Study Instance UID",
-    SERIES_INSTANCE_UID: "Series Instance UID",
-}
-SHARED_LEVELS = {
-    STUDY_INSTANCE_UID: "study",
-    SERIES_INSTANCE_UID: "series",
-    FRAME_OF_REFERENCE_UID: "frame of reference",
-}
-REMEMBERED_PATIENTS = 256
-REMEMBERED_ENTRIES = 2048
-REMEMBERED_SERIES = 16
-
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-
-class Sealer(Protocol):
-    """Encrypts what must not lie open; ``service.deident.vault.Vault`` is one."""
-
-    @property
-    def sealing_key_id(self) -> str:
-        """The name of the key that seals now."""
-
-    def seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
-        """Return the encrypted entry."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cleaned:
-    """A clean header and what became of the original.
-
-    Parameters
-    ----------
-    sealed : vault rows: the patient, the study, and the old UID of each of study, series, instance, frame of reference
-    decisions : one for each element, only when asked for
-    patient_digest : tells two patients under one Study Instance UID apart
-    encoded : the clean header as bytes, in the encoding in which it was read; None where it was not at hand. Whoever
-        changes ``data_set`` must not use it
-    """
-
-    data_set: Dataset = field(repr=False)
-    sealed: tuple[SealedEntry, ...]
-    decisions: tuple[Decision, ...]
-    elements_removed: int
-    elements_replaced: int
-    patient_digest: bytes = b""
-    encoded: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Patient:
-    identity: PatientIdentity
-    pseudonym: str
-    own_values: OwnValues
 
 
 class Deidentifier:
@@ -119,20 +58,18 @@ class Deidentifier:
         sealer: Sealer | None = None,
         persons: Persons | None = None,
     ) -> None:
-        self._persons = persons
-        self._revision = ""
-        self._learning = Lock()
         self._profile = profile
         self._book = RuleBook(profile)
         self._stamps = Stamps(profile)
-        self._sealer = sealer
         self._uids = UidMap(project_keys.uid_key, kept=RETAIN_UIDS in profile.options)
         self._pseudonyms = Pseudonyms(project_keys.pseudonym_key, project_keys.date_key, project_keys.digest_key)
         self._token_key = hmac.digest(project_keys.pseudonym_key, b"tokens", hashlib.sha256)
-        self._patients: dict[tuple[bytes, ...], _Patient] = {}
-        self._sealed: dict[tuple[str, str], tuple[dict[str, Any], SealedEntry]] = {}
+        self._patients = HeaderPatients(self._pseudonyms, persons)
+        self._seals = (
+            WayBackSeals(sealer, self._uids.new_uid, self.shift_days_of_pseudonym) if sealer is not None else None
+        )
         self._fast = FastPass(profile, self._book)
-        self._memories: dict[tuple[_Patient, str, Encoding], SeriesMemory] = {}
+        self._memories = SeriesMemories()
 
     @property
     def cleans_pixels(self) -> bool:
@@ -165,11 +102,11 @@ class Deidentifier:
 
     def pseudonym(self, patient_id: str, issuer: str = "") -> str:
         """Return the Patient ID that a patient has inside the project."""
-        return self._pseudonyms.pseudonym(self._identity(PatientIdentity(patient_id, issuer)))
+        return self._pseudonyms.pseudonym(self._patients.identity(PatientIdentity(patient_id, issuer)))
 
     def patient_digest(self, patient_id: str, issuer: str = "") -> bytes:
         """Return 32 bytes that are equal for the same patient."""
-        return self._pseudonyms.digest(self._identity(PatientIdentity(patient_id, issuer)))
+        return self._pseudonyms.digest(self._patients.identity(PatientIdentity(patient_id, issuer)))
 
     def shift_days(self, patient_id: str, issuer: str = "") -> int:
         """Return by how many days the patient's dates are moved back; 0 where the profile does not move dates."""
@@ -178,6 +115,17 @@ class Deidentifier:
     def shift_days_of_pseudonym(self, pseudonym: str) -> int:
         """As ``shift_days``, for a Patient ID as it is served."""
         return self._pseudonyms.shift_days(pseudonym) if MODIFIED_DATES in self._profile.options else 0
+
+    def identifiers_of(self, identity: PatientIdentity) -> list[str]:
+        """Return every identifier under which a patient is known."""
+        return self._patients.identifiers_of(identity)
+
+    def learn_persons(self) -> str:
+        """Look whether somebody changed which identifiers are the same person's; the revision that holds from now on.
+
+        What is cleaned afterwards follows it, or a later one.
+        """
+        return self._patients.learn_persons()
 
     def clean(self, header: Dataset, explain: bool = False) -> Cleaned:
         """Return the clean copy of a header, and the sealed way back.
@@ -192,9 +140,9 @@ class Deidentifier:
         InstanceUnreadable : no valid SOP Class, SOP Instance, Study or Series Instance UID
         IdentityNotRemovable : the profile forbids passing it on, or it cannot be cleaned
         """
-        uids = _required_uids(header)
+        uids = required_uids(header)
         encoding = encoding_of(header, Encoding())
-        patient = self._patient(header, encoding, uids[STUDY_INSTANCE_UID])
+        patient = self._patients.of(header, encoding, uids[STUDY_INSTANCE_UID])
         replacements = Replacements(
             patient.pseudonym,
             DateRule(self.shift_days_of_pseudonym(patient.pseudonym)),
@@ -208,7 +156,8 @@ class Deidentifier:
         cleaned, work = self._pass(header, encoding, replacements, uids[SOP_CLASS_UID], explain=explain)
         for element in _pseudonymous(patient.pseudonym, encoding):
             cleaned[element.tag] = element
-        sealed = self._way_back(header, encoding, patient, uids) if self._sealer is not None else ()
+        seals = self._seals
+        sealed = seals.of(header, encoding, patient.pseudonym, uids) if seals is not None else ()
         digest = self._pseudonyms.digest(patient.identity)
         return _result(cleaned, sealed, work, digest)
 
@@ -237,13 +186,13 @@ class Deidentifier:
         ------
         InstanceUnreadable, IdentityNotRemovable : as ``clean``
         """
-        uids = _required_uids(header)
+        uids = required_uids(header)
         encoding = encoding_of(header, Encoding())
         pseudonym = str(study_attributes.get("PatientID", ""))
         study_date = str(study_attributes.get("StudyDate", "") or "")
         replacements = Replacements(
             pseudonym or "REMOVED",
-            _annotation_dates(self.shift_days_of_pseudonym(pseudonym), study_date, carried_dates),
+            annotation_dates(self.shift_days_of_pseudonym(pseudonym), study_date, carried_dates),
             own_values or OwnValues((), ()),
             _same_uid,
             self._token_key,
@@ -252,7 +201,7 @@ class Deidentifier:
         for tag in [tag for tag in cleaned.keys() if is_patient_or_study_attribute(tag)]:  # noqa: SIM118
             del cleaned[tag]
         for element in study_attributes:
-            if is_patient_or_study_attribute(element.tag) and _fits(element, encoding):
+            if is_patient_or_study_attribute(element.tag) and fits(element, encoding):
                 cleaned[element.tag] = deepcopy(element)
         return _result(cleaned, (), work, b"")
 
@@ -291,14 +240,19 @@ class Deidentifier:
         return cleaned, work
 
     def _refuse_burned_in(self, header: Dataset) -> None:
-        if self._profile.settings["burned_in_annotation"] == "refuse" and _ascii_at(header, BURNED_IN) == "YES":
+        if self._profile.settings["burned_in_annotation"] == "refuse" and ascii_at(header, BURNED_IN) == "YES":
             raise IdentityNotRemovable("Burned In Annotation (0028,0301) is YES: text in pixels cannot be removed")
 
     def _by_memory(
-        self, header: Dataset, encoding: Encoding, patient: _Patient, replacements: Replacements, uids: dict[int, str]
+        self,
+        header: Dataset,
+        encoding: Encoding,
+        patient: HeaderPatient,
+        replacements: Replacements,
+        uids: dict[int, str],
     ) -> Cleaned | None:
         """Clean a header by what became of others of its series; None where it has to be cleaned as a whole."""
-        memory = self._memory(patient, uids[SOP_CLASS_UID], encoding)
+        memory = self._memories.of((patient, uids[SOP_CLASS_UID], encoding))
         try:
             result = self._fast.run(header, encoding, uids[SOP_CLASS_UID], replacements, memory)
         except RecursionError:
@@ -307,9 +261,13 @@ class Deidentifier:
             return None
         self._refuse_burned_in(header)
         result.outcomes.update(self._finish(header, encoding, patient, memory))
+        data_set = result.data_set(header, encoding)
+        sealed: tuple[SealedEntry, ...] = ()
+        if self._seals is not None:
+            sealed = self._seals.of_series(header, encoding, patient.pseudonym, uids, memory, result.originals)
         return Cleaned(
-            result.data_set(header, encoding),
-            self._way_back_by_memory(header, encoding, patient, uids, memory, result.originals),
+            data_set,
+            sealed,
             (),
             result.removed,
             result.replaced,
@@ -317,17 +275,8 @@ class Deidentifier:
             result.encoded(),
         )
 
-    def _memory(self, patient: _Patient, sop_class_uid: str, encoding: Encoding) -> SeriesMemory:
-        key = (patient, sop_class_uid, encoding)
-        memory = self._memories.get(key)
-        if memory is None:
-            while len(self._memories) >= REMEMBERED_SERIES:
-                self._memories.pop(next(iter(self._memories)), None)
-            memory = self._memories[key] = SeriesMemory()
-        return memory
-
     def _finish(
-        self, header: Dataset, encoding: Encoding, patient: _Patient, memory: SeriesMemory
+        self, header: Dataset, encoding: Encoding, patient: HeaderPatient, memory: SeriesMemory
     ) -> dict[int, Outcome]:
         """Return pseudonyms and stamps, which are the same in all headers of a series that carried the same codes."""
         codes = header.get_item(METHOD_CODES, keep_deferred=True)
@@ -342,134 +291,6 @@ class Deidentifier:
             if codes is None or isinstance(codes, RawDataElement):
                 memory.note(key, finish)
         return finish
-
-    def _patient(self, header: Dataset, encoding: Encoding, study_uid: str) -> _Patient:
-        patients = self._patients  # a change of the mapping puts a new one in its place
-        key = _identity_key(header, encoding, study_uid)
-        known = patients.get(key)
-        if known is not None:
-            return known
-        patient_id, issuer = (_text_at(header, tag, encoding) for tag in (PATIENT_ID, ISSUER))
-        identity = self._identity(PatientIdentity(patient_id, issuer, study_uid))
-        pseudonym = self._pseudonyms.pseudonym(identity)
-        further = [other for other in self.identifiers_of(identity) if other != patient_id]
-        own_values = OwnValues.of(known_under(header, further), encoding)
-        return _remember(patients, key, _Patient(identity, pseudonym, own_values), REMEMBERED_PATIENTS)
-
-    def identifiers_of(self, identity: PatientIdentity) -> list[str]:
-        """Return every identifier under which a patient is known."""
-        if self._persons is None:
-            return [identity.patient_id]
-        return self._persons.identifiers_of(self._persons.identity_of(identity))
-
-    def _identity(self, identity: PatientIdentity) -> PatientIdentity:
-        return identity if self._persons is None else self._persons.identity_of(identity)
-
-    def learn_persons(self) -> str:
-        """Look whether somebody changed which identifiers are the same person's; the revision that holds from now on.
-
-        What is cleaned afterwards follows it, or a later one.
-        """
-        if self._persons is None:
-            return ""
-        with self._learning:
-            revision = self._persons.revision()
-            if revision != self._revision:
-                self._revision, self._patients = revision, {}
-        return revision
-
-    def _way_back_by_memory(
-        self,
-        header: Dataset,
-        encoding: Encoding,
-        patient: _Patient,
-        uids: dict[int, str],
-        memory: SeriesMemory,
-        originals: tuple[object, ...] | None,
-    ) -> tuple[SealedEntry, ...]:
-        """Seal the way back; what the header shares with others of its series is looked up."""
-        if self._sealer is None:
-            return ()
-        key = (self._sealer.sealing_key_id, originals)
-        shared: tuple[SealedEntry, ...] | None = memory.notes.get(key)
-        if shared is None:
-            shared = self._shared_way_back(header, encoding, patient, uids)
-            if originals is not None:
-                memory.note(key, shared)
-        return (*shared, self._instance_entry(uids))
-
-    def _way_back(
-        self, header: Dataset, encoding: Encoding, patient: _Patient, uids: dict[int, str]
-    ) -> tuple[SealedEntry, ...]:
-        return (*self._shared_way_back(header, encoding, patient, uids), self._instance_entry(uids))
-
-    def _instance_entry(self, uids: dict[int, str]) -> SealedEntry:
-        # An instance comes once; remembering it would push out what comes again with each.
-        old = uids[SOP_INSTANCE_UID]
-        return self._sealed_anew("uid", self._uids.new_uid(old), {"uid": old, "level": "instance"})
-
-    def _shared_way_back(
-        self, header: Dataset, encoding: Encoding, patient: _Patient, uids: dict[int, str]
-    ) -> tuple[SealedEntry, ...]:
-        tags = [int(tag) for tag in header.keys()]  # noqa: SIM118
-        charset = [tag for tag in tags if tag == CHARACTER_SET]
-        person = [tag for tag in tags if tag >> 16 == 0x0010]
-        study = [tag for tag in tags if tag in WAY_BACK_TAGS]
-        frame = _ascii_at(header, FRAME_OF_REFERENCE_UID)
-        old = uids | ({FRAME_OF_REFERENCE_UID: frame} if frame else {})
-        person_elements = elements_json(header, charset + person, encoding)
-        patient_value = {
-            "elements": person_elements,
-            "shift_days": self.shift_days_of_pseudonym(patient.pseudonym),
-        }
-        study_value = {
-            "elements": elements_json(header, charset + study, encoding),
-            # Again, since a patient has another age and, known under several, another ID in each study.
-            "person": person_elements,
-            "patient": patient.pseudonym,
-        }
-        entries = [
-            self._seal("patient", patient.pseudonym, patient_value),
-            self._seal("study", self._uids.new_uid(uids[STUDY_INSTANCE_UID]), study_value),
-        ]
-        for tag, level in SHARED_LEVELS.items():
-            if tag in old:
-                entries.append(self._seal("uid", self._uids.new_uid(old[tag]), {"uid": old[tag], "level": level}))
-        return tuple(entries)
-
-    def _seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
-        """Seal a value, or return the entry that was made of the same value before."""
-        known = self._sealed.get((kind, key))
-        if known is not None and known[0] == value and self._sealer and known[1].key_id == self._sealer.sealing_key_id:
-            return known[1]
-        entry = self._sealed_anew(kind, key, value)
-        return _remember(self._sealed, (kind, key), (value, entry), REMEMBERED_ENTRIES)[1]
-
-    def _sealed_anew(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:
-        if self._sealer is None:
-            raise TypeError("no sealer")
-        return self._sealer.seal(kind, key, value)
-
-
-def known_under(header: Dataset, further: Sequence[str]) -> Dataset:
-    """Return what a header says of the patient, with further identifiers among it; the header where there are none."""
-    if not further:
-        return header
-    person = Dataset()
-    for tag in IDENTITY_TAGS:
-        element = header.get_item(tag, keep_deferred=True)
-        if element is not None:
-            person[tag] = element
-    held = person.get("OtherPatientIDs") or []
-    person.OtherPatientIDs = [*([held] if isinstance(held, str) else held), *further]
-    return person
-
-
-def _remember(memory: dict[Key, Value], key: Key, value: Value, limit: int) -> Value:
-    if len(memory) >= limit:
-        memory.clear()
-    memory[key] = value
-    return value
 
 
 def _result(data_set: Dataset, sealed: tuple[SealedEntry, ...], work: HeaderPass, digest: bytes) -> Cleaned:
@@ -486,62 +307,5 @@ def _same_uid(uid: str) -> str:
     return uid
 
 
-def _annotation_dates(days: int, study_date: str, carried: frozenset[str]) -> DateRule:
-    """Return the rule for dates of an object made inside the project: real from the real study date on."""
-    if not days:
-        return DateRule(0)
-    # One day earlier: the tool's clock may stand in another zone than the scanner's.
-    real_from = shifted_date(study_date, -(days - 1)) if study_date else None
-    return DateRule(days, real_from or "", carried)
-
-
 def _order(encoding: Encoding) -> Literal["little", "big"]:
     return "little" if encoding.little_endian else "big"
-
-
-def _ascii_at(header: Dataset, tag: int) -> str:
-    element = header.get_item(tag, keep_deferred=True)
-    return "" if element is None else ascii_text(element)
-
-
-def _text_at(header: Dataset, tag: int, encoding: Encoding) -> str:
-    element = header.get_item(tag, keep_deferred=True)
-    return "" if element is None else decoded_text(element, encoding).strip()
-
-
-def _fits(element: DataElement, encoding: Encoding) -> bool:
-    """Whether an element's text can be written in the character set in force."""
-    if element.VR == "SQ":
-        return True
-    try:
-        converted_text(element.value).encode(encoding.text[0])
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
-def _required_uids(header: Dataset) -> dict[int, str]:
-    """Return the UIDs that an object must have (PS3.3 C.12.1, C.7.2.1, C.7.3.1)."""
-    uids = {}
-    for tag, keyword in REQUIRED_UIDS.items():
-        uid = _ascii_at(header, tag)
-        if not uid:
-            raise InstanceUnreadable(f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X}) is missing")
-        if not is_uid(uid):
-            raise InstanceUnreadable(f"{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X}) is not a UID")
-        uids[tag] = uid
-    return uids
-
-
-def _identity_key(header: Dataset, encoding: Encoding, study_uid: str) -> tuple[bytes, ...]:
-    """Return what two headers share when their patient's own values are the same."""
-    parts = [study_uid.encode("ascii"), *(codec.encode("ascii") for codec in encoding.text)]
-    for tag in (ISSUER, *IDENTITY_TAGS):
-        element = header.get_item(tag, keep_deferred=True)
-        if element is None:
-            parts.append(b"")
-        elif tag == OTHER_IDS_SEQUENCE:
-            parts += [raw_bytes(value, encoding) for value in other_ids(header)]
-        else:
-            parts.append(raw_bytes(element, encoding))
-    return tuple(parts)

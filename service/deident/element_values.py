@@ -144,3 +144,14 @@ def raw_element(tag: int, vr: str, value: bytes, encoding: Encoding) -> RawDataE
         encoding.implicit_vr,
         encoding.little_endian,
     )
+
+
+def fits(element: DataElement, encoding: Encoding) -> bool:
+    """Whether an element's text can be written in the character set in force."""
+    if element.VR == "SQ":
+        return True
+    try:
+        converted_text(element.value).encode(encoding.text[0])
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

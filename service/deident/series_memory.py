@@ -5,6 +5,7 @@ It holds identity, in memory alone, and is never shared between patients, IODs o
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from pydicom.dataelem import RawDataElement
@@ -19,6 +20,7 @@ LONGEST_GROUP = 4 * LONGEST
 VALUES_OF_AN_ELEMENT = 24
 LARGEST = 512 * 1024
 NOTES = 16
+REMEMBERED_SERIES = 16
 OVERHEAD = 400
 """Bytes that Python needs for a remembered value beside the value."""
 
@@ -114,3 +116,24 @@ class SeriesMemory:
             self.groups = {}
             self._size = 0
         self._size += size
+
+
+class SeriesMemories:
+    """The memories of the last few patients' series."""
+
+    def __init__(self) -> None:
+        self._memories: dict[Hashable, SeriesMemory] = {}
+
+    def of(self, key: Hashable) -> SeriesMemory:
+        """Return the memory of a series, empty where it is new.
+
+        Parameters
+        ----------
+        key : the patient, the IOD and the encoding, between which nothing is shared
+        """
+        memory = self._memories.get(key)
+        if memory is None:
+            while len(self._memories) >= REMEMBERED_SERIES:
+                self._memories.pop(next(iter(self._memories)), None)
+            memory = self._memories[key] = SeriesMemory()
+        return memory

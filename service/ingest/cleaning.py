@@ -11,10 +11,12 @@ from service.archive.vault_store import VaultStore
 from service.core.archived import StudyRow
 from service.core.cleaning_report import SeriesCleaning
 from service.core.encoded_bytes import EncodedBytes
+from service.deident.cleaned import Cleaned
 from service.deident.cleaning_lines import cleaning_lines
 from service.deident.code_streams.frame_comments import without_comments
-from service.deident.deidentifier import Cleaned, Deidentifier, known_under
+from service.deident.deidentifier import Deidentifier
 from service.deident.element_values import Encoding
+from service.deident.header_patients import known_under
 from service.deident.originals import Json, elements_of_json
 from service.deident.own_values import OwnValues
 from service.deident.pseudonyms import PatientIdentity

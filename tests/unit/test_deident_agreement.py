@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError
 from service.core.pydicom_reading import read_leniently
-from service.deident.deidentifier import Cleaned, Deidentifier
+from service.deident.cleaned import Cleaned
+from service.deident.deidentifier import Deidentifier
 from service.deident.encoded_header import encoded_header
 from service.deident.keys import KeyFile
 from service.deident.profile import load_profile
