@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -35,7 +36,8 @@ def main(how: str, path: Path, folder: Path, limit_mib: int, transfer_syntax_uid
             outcome = house.pipeline.process(replace(incoming, data_set=FileBytes.whole(stream.fileno())))
         house.close()
         said = {"status": str(outcome.kind), "reason": outcome.reason}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not ru_maxrss: that begins with what the process that started this one held.
+    peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) // 1024
     sys.stdout.write(json.dumps(said | {"seconds": time.monotonic() - begun, "peak_mib": peak}) + "\n")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # `make test` draws the same examples each time, so that what lands does not hang on chance; `make fuzz` draws new ones.
@@ -41,6 +43,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("ANNOGATE_REQUIRE_PEERS") == "1":
                 pytest.fail(words, pytrace=False)
             pytest.skip(words)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Undo what a command that runs in the test's own process sets up for its log."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

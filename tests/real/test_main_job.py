@@ -31,7 +31,14 @@ pytestmark = [
 
 ANNOTATORS = ["lungs", "nodules", "bones", "hotspots"]
 ENDED = {"done", "refused", "failed"}
-BURNED_IN = "Burned In Annotation (0028,0301) is YES: text in pixels cannot be removed"
+# Images that are looked at, since they are derived, in forms that no codec here reads: a person decides.
+NO_CODEC = "no codec here reads pixels in transfer syntax 1.2.840.10008.1.2.4."
+HELD = {
+    "CT0012.fragmented_no_bot_jpeg_baseline.51.dcm": f"{NO_CODEC}51",
+    "JPEGProcess2_4TransferSyntax_1.2.840.10008.1.2.4.51.dcm": f"{NO_CODEC}51",
+    "JPEGProcess6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm": f"{NO_CODEC}53",
+    "JPEGProcess10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm": f"{NO_CODEC}55",
+}
 
 NOTHING: dict[str, str] = {}
 NO_LUNGS = {"lungs": "No lung found", "nodules": "No lung found", "bones": "piece"}
@@ -151,8 +158,8 @@ def test_every_instance_is_listed_and_served_once(job: MainJob) -> None:
     sent = {new_uid(str(header_of(p).SOPInstanceUID)): p for study in job.studies for p in study.paths}
     made = {one["sop_instance_uid"] for study in job.studies for one in study.detail["results"]}
     served = {uid for study in job.studies for uid in study.served}
-    assert [entry["reason"] for entry in held] == [BURNED_IN]
-    assert [sent[uid].name for uid in sent.keys() - listed.keys()] == ["I0040.dcm"]
+    assert sorted(sent[uid].name for uid in sent.keys() - listed.keys()) == sorted(HELD)
+    assert sorted(entry["reason"] for entry in held) == sorted(HELD.values())
     assert listed.keys() == served == (sent.keys() & listed.keys()) | made
 
 

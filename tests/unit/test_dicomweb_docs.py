@@ -23,12 +23,20 @@ def test_search_keys_are_listed(page: str, level: Level) -> None:
 
 def test_failure_reasons_are_listed(page: str) -> None:
     from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch, SopClassNotSupported, StorageExhausted
-    from service.errors import ContentConflict, IdentityNotRemovable, PatientMismatch, TransferSyntaxNotSupported
+    from service.errors import (
+        ContentConflict,
+        IdentityNotRemovable,
+        PatientMismatch,
+        PixelsNeedPerson,
+        TransferSyntaxNotSupported,
+    )
+    from service.ingest.series_awaited import SeriesAwaited
     from service.web.dicomweb.stow import StudyMismatch
 
     errors = (
         *(InstanceUnreadable, SopClassMismatch, SopClassNotSupported, StorageExhausted, ContentConflict),
         *(IdentityNotRemovable, PatientMismatch, TransferSyntaxNotSupported, StudyMismatch),
+        *(PixelsNeedPerson, SeriesAwaited),
     )
     listed = {int(code, 16) for code in re.findall(r"^\| (0x[0-9A-F]{4}) \|", page, re.MULTILINE)}
     assert listed == {error.dimse_status for error in errors} | {0x0110}

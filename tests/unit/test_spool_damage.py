@@ -214,7 +214,7 @@ def test_a_head_that_cannot_be_read_destroys_nothing(tmp_path: Path):
 
 
 PIECE = 256 * 1024
-LARGE = b"".join(number.to_bytes(4, "big") for number in range(PIECE))  # four pieces
+PIECES = b"".join(number.to_bytes(4, "big") for number in range(PIECE))  # four pieces
 
 
 @contextmanager
@@ -222,7 +222,7 @@ def segment_with_a_large_object() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         with closing(spool_at(directory)) as spool:
-            put(spool, LARGE)
+            put(spool, PIECES)
         (segment,) = directory.glob("*.segment")
         yield segment
 
@@ -249,14 +249,14 @@ def test_pieces_before_the_damage_of_a_large_object_are_salvaged(piece: int):
         flip(segment, HEAD_BYTES + 1000 + piece * PIECE)
         reader, source_key = only_object(segment)
         salvaged = reader.salvage(source_key)
-        assert b"".join(chunks(salvaged)) == LARGE[: piece * PIECE]
+        assert b"".join(chunks(salvaged)) == PIECES[: piece * PIECE]
 
 
 def test_large_object_is_read_while_others_come_in():
     with tempfile.TemporaryDirectory() as folder, closing(spool_at(Path(folder))) as spool:
-        put(spool, LARGE)
+        put(spool, PIECES)
         reader = SpoolReader(Path(folder), KEY, in_memory_bytes=0)
         (found,) = reader.committed()
         content = reader.read(found.source_key)
-        put(spool, LARGE[::-1], "1.2.9")
-        assert b"".join(chunks(content)) == LARGE
+        put(spool, PIECES[::-1], "1.2.9")
+        assert b"".join(chunks(content)) == PIECES
