@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +23,7 @@ SEGMENT_BYTES = 4 * 1024 * 1024  # small, so that a test sees several
 def main(directory: Path) -> None:
     """Receive until SIGTERM."""
     ended = threading.Event()
+    faulthandler.register(signal.SIGUSR1)  # says on standard error where each thread stands
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     spool = spool_at(directory, segment_bytes=SEGMENT_BYTES)
     node = DicomNode(NodeSettings(port=0), spool, KnownCallers(["ANNOGATE"]))
@@ -40,6 +43,7 @@ class NodeProcess:
     host: str
     port: int
     pid: int
+    is_traced: bool = False
 
     @classmethod
     def start(cls, directory: Path, *before: str) -> NodeProcess:
@@ -52,12 +56,24 @@ class NodeProcess:
         )
         assert process.stdout is not None
         host, port, pid = process.stdout.readline().split()
-        return cls(process, host, int(port), int(pid))
+        return cls(process, host, int(port), int(pid), is_traced=bool(before))
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> None:
-        """Signal the node itself, not a command that it runs under, and wait for the end of both."""
+        """Signal the node itself, not a command that it runs under, and wait for the end of both.
+
+        Under strace, which stops every thread at every call, an end was once seen to take more than half a minute.
+        What such a test asks has been written by then, so the node is killed; where it stood is on standard error.
+        """
         os.kill(self.pid, by)
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.kill(self.pid, signal.SIGUSR1)
+            time.sleep(1)
+            os.kill(self.pid, signal.SIGKILL)
+            self.process.wait(30)
+            if not self.is_traced:
+                raise
         if self.process.stdout is not None:
             self.process.stdout.close()
 
