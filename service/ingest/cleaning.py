@@ -48,10 +48,6 @@ class ProjectCleaner:
         """Look which identifiers are the same person's; what is cleaned afterwards follows this revision or a later."""
         return self._deidentifier.learn_persons()
 
-    def map_uid(self, uid: str) -> str:
-        """Return the UID under which an object from outside is kept."""
-        return self._deidentifier.map_uid(uid)
-
     def served_uid(self, sop_instance_uid: str) -> str:
         """The SOP Instance UID under which an object from outside is served."""
         return self._deidentifier.map_uid(sop_instance_uid)

@@ -160,10 +160,11 @@ class IngestPipeline:
         if rules is None or rules.faces is None:
             raise IdentityNotRemovable("The project's profile does not remove faces")
         images = [self._parsed(read()) for read in series]
-        # Where all are stored, a kill came between that and their end in quarantine.
-        stored = all(self._router.is_held(rules, image) for image in images)
-        faces = [()] * len(images) if stored else rules.faces.find(images)
-        for read, face in zip(series, faces, strict=True):
+        if all(self._router.is_held(rules, image) for image in images):
+            # A kill came between this and their end in quarantine. None of them may be stored with its face.
+            yield from (Outcome(OutcomeKind.DUPLICATE, sop_class_uid=image.sop_class_uid) for image in images)
+            return
+        for read, face in zip(series, rules.faces.find(images), strict=True):
             incoming = read()
             persons = self._learn_persons([incoming])
             step = self._prepare(incoming, face=face)

@@ -78,9 +78,9 @@ class Router:
         return None
 
     def is_held(self, rules: ProjectRules, parsed: ParsedInstance) -> bool:
-        """Whether an image from outside is stored already, cleaned from the same content."""
-        uid = parsed.sop_instance_uid if rules.cleaner is None else rules.cleaner.map_uid(parsed.sop_instance_uid)
-        held = self._index.find(rules.name, uid)
+        """Whether an object from outside is stored already, made from the same content."""
+        uid = parsed.sop_instance_uid
+        held = self._index.find(rules.name, uid if rules.cleaner is None else rules.cleaner.served_uid(uid))
         return held is not None and held.content_digest == _digest(rules, parsed)
 
     def admit(
@@ -119,7 +119,7 @@ class Router:
             refuse_pixel_rest(parsed.pixels.value, parsed.header)
         if rules.faces is not None and study is None and regions is None and face is None:
             rules.faces.hold(parsed)
-        is_held = study is None and self._is_held(rules, rules.cleaner, parsed, digest)
+        is_held = study is None and self._came_before(rules, parsed)
         seen = self._seen(rules, parsed, regions, is_held=is_held)
         if rules.faces is not None and face is not None:
             seen = rules.faces.remove(seen, face)
@@ -148,12 +148,9 @@ class Router:
             seen.outcome,
         )
 
-    def _is_held(self, rules: ProjectRules, cleaner: ProjectCleaner, parsed: ParsedInstance, digest: bytes) -> bool:
-        """Whether an object that would be looked at came before."""
-        if rules.pixels is None or not rules.pixels.must_look(parsed):
-            return False
-        held = self._index.find(rules.name, cleaner.served_uid(parsed.sop_instance_uid))
-        return held is not None and held.content_digest == digest
+    def _came_before(self, rules: ProjectRules, parsed: ParsedInstance) -> bool:
+        """Whether an object that would be looked at is stored already."""
+        return rules.pixels is not None and rules.pixels.must_look(parsed) and self.is_held(rules, parsed)
 
     @staticmethod
     def _seen(
