@@ -1,0 +1,58 @@
+"""What single settings may be, each refusal in words, and the base of every section."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+
+def _port(value: object) -> object:
+    if isinstance(value, str) and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
+        raise ValueError(f"{value} is not a TCP port (1–65535)")
+    return value
+
+
+def _ae_title(value: str) -> str:
+    """Check an AE title: 1 to 16 characters of the default repertoire, no backslash (PS3.5 Table 6.2-1)."""
+    title = value.strip()
+    if not 1 <= len(title) <= 16 or "\\" in title or not title.isascii() or not title.isprintable():
+        raise ValueError(f"{value!r} is not an AE title (1 to 16 ASCII characters without a backslash)")
+    return title
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", value):
+        raise ValueError(f"{value!r} is not a name (lower-case letters, digits, - and _, 63 at most)")
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IP address or network") from None
+    return value
+
+
+def _uid(value: str) -> str:
+    if len(value) > 64 or not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+", value):
+        raise ValueError(f"{value!r} is not a UID (PS3.5 9.1)")
+    return value
+
+
+Port = Annotated[int, BeforeValidator(_port)]
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Name = Annotated[str, AfterValidator(_name)]
+Network = Annotated[str, AfterValidator(_network)]
+Uid = Annotated[str, AfterValidator(_uid)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and strict about what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,67 @@
+"""The whole configuration, and what must fit among its sections."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from service.settings.dicom import CallerSettings, DicomSettings, PeerSettings
+from service.settings.http import HttpSettings
+from service.settings.processing import JobSettings, LogSettings, PixelSettings, StorageSettings, TextSettings
+from service.settings.projects import ProjectSettings
+from service.settings.values import Name, Section
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    storage: StorageSettings = StorageSettings()
+    dicom: DicomSettings = DicomSettings()
+    callers: dict[Name, CallerSettings] = Field(default_factory=dict)
+    http: HttpSettings = HttpSettings()
+    jobs: JobSettings = JobSettings()
+    pixels: PixelSettings = PixelSettings()
+    text: TextSettings = TextSettings()
+    projects: dict[Name, ProjectSettings] = Field(default_factory=dict)
+    peers: dict[Name, PeerSettings] = Field(default_factory=dict)
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _one_project_at_least(self) -> Settings:
+        projects = dict(self.projects) or {"default": ProjectSettings()}
+        if "default" in projects and not projects["default"].ae_titles:
+            own = projects["default"].model_copy(update={"ae_titles": (self.dicom.ae_title,)})
+            projects["default"] = own
+        # Frozen against everyone but the validator that completes it.
+        object.__setattr__(self, "projects", projects)
+        return self
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Settings:
+        wrong = []
+        owners: dict[str, str] = {}
+        for name, project in self.projects.items():
+            for title in project.ae_titles:
+                if title in owners:
+                    wrong.append(f"projects.{name}.ae_titles: {title} is taken by project {owners[title]}")
+                owners.setdefault(title, name)
+            wrong += [
+                f"projects.{name}.deliver_to: there is no peer {peer!r} in [peers]"
+                for peer in project.deliver_to
+                if peer not in self.peers
+            ]
+        for name, caller in self.callers.items():
+            wrong += [
+                f"callers.{name}.projects: there is no project {project!r}"
+                for project in caller.projects
+                if project not in self.projects
+            ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @property
+    def rejects_unknown_callers(self) -> bool:
+        """Whether a calling AE title that is not configured is rejected: by default as soon as one is."""
+        if self.dicom.unknown_callers is not None:
+            return self.dicom.unknown_callers == "reject"
+        return bool(self.callers)
