@@ -5,24 +5,22 @@ It tells no bone from another, and contrast medium, metal or a table of that den
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from service.annotators.built_in import BuiltInAnnotator
 from service.annotators.coarse_grid import coarsen
 from service.annotators.components import components
 from service.annotators.ct_volume import is_ct, require_hounsfield
 from service.annotators.distances import depth_in, grow
 from service.annotators.measured import mean_hounsfield, volume_ml
-from service.annotators.parameters import AnnotatorParameters, Positive, Strict, identify
+from service.annotators.parameters import AnnotatorParameters, Positive, Strict
 from service.core.annotator import AnnotatorResult, SeriesSummary
-from service.core.findings import AlgorithmIdentification, Finding, Mask
+from service.core.findings import Finding, Mask
 from service.core.volume import Volume
-
-VERSION = "1.0.0"
 
 # Voxels of the grid on which bodies are told from tables.
 COARSE_MM = 2.0
@@ -59,21 +57,10 @@ class BoneParameters(AnnotatorParameters):
     most: Annotated[int, Field(ge=1, le=200)] = 12
 
 
-class BonesAnnotator:
-    """Marks bone in a CT.
+class BonesAnnotator(BuiltInAnnotator[BoneParameters]):
+    """Marks bone in a CT."""
 
-    Parameters
-    ----------
-    name : under which configuration knows it
-    new_uid : makes tracking UIDs
-    """
-
-    def __init__(self, name: str, parameters: BoneParameters, new_uid: Callable[[], str]) -> None:
-        self.name = name
-        self.title = parameters.title
-        self.algorithm: AlgorithmIdentification = identify(parameters, VERSION)
-        self._parameters = parameters
-        self._new_uid = new_uid
+    VERSION = "1.0.0"
 
     def matches(self, series: SeriesSummary) -> bool:
         """Any CT, of one slice as well."""

@@ -5,13 +5,13 @@ It knows no anatomy: heart, brain, kidneys and bladder are marked like anything 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from service.annotators.built_in import BuiltInAnnotator
 from service.annotators.components import Box, components
 from service.annotators.measured import (
     GRAM,
@@ -25,16 +25,15 @@ from service.annotators.measured import (
     TOTAL_LESION_GLYCOLYSIS,
     volume_ml,
 )
-from service.annotators.parameters import AnnotatorParameters, Fraction, Positive, Strict, identify
+from service.annotators.parameters import AnnotatorParameters, Fraction, Positive, Strict
 from service.annotators.pet_header import suv_factor
 from service.annotators.suv_peak import suv_peak
 from service.core.annotator import AnnotatorResult, SeriesSummary
 from service.core.codes import Code
-from service.core.findings import AlgorithmIdentification, Finding, Mask, Measurement
+from service.core.findings import Finding, Mask, Measurement
 from service.core.volume import Volume
 from service.errors import VolumeRefused
 
-VERSION = "1.0.0"
 LEAST_SLICES = 3
 
 PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
@@ -66,21 +65,10 @@ class HotspotParameters(AnnotatorParameters):
     most: Annotated[int, Field(ge=1, le=200)] = 20
 
 
-class HotspotsAnnotator:
-    """Marks tracer uptake in a PET.
+class HotspotsAnnotator(BuiltInAnnotator[HotspotParameters]):
+    """Marks tracer uptake in a PET."""
 
-    Parameters
-    ----------
-    name : under which configuration knows it
-    new_uid : makes tracking UIDs
-    """
-
-    def __init__(self, name: str, parameters: HotspotParameters, new_uid: Callable[[], str]) -> None:
-        self.name = name
-        self.title = parameters.title
-        self.algorithm: AlgorithmIdentification = identify(parameters, VERSION)
-        self._parameters = parameters
-        self._new_uid = new_uid
+    VERSION = "1.0.0"
 
     def matches(self, series: SeriesSummary) -> bool:
         """Any PET; one of too few slices is refused with that reason."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
+from service.annotators.built_in import BuiltInAnnotator
 from service.annotators.ct_volume import is_ct, require_axial, require_hounsfield, require_slices
 from service.annotators.lung_field import FieldParameters, find_lungs
 from service.annotators.measured import mean_hounsfield, volume_ml
-from service.annotators.parameters import AnnotatorParameters, identify
+from service.annotators.parameters import AnnotatorParameters
 from service.core.annotator import AnnotatorResult, SeriesSummary
 from service.core.codes import Code
-from service.core.findings import AlgorithmIdentification, Finding, Mask
+from service.core.findings import Finding, Mask
 from service.core.volume import Volume
 
-VERSION = "1.0.0"
 LEAST_SLICES = 8
 
 RIGHT = Code("24028007", "SCT", "Right")
@@ -29,21 +27,10 @@ class LungParameters(AnnotatorParameters):
     field: FieldParameters = FieldParameters()
 
 
-class LungsAnnotator:
-    """Marks the lungs of a CT.
+class LungsAnnotator(BuiltInAnnotator[LungParameters]):
+    """Marks the lungs of a CT."""
 
-    Parameters
-    ----------
-    name : under which configuration knows it
-    new_uid : makes tracking UIDs
-    """
-
-    def __init__(self, name: str, parameters: LungParameters, new_uid: Callable[[], str]) -> None:
-        self.name = name
-        self.title = parameters.title
-        self.algorithm: AlgorithmIdentification = identify(parameters, VERSION)
-        self._parameters = parameters
-        self._new_uid = new_uid
+    VERSION = "1.0.0"
 
     def matches(self, series: SeriesSummary) -> bool:
         """Any CT; one of too few slices is refused with that reason, rather than passed over in silence."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from service.annotators.axes import measure_axes
+from service.annotators.built_in import BuiltInAnnotator
 from service.annotators.ct_volume import is_ct, require_axial, require_hounsfield, require_slices
 from service.annotators.distances import BoolArray
 from service.annotators.lung_field import FieldParameters, LungField, find_lungs
@@ -16,13 +16,11 @@ from service.annotators.lungs import LEAST_SLICES, LEFT, RIGHT
 from service.annotators.measured import LONG_AXIS, SHORT_AXIS, axis, mean_hounsfield, volume_mm3
 from service.annotators.nodule_candidate import NoduleCandidate, SearchParameters
 from service.annotators.nodule_search import search_nodules
-from service.annotators.parameters import AnnotatorParameters, CodeParameters, identify
+from service.annotators.parameters import AnnotatorParameters, CodeParameters
 from service.core.annotator import AnnotatorResult, SeriesSummary
 from service.core.codes import Code
-from service.core.findings import AlgorithmIdentification, Finding, Mask, Measurement
+from service.core.findings import Finding, Mask, Measurement
 from service.core.volume import Volume
-
-VERSION = "1.0.0"
 
 
 class NoduleParameters(AnnotatorParameters):
@@ -34,21 +32,10 @@ class NoduleParameters(AnnotatorParameters):
     field: FieldParameters = FieldParameters()
 
 
-class NodulesAnnotator:
-    """Marks nodules in the lungs of a CT.
+class NodulesAnnotator(BuiltInAnnotator[NoduleParameters]):
+    """Marks nodules in the lungs of a CT."""
 
-    Parameters
-    ----------
-    name : under which configuration knows it
-    new_uid : makes tracking UIDs
-    """
-
-    def __init__(self, name: str, parameters: NoduleParameters, new_uid: Callable[[], str]) -> None:
-        self.name = name
-        self.title = parameters.title
-        self.algorithm: AlgorithmIdentification = identify(parameters, VERSION)
-        self._parameters = parameters
-        self._new_uid = new_uid
+    VERSION = "1.0.0"
 
     def matches(self, series: SeriesSummary) -> bool:
         """Any CT; one of too few slices is refused with that reason, rather than passed over in silence."""

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.core.archived import RunRow, StudySummary
+from service.core.archived import RunRow, StudyRow, StudySummary
 from service.web.api.shapes import Moment, ProjectPage, Shape, moment, moment_or_none
 from service.web.study_report import ResultReport, SeriesReport, StudyReport
 
@@ -19,8 +19,8 @@ class StudyPage(ProjectPage):
     state: Literal["receiving", "complete"] | None = Field(None, description="Only those in this state")
 
 
-class StudyShape(Shape):
-    """A study with what it holds."""
+class NamedStudy(Shape):
+    """What names a study in every answer."""
 
     project: str = Field(description="The project that it is in")
     study_uid: str = Field(description="Study Instance UID, as served")
@@ -28,32 +28,44 @@ class StudyShape(Shape):
     study_date: str = Field(description="Study Date, as served")
     description: str = Field(description="Study Description, as served")
     state: str = Field(description="receiving or complete")
+    viewer: str = Field(description="Where it opens in the viewer")
+
+
+def _named(study: StudyRow, viewer: str) -> dict[str, str]:
+    """The values of `NamedStudy`."""
+    return {
+        "project": study.project,
+        "study_uid": study.study_uid,
+        "patient_id": study.patient_id,
+        "study_date": study.study_date,
+        "description": study.study_description,
+        "state": study.state,
+        "viewer": viewer,
+    }
+
+
+class StudyShape(NamedStudy):
+    """A study with what it holds."""
+
     modalities: list[str] = Field(description="Modalities of its series")
     series: int = Field(description="How many series can be seen")
     images: int = Field(description="How many images came in")
     annotations: int = Field(description="How many annotation objects came in")
     results: int = Field(description="How many results were made here")
     last_image_at: Moment = Field(description="When the last image arrived")
-    viewer: str = Field(description="Where it opens in the viewer")
 
     @classmethod
     def of(cls, summary: StudySummary, viewer: str) -> Self:
         """From a line of the list."""
         study = summary.study
         return cls(
-            project=study.project,
-            study_uid=study.study_uid,
-            patient_id=study.patient_id,
-            study_date=study.study_date,
-            description=study.study_description,
-            state=study.state,
+            **_named(study, viewer),
             modalities=list(summary.modalities),
             series=summary.series,
             images=summary.images,
             annotations=summary.annotations,
             results=summary.results,
             last_image_at=moment(study.last_image_at),
-            viewer=viewer,
         )
 
 
@@ -172,18 +184,11 @@ class ResultShape(Shape):
         )
 
 
-class StudyDetail(Shape):
+class StudyDetail(NamedStudy):
     """A study with its series, runs and findings."""
 
-    project: str = Field(description="The project that it is in")
-    study_uid: str = Field(description="Study Instance UID, as served")
-    patient_id: str = Field(description="Patient ID, as served")
-    study_date: str = Field(description="Study Date, as served")
-    description: str = Field(description="Study Description, as served")
-    state: str = Field(description="receiving or complete")
     version: int = Field(description="How many times it was completed")
     completed_at: Moment | None = Field(description="When it was completed last")
-    viewer: str = Field(description="Where it opens in the viewer")
     series: list[SeriesShape] = Field(description="Its series")
     runs: list[RunShape] = Field(description="What annotators made of it")
     results: list[ResultShape] = Field(description="The objects that were made of it")
@@ -193,15 +198,9 @@ class StudyDetail(Shape):
         """From a study's report; ``why_held`` as in ``WebServices``."""
         study = report.study
         return cls(
-            project=study.project,
-            study_uid=study.study_uid,
-            patient_id=study.patient_id,
-            study_date=study.study_date,
-            description=study.study_description,
-            state=study.state,
+            **_named(study, viewer),
             version=study.version,
             completed_at=moment_or_none(study.completed_at),
-            viewer=viewer,
             series=[SeriesShape.of(entry) for entry in report.series],
             runs=[RunShape.of(run) for run in report.runs],
             results=[
