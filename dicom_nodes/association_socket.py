@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -54,6 +55,8 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         self._limit = maximum_pdu_bytes + _NEGOTIATION_BYTES
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._held = memoryview(b"")
+        # Services answer from a thread of their own: one PDU must not begin within another.
+        self._sending = threading.RLock()
 
     def connect(self, primitive: Any) -> None:
         """Connect, and keep a timeout: a peer that stalls in the middle of a PDU would hold the thread for ever."""
@@ -128,6 +131,22 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         return count
 
+    def send(self, bytestream: bytes) -> None:
+        """Send what the upper layer has to send, when no message of another thread is on its way."""
+        with self._sending:
+            super().send(bytestream)
+
+    def send_message(self, bursts: Iterable[Sequence[bytes | memoryview]]) -> None:
+        """Send a message of several bursts of PDUs with nothing in between.
+
+        Raises
+        ------
+        OSError : the connection broke or timed out
+        """
+        with self._sending:
+            for parts in bursts:
+                self.send_parts(parts)
+
     def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
         """Send all parts, in order, without joining them.
 
@@ -135,16 +154,17 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         ------
         OSError : the connection broke or timed out
         """
-        connection = self.socket
-        if connection is None:
-            raise ConnectionError("the connection is closed")
         left = deque(memoryview(part) for part in parts if len(part))
-        while left:
-            sent = connection.sendmsg(list(islice(left, _MOST_PARTS)))
-            while left and sent >= len(left[0]):
-                sent -= len(left.popleft())
-            if sent:
-                left[0] = left[0][sent:]
+        with self._sending:
+            connection = self.socket
+            if connection is None:
+                raise ConnectionError("the connection is closed")
+            while left:
+                sent = connection.sendmsg(list(islice(left, _MOST_PARTS)))
+                while left and sent >= len(left[0]):
+                    sent -= len(left.popleft())
+                if sent:
+                    left[0] = left[0][sent:]
 
 
 def _wait_readable(connection: socket.socket, wake: WakeSignal, timeout_s: float) -> bool:

@@ -13,24 +13,51 @@ from typing import Final
 
 C_STORE_RQ: Final = 0x0001
 C_STORE_RSP: Final = 0x8001
+C_GET_RQ: Final = 0x0010
+C_FIND_RQ: Final = 0x0020
+C_MOVE_RQ: Final = 0x0021
 C_ECHO_RQ: Final = 0x0030
 C_ECHO_RSP: Final = 0x8030
+N_EVENT_REPORT_RQ: Final = 0x0100
+N_GET_RQ: Final = 0x0110
+N_SET_RQ: Final = 0x0120
+N_ACTION_RQ: Final = 0x0130
+N_CREATE_RQ: Final = 0x0140
+N_DELETE_RQ: Final = 0x0150
+C_CANCEL_RQ: Final = 0x0FFF
+RESPONSE: Final = 0x8000  # set in the Command Field of every response
 
 NO_DATA_SET: Final = 0x0101
 DATA_SET_PRESENT: Final = 0x0001
 MEDIUM_PRIORITY: Final = 0x0000
 
 AFFECTED_SOP_CLASS_UID: Final = 0x0002
+REQUESTED_SOP_CLASS_UID: Final = 0x0003
 COMMAND_FIELD: Final = 0x0100
 MESSAGE_ID: Final = 0x0110
 MESSAGE_ID_RESPONDED_TO: Final = 0x0120
+MOVE_DESTINATION: Final = 0x0600
 PRIORITY: Final = 0x0700
 DATA_SET_TYPE: Final = 0x0800
 STATUS: Final = 0x0900
+OFFENDING_ELEMENT: Final = 0x0901
 ERROR_COMMENT: Final = 0x0902
 AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
+REQUESTED_SOP_INSTANCE_UID: Final = 0x1001
+EVENT_TYPE_ID: Final = 0x1002
+ACTION_TYPE_ID: Final = 0x1008
+REMAINING_SUB_OPERATIONS: Final = 0x1020
+COMPLETED_SUB_OPERATIONS: Final = 0x1021
+FAILED_SUB_OPERATIONS: Final = 0x1022
+WARNING_SUB_OPERATIONS: Final = 0x1023
+MOVE_ORIGINATOR_AE_TITLE: Final = 0x1030
+MOVE_ORIGINATOR_MESSAGE_ID: Final = 0x1031
 
-_UID_ELEMENTS: Final = frozenset({AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID})
+_UID_ELEMENTS: Final = frozenset(
+    {AFFECTED_SOP_CLASS_UID, REQUESTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID, REQUESTED_SOP_INSTANCE_UID}
+)
+# Offending Element (0000,0901) is the one element of VR AT here: group, then element (PS3.7 Annex E).
+_TAG_ELEMENTS: Final = frozenset({OFFENDING_ELEMENT})
 _HEADER: Final = struct.Struct("<HHL")
 
 
@@ -92,7 +119,9 @@ def encode_command_set(elements: Mapping[int, int | str]) -> bytes:
 
 
 def _encode(element: int, value: int | str) -> bytes:
-    if isinstance(value, int):
+    if isinstance(value, int) and element in _TAG_ELEMENTS:
+        data = struct.pack("<HH", value >> 16, value & 0xFFFF)
+    elif isinstance(value, int):
         data = struct.pack("<H", value)
     else:
         data = value.encode("latin-1", "replace")

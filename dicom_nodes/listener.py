@@ -1,13 +1,17 @@
-"""A DICOM node that listens: associations, presentation contexts, C-ECHO, and C-STORE through ``receiver``."""
+"""A DICOM node that listens: associations, presentation contexts, C-ECHO, and C-STORE through ``receiver``.
+
+Everything else is plugged in: ``DicomNode(..., services=(…))``, see ``service_port``.
+"""
 
 from __future__ import annotations
 
 import errno
 import logging
+import queue
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,8 +25,10 @@ from dicom_nodes.callers import CallerPolicy, Rejection
 from dicom_nodes.node_event import NodeEvent, NodeEventHandler, NodeEventKind
 from dicom_nodes.object_sink import ObjectSink
 from dicom_nodes.receiver import Reception, StoreReceiver
+from dicom_nodes.served_request import caller_of, is_served, serve
+from dicom_nodes.service_port import DimseService
+from dicom_nodes.service_table import Offer, ServiceTable
 from dicom_nodes.storage_classes import VERIFICATION, storage_classes
-from dicom_nodes.transfer_syntaxes import choose_transfer_syntax
 from dicom_nodes.upper_layer import NodeAssociation
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,6 +78,26 @@ class AcceptedAssociation(NodeAssociation):
     def __init__(self, ae: AE, reception: Reception) -> None:
         super().__init__(ae, MODE_ACCEPTOR)
         self.dimse = StoreReceiver(self, reception)
+        self.offer = Offer()
+        """What the caller may use of the node's services; known once it has proposed its contexts."""
+        self.application_information: dict[str, bytes] = {}
+        """By SOP class, what extended negotiation came to."""
+
+    def next_message(self, timeout_s: float) -> tuple[int, Any] | None:
+        """Take the next message that is not an object to be stored, with its context; None if none comes in time."""
+        try:
+            return self.dimse.msg_queue.get(timeout=timeout_s)  # type: ignore[no-any-return]
+        except queue.Empty:
+            return None
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        """Have the service answer whose context a request came on; the rest is pynetdicom's."""
+        context = self._accepted_cx.get(context_id)
+        service = self.offer.by_class.get(str(context.abstract_syntax)) if context else None
+        if service is None or not is_served(msg) or self._sent_release:
+            super()._serve_request(msg, context_id)
+        else:
+            serve(self, service, msg, context_id)
 
     def transport_closed(self) -> None:
         """End the wait for an A-ASSOCIATE-RQ that will not come; it would hold a place for ``acse_timeout_s``."""
@@ -142,7 +168,7 @@ class _ConnectionHandler(RequestHandler):  # type: ignore[misc]
 
 
 class DicomNode:
-    """A Verification and Storage SCP.
+    """A Verification and Storage SCP, and whatever ``services`` it is given.
 
     pynetdicom's two settings that log query identifiers are switched off, for the whole process; nothing else of its
     global configuration is touched.
@@ -152,6 +178,7 @@ class DicomNode:
     sink : takes the objects
     callers : decides who may call, and under which called titles
     on_event : told what happens, from the threads of associations; it must not block
+    services : what else it answers, such as query/retrieve and storage commitment; see ``service_port``
     """
 
     def __init__(
@@ -161,8 +188,10 @@ class DicomNode:
         callers: CallerPolicy,
         on_event: NodeEventHandler | None = None,
         clock: Callable[[], float] = time.time,
+        services: Iterable[DimseService] = (),
     ) -> None:
         self._settings = settings
+        self._services = ServiceTable(services)
         self._callers = callers
         self._on_event = on_event
         self._reception = Reception(
@@ -238,6 +267,7 @@ class DicomNode:
         association.acceptor.implementation_version_name = server.ae.implementation_version_name
         association.requestor.address_info = handler.remote
         association.bind(evt.EVT_REQUESTED, self._requested)
+        association.bind(evt.EVT_SOP_EXTENDED, self._negotiated)
         association.bind(evt.EVT_ACCEPTED, self._accepted)
         association.bind(evt.EVT_REJECTED, self._limit_exceeded)
         association.bind(evt.EVT_CONN_CLOSE, self._closed)
@@ -262,7 +292,9 @@ class DicomNode:
         rejection = self._admit(association)
         if rejection is None:
             proposed = request.presentation_context_definition_list or []
-            association.acceptor.supported_contexts = self._supported(proposed)
+            classes = {str(context.abstract_syntax) for context in proposed}
+            association.offer = self._services.offered(caller_of(association), classes)
+            association.acceptor.supported_contexts = self._supported(association, proposed)
             return
         self._tell(self._event(NodeEventKind.ASSOCIATION_REJECTED, association, rejection.words))
         association.acse.send_reject(_REJECTED_PERMANENT, _BY_SERVICE_USER, rejection.diagnostic)
@@ -276,23 +308,42 @@ class DicomNode:
             _LOGGER.exception("the caller policy failed")
             return Rejection.CALLING_UNKNOWN
 
-    def _supported(self, proposed: list[PresentationContext]) -> list[PresentationContext]:
+    def _negotiated(self, event: Any) -> dict[str, bytes]:
+        """Answer SOP Class Extended Negotiation for the services (PS3.7 D.3.3.5)."""
+        association = event.assoc
+        proposed = {str(uid): bytes(information) for uid, information in event.app_info.items()}
+        association.application_information = association.offer.negotiate(proposed)
+        return dict(association.application_information)
+
+    def _supported(
+        self, association: AcceptedAssociation, proposed: list[PresentationContext]
+    ) -> list[PresentationContext]:
         """Cut each proposed context to the one transfer syntax that we choose, and support just those.
 
         pynetdicom chooses by the acceptor's order and once per class; the choice here is per context.
         """
+        offer, roles = association.offer, association.requestor.role_selection
         supported: dict[str, PresentationContext] = {}
         for context in proposed:
             abstract_syntax = str(context.abstract_syntax)
-            if abstract_syntax != VERIFICATION and abstract_syntax not in self._reception.storage_classes:
+            taken = abstract_syntax == VERIFICATION or abstract_syntax in self._reception.storage_classes
+            if not taken and not offer.takes(abstract_syntax):
                 continue
-            chosen = choose_transfer_syntax([str(uid) for uid in context.transfer_syntax])
+            selects_role = abstract_syntax in offer.scu_of and abstract_syntax in roles
+            chosen = offer.choose(
+                abstract_syntax,
+                [str(uid) for uid in context.transfer_syntax],
+                peer_stores=selects_role and bool(roles[abstract_syntax].scp_role),
+            )
             if chosen is None:
                 continue
             context.transfer_syntax = [chosen]
             ours = supported.setdefault(abstract_syntax, PresentationContext())
             ours.abstract_syntax = abstract_syntax
             ours.add_transfer_syntax(chosen)
+            if selects_role:
+                # Whether the requestor may be SCU and SCP, as it asked for (PS3.7 D.3.3.4).
+                ours.scu_role, ours.scp_role = True, True
         return list(supported.values())
 
     def _accepted(self, event: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from pydicom.uid import UID_dictionary  # type: ignore[attr-defined]
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 
 # Registered after the dictionary of the oldest pydicom that we run with.
 _NEWER: Final = (
@@ -21,7 +22,7 @@ _NEWER: Final = (
 _LOSSLESS: Final = frozenset(
     {
         IMPLICIT_VR_LITTLE_ENDIAN,
-        "1.2.840.10008.1.2.1",
+        EXPLICIT_VR_LITTLE_ENDIAN,
         "1.2.840.10008.1.2.1.98",  # encapsulated, uncompressed
         "1.2.840.10008.1.2.1.99",  # deflated
         "1.2.840.10008.1.2.2",  # big endian

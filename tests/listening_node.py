@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dicom_nodes.callers import CallerPolicy, KnownCallers
@@ -25,6 +25,7 @@ from dicom_nodes.node_event import NodeEvent, NodeEventKind
 from dicom_nodes.object_sink import ObjectSink
 from dicom_nodes.peer import PeerAddress
 from dicom_nodes.requestor import Requestor
+from dicom_nodes.service_port import DimseService
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -56,7 +57,9 @@ class Listening:
 
 
 @contextlib.contextmanager
-def listening(sink: ObjectSink, callers: CallerPolicy | None = None, **settings: object) -> Iterator[Listening]:
+def listening(
+    sink: ObjectSink, callers: CallerPolicy | None = None, services: Iterable[DimseService] = (), **settings: object
+) -> Iterator[Listening]:
     """Run a node for the length of a test."""
     events: queue.Queue[NodeEvent] = queue.Queue()
     node = DicomNode(
@@ -64,6 +67,7 @@ def listening(sink: ObjectSink, callers: CallerPolicy | None = None, **settings:
         sink,
         callers or KnownCallers([TITLE]),
         events.put,
+        services=services,
     )
     node.start()
     try:
