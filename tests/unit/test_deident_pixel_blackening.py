@@ -306,8 +306,37 @@ def test_video_needs_a_person() -> None:
 
 
 def test_codec_that_is_missing_needs_a_person() -> None:
-    reason = person(header(32, 40, bits=12), encapsulated([b"\xff\xd8\xff\xd9"]), JPEGExtended12Bit).reason
-    assert "no codec" in reason
+    head = header(32, 40, bits=12, samples=3)
+    assert "no codec" in person(head, encapsulated([b"\xff\xd8\xff\xd9"]), JPEGExtended12Bit).reason
+
+
+def twelve_bits() -> tuple[Dataset, np.ndarray, HeldPixels]:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    rows, columns = np.mgrid[0:32, 0:40]
+    before = (1000 + 50 * rows + 20 * columns).astype(np.uint16)
+    head = header(32, 40, bits=12)
+    return head, before, encapsulated([imagecodecs.jpeg8_encode(before, level=95, bitspersample=12)])
+
+
+def test_twelve_bit_jpeg_is_read() -> None:
+    head, before, pixels = twelve_bits()
+    assert np.abs(frames_of(head, pixels, JPEGExtended12Bit)[0].astype(int) - before).max() < 20
+
+
+def test_twelve_bit_jpeg_is_written_again_without_loss_and_says_what_was_lost_before() -> None:
+    head, _, pixels = twelve_bits()
+    [before] = frames_of(head, pixels, JPEGExtended12Bit)
+    blackened = apply(head, pixels, JPEGExtended12Bit)
+    assert blackened.transfer_syntax_uid == JPEG2000Lossless
+    only_within(before, frames_after(head, blackened)[0], before.min())
+    assert blackened.changed.LossyImageCompression == "01"
+    assert blackened.changed.LossyImageCompressionMethod == "ISO_10918_1"
+    assert float(blackened.changed.LossyImageCompressionRatio) > 1
+
+
+@pytest.mark.parametrize("stream", [b"\xff\xd8\xff\xd9", b"no JPEG at all"])
+def test_twelve_bit_jpeg_that_is_none_needs_a_person(stream: bytes) -> None:
+    assert "cannot be decoded" in person(header(32, 40, bits=12), encapsulated([stream]), JPEGExtended12Bit).reason
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEG2000Lossless])

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from service.deident.pixels.blackened_frames import EncapsulatedValue, EncodedFrames, encode_blackened
 from service.deident.pixels.blackened_native import blackened_native
+from service.deident.pixels.extended_jpeg import LOSSY_JPEG
 from service.deident.pixels.frame_reader import JPEG_BASELINE, FrameReader
 from service.deident.pixels.pixel_outcome import BlackenedPixels, Region
 from service.deident.pixels.pixel_source import PixelSource
@@ -17,7 +18,7 @@ from service.deident.pixels.pixel_source import PixelSource
 SMALLEST_AND_LARGEST: Final = (0x00280106, 0x00280107)
 """Smallest and Largest Image Pixel Value: optional, and perhaps those of the text that is gone."""
 EXTENDED_TABLES: Final = (0x7FE00001, 0x7FE00002)
-_BASELINE_METHOD: Final = "ISO_10918_1"
+_JPEG_METHOD: Final = "ISO_10918_1"
 
 
 def blacken_pixels(
@@ -62,19 +63,22 @@ def _changes(frames: FrameReader, header: Dataset, encoded: EncodedFrames) -> Da
     if frames.format.samples > 1 and encoded.transfer_syntax_uid != frames.transfer_syntax_uid:
         changed.PlanarConfiguration = 0
     if encoded.transfer_syntax_uid == JPEG_BASELINE:
-        _stamp_loss(changed, frames, header, encoded)
+        _stamp_loss(changed, frames, header, encoded, again=True)
+    elif frames.transfer_syntax_uid in LOSSY_JPEG:
+        _stamp_loss(changed, frames, header, encoded, again=False)
     return changed
 
 
-def _stamp_loss(changed: Dataset, frames: FrameReader, header: Dataset, encoded: EncodedFrames) -> None:
-    """One more lossy compression after those that the header names; the first is named where it was not."""
-    native = frames.format.rows * frames.format.columns * frames.format.samples * len(encoded.changed)
+def _stamp_loss(changed: Dataset, frames: FrameReader, header: Dataset, encoded: EncodedFrames, *, again: bool) -> None:
+    """What was lost in JPEG: the loss that came in, named where it was not, and ours where there is one."""
+    layout = frames.format
+    native = layout.rows * layout.columns * layout.samples * layout.bits_stored / 8 * len(encoded.changed)
     ratios, methods = (_values(header, name) for name in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
     first = f"{native / max(1, encoded.original_bytes):.4g}"
-    again = f"{native / max(1, encoded.encoded_bytes):.4g}"
+    second = [f"{native / max(1, encoded.encoded_bytes):.4g}"] if again else []
     changed.LossyImageCompression = "01"
-    changed.LossyImageCompressionRatio = [*(ratios or [first]), again]
-    changed.LossyImageCompressionMethod = [*(methods or [_BASELINE_METHOD]), _BASELINE_METHOD]
+    changed.LossyImageCompressionRatio = [*(ratios or [first]), *second]
+    changed.LossyImageCompressionMethod = [*(methods or [_JPEG_METHOD]), *([_JPEG_METHOD] if again else [])]
 
 
 def _values(header: Dataset, keyword: str) -> list[str]:

@@ -14,6 +14,7 @@ from pydicom.uid import UID
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.frame_index import Frame, index_frames
 from service.core.pixel_format import OffsetTable, PixelFormat
+from service.deident.pixels.extended_jpeg import JPEG_EXTENDED, decode_extended, reads_extended
 from service.deident.pixels.pixel_source import PixelSource
 from service.errors import TransferSyntaxNotSupported
 
@@ -32,7 +33,6 @@ NATIVE: Final = frozenset(
 )
 BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 JPEG_BASELINE: Final = "1.2.840.10008.1.2.4.50"
-JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _VIDEO: Final = ("1.2.840.10008.1.2.4.10", "1.2.840.10008.1.2.7")
 _LARGEST_FRAME: Final = 1 << 30  # a header of a few bytes can claim 65,535 × 65,535 pixels
 _EXTRA: Final = {"1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112"}
@@ -164,6 +164,8 @@ def shares_chroma(layout: PixelFormat) -> bool:
 
 
 def _check_decoder(transfer_syntax_uid: str, layout: PixelFormat) -> None:
+    if reads_extended(transfer_syntax_uid, layout):
+        return
     try:
         available = get_decoder(UID(transfer_syntax_uid)).is_available
     except NotImplementedError:
@@ -192,6 +194,8 @@ def _decoded(stream: bytes, layout: PixelFormat, transfer_syntax_uid: str) -> tu
         "as_rgb": transfer_syntax_uid in (JPEG_BASELINE, JPEG_EXTENDED),
     }
     try:
+        if reads_extended(transfer_syntax_uid, layout):
+            return decode_extended(stream, layout, transfer_syntax_uid), layout.photometric
         decoder = get_decoder(UID(transfer_syntax_uid))
         values, described = decoder.as_array(encapsulate([stream], has_bot=False), index=0, **options)
     except Exception as error:  # codecs raise what they like on bytes that they cannot read
