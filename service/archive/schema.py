@@ -263,6 +263,33 @@ study_counters = Table(
     Column("value", BigInteger, nullable=False, server_default="0"),
 )
 
+# Storage commitment, both ways (PS3.4 Annex J): what peers asked us, and what we asked them. UIDs of instances are
+# identity where they are original ones, so they stand in the sealed column alone.
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("role", String(8), nullable=False),  # scp: we were asked; scu: we asked
+    Column("project", String(64), nullable=False),
+    Column("peer", String(64), nullable=False),  # the AE title that asked us, or the name of the peer that we asked
+    Column("called_ae_title", String(16), nullable=False, server_default=""),
+    Column("transaction_digest", String(64), nullable=False),  # keyed
+    Column("content_digest", String(64), nullable=False),  # keyed, over the instances that were named
+    Column("sealed", LargeBinary, nullable=False),  # JSON: Transaction UID, instances, and what was answered
+    Column("state", String(16), nullable=False, server_default="open"),  # open, sent, done, failed
+    Column("instances", Integer, nullable=False),
+    Column("committed", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text, nullable=False, server_default=""),
+    Column("lease_owner", String(64), nullable=False, server_default=""),
+    Column("next_at", Float, nullable=False),  # not before; the end of its lease while somebody is at it
+    Column("requested_at", Float, nullable=False),
+    Column("ended_at", Float, nullable=True),
+    UniqueConstraint("role", "peer", "transaction_digest", "content_digest"),
+)
+Index("commitments_due", commitments.c.role, commitments.c.state, commitments.c.next_at)
+
 users = Table(
     "users",
     metadata,
