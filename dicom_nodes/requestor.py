@@ -5,13 +5,14 @@ from __future__ import annotations
 import queue
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom._globals import MODE_REQUESTOR
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
@@ -20,6 +21,10 @@ from dicom_nodes.command_set import (
     C_STORE_RSP,
     MESSAGE_ID,
     MESSAGE_ID_RESPONDED_TO,
+    N_ACTION_RQ,
+    N_CREATE_RQ,
+    N_EVENT_REPORT_RQ,
+    RESPONSE,
     CommandSet,
     encode_command_set,
 )
@@ -32,6 +37,16 @@ _P_DATA_TF: Final = 0x04
 _PDU_AND_ITEM: Final = struct.Struct(">BBLLBB")
 _ITEM_OVERHEAD: Final = 6  # length, context and control header of the one item in each PDU
 _LONGEST_PDU: Final = 1024 * 1024
+_NORMALIZED: Final = frozenset(command | RESPONSE for command in (N_ACTION_RQ, N_CREATE_RQ, N_EVENT_REPORT_RQ))
+_ANSWERS: Final = frozenset({C_STORE_RSP, C_ECHO_RSP}) | _NORMALIZED
+
+Roles = Mapping[str, tuple[bool, bool]]
+"""By SOP class, whether we propose to be SCU and SCP (PS3.7 D.3.3.4)."""
+EventHandler = Callable[[str, int, bytes, str], int]
+"""Told of an N-EVENT-REPORT on our association: SOP class, Event Type ID, Event Information, its transfer syntax.
+
+Returns the status of the response.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,42 +66,48 @@ class RequestorSettings:
     network_timeout_s: float = 120.0
 
 
-class _Responses(DimseStream):
-    """Takes the answers to our requests, before pynetdicom's reactor could lose one."""
+@dataclass(frozen=True, slots=True)
+class Negotiation:
+    """What an association negotiates besides its contexts.
 
-    in_data_set = False
+    Parameters
+    ----------
+    scp_of : classes that we ask to be SCP of, such as storage for C-GET (PS3.7 D.3.3.4)
+    extended : Service Class Application Information by SOP class (PS3.7 D.3.3.5)
+    peer_requests : takes requests that the peer makes on our association, such as C-STORE during C-GET
+    """
 
-    def takes(self, context_id: int, command: CommandSet) -> bool:
-        """Take answers to C-STORE and C-ECHO."""
-        if command.command not in (C_STORE_RSP, C_ECHO_RSP):
-            return False
-        if command.has_data_set:
-            raise ProtocolViolated(f"an answer with a data set on context {context_id}")
-        self.assoc.responses.put(command)
-        return True
-
-    def fragment(self, data: memoryview, *, last: bool) -> None:
-        """Answers have no data set."""
-        raise ProtocolViolated(f"{len(data)} bytes of a data set that nobody announced, last: {last}")
+    scp_of: frozenset[str] = frozenset()
+    extended: Mapping[str, bytes] = field(default_factory=dict)
+    peer_requests: PeerRequests | None = None
 
 
 class _RequestedAssociation(NodeAssociation):
     """The requestor's side; None in ``responses`` says that something else happened."""
 
-    def __init__(self, ae: AE) -> None:
-        self.responses: queue.Queue[CommandSet | None] = queue.Queue()
+    def __init__(self, ae: AE, peer_requests: PeerRequests | None) -> None:
+        self.responses: queue.Queue[Response | None] = queue.Queue(_RESPONSES_HELD)
         super().__init__(ae, MODE_REQUESTOR)
-        self.dimse = _Responses(self)
+        self.dimse = ResponseStream(self, self.responses, peer_requests)
 
     def notice(self) -> None:
         """Wake who waits for an answer."""
         super().notice()
-        self.responses.put(None)
+        self._wake()
 
     def upper_layer_ended(self) -> None:
-        """Wake who waits for an answer that will not come."""
-        super().upper_layer_ended()
-        self.responses.put(None)
+        """Forget an object that was cut, and wake who waits for an answer that will not come."""
+        try:
+            self.dimse.connection_ended()
+        finally:
+            super().upper_layer_ended()
+            self._wake()
+
+    def _wake(self) -> None:
+        try:
+            self.responses.put_nowait(None)
+        except queue.Full:
+            pass  # nobody sleeps over a queue that is full
 
 
 class Requestor:
@@ -95,7 +116,10 @@ class Requestor:
     Parameters
     ----------
     contexts : (abstract syntax, transfer syntax) pairs to propose, each as a context of its own, since an acceptor
-        chooses one transfer syntax a context; at most 128
+        chooses one transfer syntax a context; at most 128. Several transfer syntaxes in one context, from which the
+        peer chooses, are a tuple
+    roles : proposed where another than SCU is wanted
+    on_event : told of event reports of the peer, from the association's own thread; without it they are refused
 
     Raises
     ------
@@ -103,10 +127,18 @@ class Requestor:
     """
 
     def __init__(
-        self, peer: PeerAddress, contexts: Sequence[tuple[str, str]], settings: RequestorSettings | None = None
+        self,
+        peer: PeerAddress,
+        contexts: Sequence[tuple[str, str]],
+        settings: RequestorSettings | None = None,
+        *,
+        roles: Roles | None = None,
+        on_event: EventHandler | None = None,
     ) -> None:
         self._peer = peer
         self._settings = settings or RequestorSettings()
+        self._roles = dict(roles or {})
+        self._on_event = on_event
         self._message_id = 0
         self._association = self._open(contexts)
         self._context_ids = {
@@ -122,23 +154,97 @@ class Requestor:
         """Some accepted context."""
         return next(iter(self._context_ids.values()))
 
-    def request(self, context_id: int, elements: dict[int, int | str], data_set: bytes | None = None) -> CommandSet:
+    @property
+    def contexts(self) -> list[AcceptedContext]:
+        """The accepted contexts, with the roles that are ours."""
+        return [
+            AcceptedContext(
+                int(context.context_id),
+                str(context.abstract_syntax),
+                str(context.transfer_syntax[0]),
+                bool(context.as_scu),
+                bool(context.as_scp),
+            )
+            for context in self._association.accepted_contexts
+        ]
+
+    def extended(self, sop_class_uid: str) -> bytes:
+        """What the peer accepted of SOP Class Extended Negotiation; b"" where it said nothing."""
+        accepted = self._association.acceptor.sop_class_extended
+        return bytes(accepted.get(sop_class_uid, b""))
+
+    def request(
+        self,
+        context_id: int,
+        elements: Mapping[int, int | str],
+        data_set: bytes | Iterable[Buffer] | None = None,
+    ) -> CommandSet:
         """Send one message and wait for its answer; the Message ID is filled in.
+
+        Parameters
+        ----------
+        data_set : encoded, whole or in pieces that are made while they are sent
 
         Raises
         ------
         PeerUnavailable : the peer broke off or did not answer in time
         """
+        message_id = self._send_request(context_id, elements, data_set)
+        while True:
+            response = self._next_response(message_id, None)
+            if response is not None:
+                return response.command
+
+    def responses(
+        self,
+        context_id: int,
+        elements: Mapping[int, int | str],
+        data_set: bytes | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Iterator[Response]:
+        """Send one message and yield its responses, pending ones and the final one, as they come.
+
+        Parameters
+        ----------
+        stop : asked again and again; once it says yes, the peer is asked by C-CANCEL to stop, and its last responses
+            still come
+
+        Raises
+        ------
+        PeerUnavailable : the peer broke off, or sent nothing for too long
+        """
+        message_id = self._send_request(context_id, elements, data_set)
+        cancelled = False
+        while True:
+            response = self._next_response(message_id, stop if not cancelled else None)
+            if response is None:
+                cancelled = True
+                self._cancel(context_id, message_id)
+                continue
+            yield response
+            if not is_pending(response.command.number(STATUS)):
+                return
+
+    def _send_request(
+        self, context_id: int, elements: Mapping[int, int | str], data_set: bytes | Iterable[Buffer] | None
+    ) -> int:
         self._message_id = self._message_id % 0xFFFF + 1
-        command = encode_command_set({**elements, MESSAGE_ID: self._message_id})
-        parts = self._fragments(context_id, command, COMMAND)
-        if data_set is not None:
-            parts += self._fragments(context_id, data_set, 0)
+        self._send(context_id, {**elements, MESSAGE_ID: self._message_id}, data_set)
+        return self._message_id
+
+    def _cancel(self, context_id: int, message_id: int) -> None:
+        elements = {COMMAND_FIELD: C_CANCEL_RQ, MESSAGE_ID_RESPONDED_TO: message_id, DATA_SET_TYPE: NO_DATA_SET}
+        self._send(context_id, elements, None)
+
+    def _send(
+        self, context_id: int, elements: Mapping[int, int | str], data_set: bytes | Iterable[Buffer] | None
+    ) -> None:
+        maximum = self._association.acceptor.maximum_length
+        bursts = message_parts(context_id, encode_command_set(elements), data_set, maximum)
         try:
-            self._association.dul.socket.send_parts(parts)
+            self._association.dul.socket.send_message(bursts)
         except OSError as error:
             raise PeerUnavailable(f"{self._peer} broke off") from error
-        return self._answer()
 
     def __enter__(self) -> Requestor:
         return self
@@ -147,12 +253,13 @@ class Requestor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         association = self._association
+        association.dimse.close()
         if error is None and association.is_established and not association.acse.is_aborted():
             association.acse.negotiate_release()
         else:
             association.abort()
 
-    def _open(self, contexts: Sequence[tuple[str, str]]) -> _RequestedAssociation:
+    def _open(self, contexts: Sequence[tuple[str, str | tuple[str, ...]]]) -> _RequestedAssociation:
         association = self._prepare(contexts)
         association.request()
         if association.is_established:
@@ -164,7 +271,7 @@ class Requestor:
             raise PeerUnavailable(f"{self._peer} accepted no presentation context")
         raise PeerUnavailable(f"{self._peer} cannot be reached")
 
-    def _prepare(self, contexts: Sequence[tuple[str, str]]) -> _RequestedAssociation:
+    def _prepare(self, contexts: Sequence[tuple[str, str | tuple[str, ...]]]) -> _RequestedAssociation:
         """Set an association up as ``AE.associate`` does."""
         settings = self._settings
         ae = AE(settings.calling_ae_title)
@@ -175,7 +282,7 @@ class Requestor:
         try:
             remote = AddressInformation.from_addr_port(self._peer.host, self._peer.port)
             local = AddressInformation("::" if remote.is_ipv6 else "0.0.0.0", 0)  # noqa: S104 -- any address, to call from
-            association = _RequestedAssociation(ae)
+            association = _RequestedAssociation(ae, self._negotiation.peer_requests)
             association.adopt(None, settings.maximum_pdu_bytes, address=local)
         except OSError as error:
             raise PeerUnavailable(f"{self._peer} cannot be reached: {error.strerror or 'no such host'}") from error
@@ -187,43 +294,56 @@ class Requestor:
         association.requestor.implementation_class_uid = ae.implementation_class_uid
         association.requestor.implementation_version_name = ae.implementation_version_name
         association.requestor.requested_contexts = [_context(number, *pair) for number, pair in enumerate(contexts)]
+        for sop_class_uid, (as_scu, as_scp) in self._roles.items():
+            association.requestor.add_negotiation_item(_role(sop_class_uid, as_scu=as_scu, as_scp=as_scp))
+        if self._on_event is not None:
+            association.bind(evt.EVT_N_EVENT_REPORT, _event_reported, [self._on_event])
         return association
 
-    def _fragments(self, context_id: int, data: bytes, kind: int) -> list[bytes | memoryview]:
-        """P-DATA-TF PDUs of one item each (PS3.8 9.3.5), as parts that need not be joined."""
-        announced = self._association.acceptor.maximum_length or _LONGEST_PDU
-        room = max(2, (min(announced, _LONGEST_PDU) - _ITEM_OVERHEAD) & ~1)
-        view = memoryview(data)
-        parts: list[bytes | memoryview] = []
-        for start in range(0, max(1, len(view)), room):
-            piece = view[start : start + room]
-            control = kind | (LAST if start + room >= len(view) else 0)
-            length = len(piece) + _ITEM_OVERHEAD
-            parts.append(_PDU_AND_ITEM.pack(_P_DATA_TF, 0, length, length - 4, context_id, control))
-            parts.append(piece)
-        return parts
-
-    def _answer(self) -> CommandSet:
+    def _next_response(self, message_id: int, stop: Callable[[], bool] | None) -> Response | None:
+        """The next response to a message; None once ``stop`` says so."""
         deadline = time.monotonic() + self._settings.answer_timeout_s
-        while True:
+        while time.monotonic() < deadline:
+            if stop is not None and stop():
+                return None
+            rest_s = max(0.0, deadline - time.monotonic())
             try:
-                response = self._association.responses.get(timeout=max(0.0, deadline - time.monotonic()))
+                response = self._association.responses.get(timeout=rest_s if stop is None else min(rest_s, REST_S))
             except queue.Empty:
-                raise PeerUnavailable(f"{self._peer} did not answer in time") from None
+                continue
             if response is None:
                 self._require_association()
-            elif response.number(MESSAGE_ID_RESPONDED_TO) == self._message_id:
+            elif response.command.number(MESSAGE_ID_RESPONDED_TO) == message_id:
                 return response
+        raise PeerUnavailable(f"{self._peer} did not answer in time")
 
     def _require_association(self) -> None:
         association = self._association
+        if not self._association.responses.empty():
+            return  # what came before the end is still an answer
         if association.acse.is_aborted() or association.acse.is_release_requested() or not association.dul.is_alive():
             raise PeerUnavailable(f"{self._peer} broke off")
 
 
-def _context(number: int, abstract_syntax: str, transfer_syntax: str) -> PresentationContext:
+def _role(sop_class_uid: str, *, as_scu: bool, as_scp: bool) -> Any:
+    item = SCP_SCU_RoleSelectionNegotiation()
+    item.sop_class_uid = sop_class_uid
+    item.scu_role, item.scp_role = as_scu, as_scp
+    return item
+
+
+def _event_reported(event: Any, handler: EventHandler) -> tuple[int, None]:
+    """Hand an N-EVENT-REPORT on; pynetdicom sends the response."""
+    request = event.request
+    information = request.EventInformation
+    encoded = b"" if information is None else information.getvalue()
+    syntax = str(event.context.transfer_syntax)
+    return handler(str(request.AffectedSOPClassUID), int(request.EventTypeID), encoded, syntax), None
+
+
+def _context(number: int, abstract_syntax: str, transfer_syntax: str | tuple[str, ...]) -> PresentationContext:
     context: Any = PresentationContext()
     context.context_id = 2 * number + 1
     context.abstract_syntax = abstract_syntax
-    context.transfer_syntax = [transfer_syntax]
+    context.transfer_syntax = [transfer_syntax] if isinstance(transfer_syntax, str) else list(transfer_syntax)
     return context
