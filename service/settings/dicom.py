@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from service.settings.values import AeTitle, Name, Network, Port, Section, Uid
+from service.settings.values import AeTitle, HttpUrl, Name, Network, Port, Section, Uid
 
 
 class DicomSettings(Section):
@@ -33,8 +34,23 @@ class CallerSettings(Section):
 
 
 class PeerSettings(Section):
-    """A DIMSE peer."""
+    """A peer: its DIMSE address, and how results are brought to it.
+
+    With ``protocol = "dicomweb"`` results go by STOW-RS to ``dicomweb_url``, not to the DIMSE address.
+    """
 
     ae_title: AeTitle
     host: str
     port: Port
+    protocol: Literal["dimse", "dicomweb"] = "dimse"
+    dicomweb_url: HttpUrl | None = None
+    authorization_file: Path | None = None
+    check_identity: bool = True
+    segmentation: Literal["auto", "binary", "label-map"] = "auto"
+    storage_commitment: bool = False
+
+    @model_validator(mode="after")
+    def _has_address(self) -> PeerSettings:
+        if self.protocol == "dicomweb" and self.dicomweb_url is None:
+            raise ValueError("dicomweb_url is missing: protocol is dicomweb")
+        return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from service.settings.delivery import DeliverySettings
 from service.settings.dicom import CallerSettings, DicomSettings, PeerSettings
 from service.settings.http import HttpSettings
 from service.settings.processing import JobSettings, LogSettings, PixelSettings, StorageSettings, TextSettings
@@ -23,6 +24,7 @@ class Settings(Section):
     text: TextSettings = TextSettings()
     projects: dict[Name, ProjectSettings] = Field(default_factory=dict)
     peers: dict[Name, PeerSettings] = Field(default_factory=dict)
+    delivery: DeliverySettings = DeliverySettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -1,0 +1,267 @@
+"""The outbox: what is on its way to which peer, object by object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select, update
+
+from service.archive.database import Database
+from service.archive.releases import objects_of
+from service.archive.rows import AnyRow
+from service.archive.schema import deliveries, delivery_items
+from service.core.deliveries import (
+    CommitmentStanding,
+    DeliveryItem,
+    DeliveryKind,
+    DeliveryRow,
+    DeliveryState,
+    ItemState,
+)
+
+_UNFINISHED = (DeliveryState.WAITING, DeliveryState.HELD)
+FINISHED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DISCARDED)
+
+
+class OutboxTable:
+    """Deliveries and their items.
+
+    Whoever works on those of a peer holds the peer's lease (``service.archive.outbox_peers``).
+
+    Parameters
+    ----------
+    clock : seconds since the epoch, UTC
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(
+        self,
+        *,
+        project: str,
+        release_id: int,
+        study_uid: str,
+        peer: str,
+        objects: Mapping[str, Sequence[str]],
+        kind: DeliveryKind = DeliveryKind.RESULT,
+        commitment: CommitmentStanding = CommitmentStanding.NONE,
+        connection: Connection | None = None,
+    ) -> int:
+        """Put something into the outbox; its number."""
+        now = self._clock()
+        row = {
+            "project": project,
+            "release_id": release_id,
+            "study_uid": study_uid,
+            "peer": peer,
+            "kind": kind,
+            "objects": json.dumps({form: list(uids) for form, uids in objects.items()}),
+            "commitment": commitment,
+            "next_at": now,
+            "created_at": now,
+            "queued_at": now,
+        }
+        with self._database.write_or_join(connection) as transaction:
+            return int(transaction.execute(insert(deliveries).returning(deliveries.c.id), row).scalar_one())
+
+    def get(self, delivery_id: int) -> DeliveryRow | None:
+        """One delivery."""
+        found = self._found((deliveries.c.id == delivery_id,))
+        return found[0] if found else None
+
+    def items(self, delivery_id: int) -> list[DeliveryItem]:
+        """Its objects in the order in which they are sent; none before the first attempt."""
+        query = (
+            select(delivery_items)
+            .where(delivery_items.c.delivery_id == delivery_id)
+            .order_by(delivery_items.c.position)
+        )
+        with self._database.read() as connection:
+            return [_item(row) for row in connection.execute(query)]
+
+    def page(
+        self,
+        project: str | None = None,
+        *,
+        state: DeliveryState | None = None,
+        peer: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[DeliveryRow]:
+        """Deliveries, the newest first."""
+        pairs = ((deliveries.c.project, project), (deliveries.c.state, state), (deliveries.c.peer, peer))
+        wanted = [column == value for column, value in pairs if value is not None]
+        return self._found(wanted, deliveries.c.id.desc(), limit, offset)
+
+    def of_study(self, project: str, study_uid: str) -> list[DeliveryRow]:
+        """The deliveries of a study, in the order in which they were asked for."""
+        return self._found((deliveries.c.project == project, deliveries.c.study_uid == study_uid), limit=1000)
+
+    def of_release(self, release_id: int) -> list[DeliveryRow]:
+        """The deliveries of one release."""
+        return self._found((deliveries.c.release_id == release_id,), limit=1000)
+
+    def due(self, peer: str, limit: int) -> list[DeliveryRow]:
+        """What is to be sent to a peer now, in order.
+
+        Nothing overtakes what was asked for earlier for the same study: a report must not arrive before the
+        segmentation that it refers to, nor a note before what it takes back.
+        """
+        earlier = deliveries.alias("earlier")
+        in_front = exists().where(
+            and_(
+                earlier.c.project == deliveries.c.project,
+                earlier.c.study_uid == deliveries.c.study_uid,
+                earlier.c.peer == deliveries.c.peer,
+                earlier.c.id < deliveries.c.id,
+                earlier.c.state.in_(_UNFINISHED),
+                (earlier.c.state == DeliveryState.HELD) | (earlier.c.next_at > self._clock()),
+            )
+        )
+        return self._found((*self._due(peer), ~in_front), limit=limit)
+
+    def next_due_at(self, peer: str) -> float | None:
+        """When the next delivery to a peer may be tried; None when nothing waits."""
+        query = select(func.min(deliveries.c.next_at)).where(
+            deliveries.c.peer == peer, deliveries.c.state == DeliveryState.WAITING
+        )
+        with self._database.read() as connection:
+            earliest: float | None = connection.execute(query).scalar_one()
+        return earliest
+
+    def set_items(self, delivery_id: int, instances: Sequence[tuple[str, str]]) -> list[DeliveryItem]:
+        """Say which objects (class and instance) go, in order; what is said already stands."""
+        rows = [
+            {"delivery_id": delivery_id, "position": place, "sop_class_uid": pair[0], "sop_instance_uid": pair[1]}
+            for place, pair in enumerate(instances, start=1)
+        ]
+        with self._database.write() as transaction:
+            known = select(delivery_items.c.position).where(delivery_items.c.delivery_id == delivery_id).limit(1)
+            if rows and transaction.execute(known).first() is None:
+                transaction.execute(insert(delivery_items), rows)
+        return self.items(delivery_id)
+
+    def mark_sending(self, items: Sequence[DeliveryItem]) -> None:
+        """Note before they leave that objects are on their way: a kill in between must not go unnoticed."""
+        with self._database.write() as transaction:
+            for item in items:
+                transaction.execute(update(delivery_items).where(*_is(item)).values(state=ItemState.SENDING))
+
+    def record(self, item: DeliveryItem, state: ItemState, status: int | None, words: str) -> None:
+        """Note what became of one object."""
+        sent_at = self._clock() if state is ItemState.SENT else None
+        values = {"state": state, "status": status, "words": words, "sent_at": sent_at}
+        with self._database.write() as transaction:
+            transaction.execute(update(delivery_items).where(*_is(item)).values(**values))
+
+    def finish(
+        self, delivery_id: int, state: DeliveryState, *, error: str = "", warning: str = "", by: str = ""
+    ) -> bool:
+        """End a delivery; False when it has ended already."""
+        values: dict[str, Any] = {"state": state, "last_error": error, "finished_at": self._clock(), "decided_by": by}
+        if warning:
+            values["warning"] = warning
+        return self._move(delivery_id, values)
+
+    def put_off(self, delivery_id: int, next_at: float, error: str) -> bool:
+        """Try later, after one more attempt that failed."""
+        return self._move(delivery_id, {"next_at": next_at, "last_error": error, "attempts": deliveries.c.attempts + 1})
+
+    def hold(self, delivery_id: int, reason: str, found_identity: str = "") -> bool:
+        """Leave a delivery to a person."""
+        values = {"state": DeliveryState.HELD, "last_error": reason, "found_identity": found_identity}
+        return self._move(delivery_id, values)
+
+    def accept(self, delivery_id: int, by: str) -> bool:
+        """Send what was held, to whom the peer says that the patient is now; False when it is not held (any more)."""
+        values = {"accepted_identity": deliveries.c.found_identity, "found_identity": "", "decided_by": by}
+        return self._queue(delivery_id, values, (DeliveryState.HELD,))
+
+    def retry(self, delivery_id: int) -> bool:
+        """Try again at once, the days so far forgotten; False when it was sent or discarded."""
+        return self._queue(delivery_id, {}, (DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.FAILED))
+
+    def withdraw(self, release_id: int, reason: str, by: str, *, connection: Connection | None = None) -> int:
+        """Keep here what was not sent yet of a release; how many deliveries that were."""
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.release_id == release_id, deliveries.c.state.in_(_UNFINISHED))
+            .where(deliveries.c.kind == DeliveryKind.RESULT)
+            .values(state=DeliveryState.DISCARDED, last_error=reason, finished_at=self._clock(), decided_by=by)
+        )
+        with self._database.write_or_join(connection) as transaction:
+            return transaction.execute(statement).rowcount
+
+    def counts(self, project: str | None = None) -> dict[tuple[str, str], int]:
+        """How many deliveries stand in each state, by peer and state."""
+        query = select(deliveries.c.peer, deliveries.c.state, func.count()).group_by(
+            deliveries.c.peer, deliveries.c.state
+        )
+        if project is not None:
+            query = query.where(deliveries.c.project == project)
+        with self._database.read() as connection:
+            return {(peer, state): count for peer, state, count in connection.execute(query)}
+
+    def _due(self, peer: str) -> tuple[ColumnElement[bool], ...]:
+        return (
+            deliveries.c.peer == peer,
+            deliveries.c.state == DeliveryState.WAITING,
+            deliveries.c.next_at <= self._clock(),
+        )
+
+    def _move(self, delivery_id: int, values: Mapping[str, Any]) -> bool:
+        statement = update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(_UNFINISHED))
+        with self._database.write() as transaction:
+            return transaction.execute(statement.values(**values)).rowcount == 1
+
+    def _queue(self, delivery_id: int, values: Mapping[str, Any], of: Sequence[DeliveryState]) -> bool:
+        now = self._clock()
+        again = {"state": DeliveryState.WAITING, "next_at": now, "queued_at": now, "finished_at": None, "attempts": 0}
+        with self._database.write() as transaction:
+            moved = transaction.execute(
+                update(deliveries)
+                .where(deliveries.c.id == delivery_id, deliveries.c.state.in_(list(of)))
+                .values(**again | dict(values))
+            ).rowcount
+            if moved:
+                transaction.execute(
+                    update(delivery_items)
+                    .where(delivery_items.c.delivery_id == delivery_id, delivery_items.c.state == ItemState.REFUSED)
+                    .values(state=ItemState.WAITING, status=None, words="")
+                )
+        return bool(moved)
+
+    def _found(
+        self,
+        wanted: Sequence[ColumnElement[bool]],
+        order: ColumnElement[Any] | None = None,
+        limit: int = 1,
+        offset: int = 0,
+    ) -> list[DeliveryRow]:
+        query = select(deliveries).where(*wanted).order_by(deliveries.c.id if order is None else order)
+        with self._database.read() as connection:
+            return [_delivery(row) for row in connection.execute(query.limit(limit).offset(offset))]
+
+
+def _is(item: DeliveryItem) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return delivery_items.c.delivery_id == item.delivery_id, delivery_items.c.position == item.position
+
+
+def _delivery(row: AnyRow) -> DeliveryRow:
+    values = dict(row._mapping)
+    typed = {
+        "kind": DeliveryKind(values["kind"]),
+        "state": DeliveryState(values["state"]),
+        "commitment": CommitmentStanding(values["commitment"]),
+        "objects": objects_of(values["objects"]),
+    }
+    return DeliveryRow(**values | typed)
+
+
+def _item(row: AnyRow) -> DeliveryItem:
+    values = dict(row._mapping)
+    return DeliveryItem(**values | {"state": ItemState(values["state"])})
