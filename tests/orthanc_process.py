@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
@@ -23,12 +23,13 @@ def free_port() -> int:
 
 @dataclass
 class OrthancProcess:
-    """Orthanc with one modality configured: ``annogate`` at the given address."""
+    """Orthanc with one modality configured: ``annogate`` at the given address; ``settings`` are Orthanc's own."""
 
     folder: Path
     peer_title: str
     peer_host: str
     peer_port: int
+    settings: dict[str, object] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     http: str = ""
     dicom_port: int = 0
@@ -50,7 +51,7 @@ class OrthancProcess:
             "UnknownSopClassAccepted": True,
             "TcpNoDelay": True,
             "Plugins": [],
-        }
+        } | self.settings
         file = self.folder / "orthanc.json"
         file.write_text(json.dumps(configuration))
         with (self.folder / "orthanc.log").open("wb") as log:

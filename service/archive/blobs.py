@@ -6,19 +6,22 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
+from service.archive.file_system_sync import FileSystemSync, syncfs_reports_failures
 from service.core.blob_key import is_blob_key
 from service.errors import InstanceNotFound
 
 _UNFINISHED = ".part"
 _SHARD = re.compile(r"[0-9a-f]{2}").fullmatch
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_TOGETHER = 4
+"""So many blobs at once are synced with their file system, fewer each by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,18 @@ class _Written:
 class FilesystemBlobStore:
     """Implements `service.core.ports.LocalBlobStore` below one directory.
 
-    A blob is written beside its place, synced, and renamed into it; then the directory is synced. So a key never names
-    half a file, and what `put` returned from survives a power cut. Files have mode 0600, directories 0700.
+    A blob is written beside its place and renamed into it when it is whole. One is synced before that, and its
+    directory after it; a batch is synced at the end, by one sync of the file system. Either way, what `put` or
+    `put_many` returned from survives a power cut. Files have mode 0600, directories 0700.
+
+    Parameters
+    ----------
+    open_sync : what syncs a batch, opened before the first of its files is written
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, open_sync: Callable[[Path], FileSystemSync] = FileSystemSync) -> None:
         self._root = root
+        self._open_sync = open_sync
         self._known_directories: set[Path] = set()
 
     def put(self, key: str, parts: Iterable[bytes | memoryview]) -> int:
@@ -51,16 +60,32 @@ class FilesystemBlobStore:
         return self.put_many([(key, parts)])[0]
 
     def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> list[int]:
-        """Store several, in order, with one sync per directory; sizes in order."""
+        """Store several, in order, durable together when it returns their sizes in order.
+
+        After a power cut before that, a key of the batch may name half a file; nobody was told of it.
+
+        Raises
+        ------
+        StorageExhausted : no room; none of them is kept
+        """
         written: list[_Written] = []
         try:
-            for key, parts in blobs:
-                written.append(self._write(self.path(key), parts))
-            for blob in written:
-                blob.path.replace(blob.target)
-            for directory in {blob.target.parent for blob in written}:
-                _sync_directory(directory)
+            with ExitStack() as stack:
+                together = None
+                if len(blobs) >= _TOGETHER and syncfs_reports_failures(os.uname().release):
+                    self._make_directory(self._root, synced=True)
+                    together = stack.enter_context(self._open_sync(self._root))
+                for key, parts in blobs:
+                    written.append(self._write(self.path(key), parts, synced=together is None))
+                for blob in written:
+                    blob.path.replace(blob.target)
+                if together is not None:
+                    together.sync()
+                else:
+                    for directory in {blob.target.parent for blob in written}:
+                        _sync_directory(directory)
         except BaseException as error:
+            self._known_directories.clear()  # those made a moment ago may not be durable
             for blob in written:
                 blob.path.unlink(missing_ok=True)
             if isinstance(error, OSError):
@@ -127,20 +152,21 @@ class FilesystemBlobStore:
                     if _SHARD(shard.name) and shard.is_dir():
                         yield from shard.iterdir()
 
-    def _write(self, target: Path, parts: Iterable[bytes | memoryview]) -> _Written:
-        self._make_directory(target.parent)
+    def _write(self, target: Path, parts: Iterable[bytes | memoryview], *, synced: bool) -> _Written:
+        self._make_directory(target.parent, synced=synced)
         # mkstemp makes the file with mode 0600 whatever the umask
         descriptor, name = tempfile.mkstemp(suffix=_UNFINISHED, prefix=".", dir=target.parent)
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
                 size = sum(_write_all(file.fileno(), part) for part in parts)
-                os.fdatasync(file.fileno())
+                if synced:
+                    os.fdatasync(file.fileno())
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
         return _Written(Path(name), target, size)
 
-    def _make_directory(self, directory: Path) -> None:
+    def _make_directory(self, directory: Path, *, synced: bool) -> None:
         if directory in self._known_directories:
             return
         missing = [directory]
@@ -148,8 +174,8 @@ class FilesystemBlobStore:
             missing.append(missing[-1].parent)
         for path in reversed(missing):
             path.mkdir(mode=0o700, exist_ok=True)
-            # Synced even if another process made it this moment: that one may not have come to it yet.
-            _sync_directory(path.parent)
+            if synced:  # even if another process made it this moment: that one may not have come to it yet
+                _sync_directory(path.parent)
         self._known_directories.add(directory)
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable, StorageExhausted
 from service.archive.blobs import FilesystemBlobStore
+from service.archive.file_system_sync import FileSystemSync, syncfs_reports_failures
 from service.core.blob_key import blob_key, is_blob_key, next_blob_key
 from service.core.ports import BlobStore
 from service.errors import InstanceNotFound, SettingsInvalid
@@ -184,3 +187,54 @@ def test_place_that_is_a_file_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "default").write_bytes(b"")
     with pytest.raises(GatewayError):
         FilesystemBlobStore(tmp_path).put(KEY, [b"x"])
+
+
+MANY = [(blob_key("default", f"1.2.{number}"), [b"%d" % number]) for number in range(20)]
+
+
+def test_a_large_batch_is_stored_each_under_its_key(blobs: BlobStore) -> None:
+    assert blobs.put_many(MANY) == [len(parts[0]) for _, parts in MANY]
+    assert [content(blobs, key) for key, _ in MANY] == [parts[0] for _, parts in MANY]
+
+
+@pytest.mark.peer("strace")
+def test_a_large_batch_is_durable_by_one_sync_after_its_last_name(tmp_path: Path) -> None:
+    traced = """
+import sys
+from pathlib import Path
+from service.archive.blobs import FilesystemBlobStore
+from service.core.blob_key import blob_key
+FilesystemBlobStore(Path(sys.argv[1])).put_many([(blob_key("default", f"1.2.{n}"), [b"x"]) for n in range(20)])
+"""
+    log = tmp_path / "calls"
+    calls = "trace=rename,syncfs,fsync,fdatasync,mkdir"
+    command = ["strace", "-f", "-e", calls, "-o", str(log), sys.executable, "-c", traced, str(tmp_path / "blobs")]
+    subprocess.run(command, check=True)
+    names = [line.split(" ", 1)[1].lstrip().split("(")[0] for line in log.read_text().splitlines() if "(" in line]
+    last = len(names) - 1 - names[::-1].index("rename")
+    assert (names.count("rename"), names[last + 1], names.count("fdatasync")) == (20, "syncfs", 0)
+
+
+class FailingSync(FileSystemSync):
+    """A file system that loses what was written to it, once."""
+
+    failures = 1
+
+    def sync(self) -> None:
+        if FailingSync.failures:
+            FailingSync.failures -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_batch_whose_sync_fails_is_an_error_and_the_next_one_is_kept(tmp_path: Path) -> None:
+    blobs = FilesystemBlobStore(tmp_path / "blobs", FailingSync)
+    with pytest.raises(GatewayError):
+        blobs.put_many(MANY)
+    assert blobs.put_many(MANY) == [len(parts[0]) for _, parts in MANY]
+
+
+@pytest.mark.parametrize(
+    ("release", "trusted"), [("4.18.0-553.el8", False), ("5.7.1", False), ("5.8.0", True), ("6.1.0-18-amd64", True)]
+)
+def test_only_a_kernel_that_reports_failures_is_trusted(release: str, trusted: bool) -> None:
+    assert syncfs_reports_failures(release) is trusted
