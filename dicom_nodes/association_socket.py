@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -25,6 +27,7 @@ _BUFFER_BYTES: Final = 64 * 1024
 _NEGOTIATION_BYTES: Final = 1024 * 1024
 _MOST_PARTS: Final = 512  # sendmsg(2) takes 1,024
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
+_WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def set_no_delay(connection: socket.socket) -> None:
@@ -37,12 +40,12 @@ class PduTooLong(OSError):
 
 
 class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
-    """An association's socket, whose ``ready`` waits for data or for a wake-up.
+    """An association's socket. It never blocks by itself: every wait is one of ours, has an end and can be woken.
 
     Parameters
     ----------
-    wake : ends the wait when our own side has something to send
-    rest_s : the longest wait, so that the timers of the upper layer are seen to
+    wake : ends the wait for data when our own side has something to send
+    rest_s : the longest wait for data, so that the timers of the upper layer are seen to
     maximum_pdu_bytes : what we announced; a PDU far longer breaks the association (PS3.8 D.1)
     """
 
@@ -52,17 +55,20 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         super().__init__(assoc, *args, **kwargs)
         self._wake = wake
         self._rest_s = rest_s
-        self._limit = maximum_pdu_bytes + _NEGOTIATION_BYTES
-        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
+        self.longest_pdu = maximum_pdu_bytes + _NEGOTIATION_BYTES
+        self._buffer = memoryview(b"")
         self._held = memoryview(b"")
+        self._more = False
         # Services answer from a thread of their own: one PDU must not begin within another.
         self._sending = threading.RLock()
+        if self.socket is not None and self._is_connected:
+            self.socket.setblocking(False)
 
     def connect(self, primitive: Any) -> None:
-        """Connect, and keep a timeout: a peer that stalls in the middle of a PDU would hold the thread for ever."""
+        """Connect; from then on no call blocks."""
         super().connect(primitive)
         if self.socket is not None:
-            self.socket.settimeout(self.assoc.network_timeout)
+            self.socket.setblocking(False)
 
     @property
     def ready(self) -> bool:
@@ -73,14 +79,35 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         if connection is None or not self._is_connected:
             return False
         try:
-            # An event that waits to be acted on must not wait for data.
-            rest_s = self._rest_s if self.event_queue.empty() else 0.0
-            readable = _wait_readable(connection, self._wake, rest_s)
+            return self._wait_for_data(connection)
         except (OSError, ValueError):
             self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-8)
             return False
-        self._wake.clear()
-        return readable
+
+    def receive(self, into: memoryview) -> int | None:
+        """Take what there is; the number of bytes, 0 when the peer has closed, None when nothing came for now.
+
+        Raises
+        ------
+        OSError : the connection broke
+        """
+        if self._held:
+            return self._take_held(into)
+        connection = self.socket
+        if connection is None:
+            return 0
+        # What filled the room that it was given has probably more behind it: ask without waiting first.
+        if not self._more and not self._wait_for_data(connection):
+            return None
+        try:
+            return self._receive_into(connection, into)
+        except _WOULD_BLOCK:
+            self._more = False
+            return None
+
+    def keep(self, rest: memoryview) -> None:
+        """Give back what was received and is for ``recv`` to read."""
+        self._held = memoryview(bytes(rest) + bytes(self._held))
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read ``nr_bytes``, fewer when the peer closed the connection.
@@ -88,24 +115,69 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         Raises
         ------
         PduTooLong : more was asked for than any PDU may have
-        OSError : the connection broke or timed out
+        OSError : the connection broke, or the bytes did not come in time
         """
-        if nr_bytes > self._limit:
+        if nr_bytes > self.longest_pdu:
             raise PduTooLong(f"a PDU of {nr_bytes} bytes is longer than the negotiated maximum")
         taken = bytearray(nr_bytes)
         view = memoryview(taken)
         filled = self._take_held(view)
+        deadline = _after(self._pdu_timeout_s)
         while filled < nr_bytes:
             rest = view[filled:]
             if len(rest) >= _BUFFER_BYTES:
-                count = self._receive_into(rest)
+                count = self._receive_by(deadline, rest)
             else:
-                self._held = self._buffer[: self._receive_into(self._buffer)]
+                self._buffer = self._buffer or memoryview(bytearray(_BUFFER_BYTES))
+                self._held = self._buffer[: self._receive_by(deadline, self._buffer)]
                 count = self._take_held(rest)
             if not count:
                 return taken[:filled]
             filled += count
         return taken
+
+    def send(self, bytestream: bytes) -> None:
+        """Send what the upper layer has to send, when no message of another thread is on its way."""
+        try:
+            self.send_parts([bytestream])
+        except OSError:
+            self.event_queue.put("Evt17")
+
+    def send_message(self, bursts: Iterable[Sequence[bytes | memoryview]]) -> None:
+        """Send a message of several bursts of PDUs with nothing in between.
+
+        Raises
+        ------
+        OSError : the connection broke, or the peer does not read
+        """
+        with self._sending:
+            for parts in bursts:
+                self.send_parts(parts)
+
+    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Send all parts, in order, without joining them.
+
+        Raises
+        ------
+        OSError : the connection broke, or the peer does not read
+        """
+        left = deque(memoryview(part) for part in parts if len(part))
+        with self._sending:
+            connection = self.socket
+            if connection is None:
+                raise ConnectionError("the connection is closed")
+            while left:
+                sent = self._send_some(connection, left)
+                while left and sent >= len(left[0]):
+                    sent -= len(left.popleft())
+                if sent:
+                    left[0] = left[0][sent:]
+
+    @property
+    def _pdu_timeout_s(self) -> float | None:
+        """How long one PDU may take from its first byte to its last: a peer may not dribble it for ever."""
+        timeout: float | None = self.assoc.network_timeout if self.assoc.is_established else self.assoc.acse_timeout
+        return timeout
 
     def _shutdown_socket(self) -> None:
         """Shut down and close; pynetdicom leaves a socket that never connected open."""
@@ -122,55 +194,67 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         self._held = self._held[count:]
         return count
 
-    def _receive_into(self, view: memoryview) -> int:
-        connection = self.socket
-        if connection is None:
-            return 0
+    def _receive_by(self, deadline: float | None, into: memoryview) -> int:
+        """Wait for bytes as long as one PDU may take."""
+        while True:
+            connection = self.socket
+            if connection is None:
+                return 0
+            try:
+                return self._receive_into(connection, into)
+            except _WOULD_BLOCK:
+                _wait_for(connection, select.POLLIN, deadline)
+
+    def _receive_into(self, connection: socket.socket, view: memoryview) -> int:
         count: int = connection.recv_into(view)
+        # TLS: bytes that lie decrypted in its buffer are not seen by poll(2).
+        self._more = count == len(view) or (isinstance(connection, ssl.SSLSocket) and connection.pending() > 0)
         if count and _QUICKACK is not None:
             connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         return count
 
-    def send(self, bytestream: bytes) -> None:
-        """Send what the upper layer has to send, when no message of another thread is on its way."""
-        with self._sending:
-            super().send(bytestream)
+    def _send_some(self, connection: socket.socket, left: deque[memoryview]) -> int:
+        deadline = _after(self.assoc.network_timeout)
+        while True:
+            try:
+                if len(left) == 1 or isinstance(connection, ssl.SSLSocket):
+                    return connection.send(left[0])
+                return connection.sendmsg(list(islice(left, _MOST_PARTS)))
+            except _WOULD_BLOCK:
+                _wait_for(connection, select.POLLOUT, deadline)
 
-    def send_message(self, bursts: Iterable[Sequence[bytes | memoryview]]) -> None:
-        """Send a message of several bursts of PDUs with nothing in between.
-
-        Raises
-        ------
-        OSError : the connection broke or timed out
-        """
-        with self._sending:
-            for parts in bursts:
-                self.send_parts(parts)
-
-    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Send all parts, in order, without joining them.
-
-        Raises
-        ------
-        OSError : the connection broke or timed out
-        """
-        left = deque(memoryview(part) for part in parts if len(part))
-        with self._sending:
-            connection = self.socket
-            if connection is None:
-                raise ConnectionError("the connection is closed")
-            while left:
-                sent = connection.sendmsg(list(islice(left, _MOST_PARTS)))
-                while left and sent >= len(left[0]):
-                    sent -= len(left.popleft())
-                if sent:
-                    left[0] = left[0][sent:]
+    def _wait_for_data(self, connection: socket.socket) -> bool:
+        """Wait for data or the wake-up; whether there is data."""
+        if self._more and isinstance(connection, ssl.SSLSocket):
+            return True
+        # An event that waits to be acted on must not wait for data.
+        rest_s = self._rest_s if self.event_queue.empty() else 0.0
+        ready = _poll(connection, select.POLLIN, rest_s, self._wake)
+        if self._wake.fileno() in ready:
+            self._wake.clear()
+        return connection.fileno() in ready
 
 
-def _wait_readable(connection: socket.socket, wake: WakeSignal, timeout_s: float) -> bool:
-    """Wait for data or the wake-up; whether there is data. By poll(2): select(2) stops at descriptor 1023."""
+def _after(timeout_s: float | None) -> float | None:
+    return None if timeout_s is None else time.monotonic() + timeout_s
+
+
+def _wait_for(connection: socket.socket, what: int, deadline: float | None) -> None:
+    """Wait until a socket can be read from or written to.
+
+    Raises
+    ------
+    TimeoutError : it could not by the deadline
+    """
+    left_s = None if deadline is None else deadline - time.monotonic()
+    if (left_s is not None and left_s <= 0) or not _poll(connection, what, left_s, None):
+        raise TimeoutError("the peer stalls")
+
+
+def _poll(connection: socket.socket, what: int, timeout_s: float | None, wake: WakeSignal | None) -> set[int]:
+    """Descriptors on which something happened. By poll(2): select(2) stops at descriptor 1023."""
     poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    if wake.fileno() >= 0:
+    poll.register(connection, what)
+    if wake is not None and wake.fileno() >= 0:
         poll.register(wake, select.POLLIN)
-    return any(descriptor != wake.fileno() for descriptor, _ in poll.poll(timeout_s * 1000))
+    return {descriptor for descriptor, _ in poll.poll(None if timeout_s is None else timeout_s * 1000)}

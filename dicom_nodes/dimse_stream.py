@@ -9,20 +9,20 @@ import logging
 from typing import Final
 
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_nodes.command_set import CommandSet, CommandSetInvalid, decode_command_set
+from dicom_nodes.pdata import COMMAND, LAST, message_parts
 from dicom_nodes.upper_layer import NodeAssociation
 from dicom_nodes.wakeable import WakingQueue
 
+__all__ = ["COMMAND", "LAST", "DimseStream", "ProtocolViolated"]
+
 _LOGGER = logging.getLogger(__name__)
 
-# Message Control Header (PS3.8 E.2).
-COMMAND: Final = 0x01
-LAST: Final = 0x02
 # A command set is a few hundred bytes; one that does not end is an attack.
 _LONGEST_COMMAND: Final = 64 * 1024
+_TRANSPORT_CLOSED: Final = "Evt17"
 _INVALID_PDU: Final = "Evt19"
 
 
@@ -56,39 +56,50 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
         """Take one P-DATA; called by the state machine. Never raises: that would end the upper layer's thread."""
         try:
             for context_id, value in primitive.presentation_data_value_list:
-                self._receive(context_id, value)
+                if not value:
+                    raise ProtocolViolated("a fragment without a message control header")  # noqa: TRY301 -- one edge
+                self.receive(context_id, value[0], memoryview(value)[1:])
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: answered by A-ABORT, invalid PDU
-            # Our own words only: pynetdicom's may quote the peer's values.
-            words = str(error) if isinstance(error, ProtocolViolated | CommandSetInvalid) else type(error).__name__
-            _LOGGER.warning("association aborted: %s", words)
-            self.dul.event_queue.put(_INVALID_PDU)
+            self.violated(error)
+
+    def violated(self, error: Exception) -> None:
+        """Have the upper layer abort the association; our own words only: pynetdicom's may quote the peer's values."""
+        words = str(error) if isinstance(error, ProtocolViolated | CommandSetInvalid) else type(error).__name__
+        _LOGGER.warning("association aborted: %s", words)
+        self.dul.event_queue.put(_INVALID_PDU)
 
     def send_command(self, context_id: int, command: bytes) -> None:
-        """Send a message without a data set, in one PDU, now; only from the thread of the upper layer.
+        """Send a message without a data set, now and by one call; not through the queue of the upper layer.
 
-        Through the queue it would wait until we return, and so for whoever is told of the object.
+        There it would wait until the fragments that are at hand are worked through, and so for whoever is told of the
+        object. A peer that does not take it has gone or stalls: its association ends.
         """
-        primitive = P_DATA()
-        primitive.presentation_data_value_list = [[context_id, bytes((COMMAND | LAST,)) + command]]
-        self.dul._send(P_DATA_TF(primitive))
+        bursts = message_parts(context_id, command, None, self.assoc.requestor.maximum_length)
+        try:
+            self.dul.socket.send_parts([b"".join(part for parts in bursts for part in parts)])
+        except OSError:
+            self.dul.event_queue.put(_TRANSPORT_CLOSED)
 
-    def _receive(self, context_id: int, value: bytes) -> None:
-        if not value:
-            raise ProtocolViolated("a fragment without a message control header")
-        control = value[0]
+    def receive(self, context_id: int, control: int, value: memoryview) -> None:
+        """Take a fragment, or a piece of one; the view need not outlive the call.
+
+        Raises
+        ------
+        ProtocolViolated, CommandSetInvalid : no message has fragments in this order
+        """
         if self._passing_on:
-            self._pass_on(context_id, value)
+            self._pass_on(context_id, control, value)
         elif control & COMMAND:
             self._receive_command(context_id, value, last=bool(control & LAST))
         elif self.in_data_set:
-            self.fragment(memoryview(value)[1:], last=bool(control & LAST))
+            self.fragment(value, last=bool(control & LAST))
         else:
             raise ProtocolViolated("a fragment of a data set without a command set")
 
-    def _receive_command(self, context_id: int, value: bytes, *, last: bool) -> None:
+    def _receive_command(self, context_id: int, value: memoryview, *, last: bool) -> None:
         if self.in_data_set:
             raise ProtocolViolated("a command set in the middle of a data set")
-        self._command += value[1:]
+        self._command += value
         if len(self._command) > _LONGEST_COMMAND:
             raise ProtocolViolated("a command set without an end")
         if not last:
@@ -96,10 +107,10 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
         encoded = bytes(self._command)
         self._command.clear()
         if not self.takes(context_id, decode_command_set(encoded)):
-            self._pass_on(context_id, bytes((COMMAND | LAST,)) + encoded)
+            self._pass_on(context_id, COMMAND | LAST, encoded)
 
-    def _pass_on(self, context_id: int, value: bytes) -> None:
+    def _pass_on(self, context_id: int, control: int, value: bytes | memoryview) -> None:
         primitive = P_DATA()
-        primitive.presentation_data_value_list = [[context_id, value]]
+        primitive.presentation_data_value_list = [[context_id, b"".join((bytes((control,)), value))]]
         super().receive_primitive(primitive)
         self._passing_on = self.message is not None

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pynetdicom import AE, _config, evt
 from pynetdicom._globals import MODE_ACCEPTOR
@@ -22,6 +22,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from dicom_nodes.callers import CallerPolicy, Rejection
+from dicom_nodes.data_transfer import DataTransferUpperLayer
 from dicom_nodes.node_event import NodeEvent, NodeEventHandler, NodeEventKind
 from dicom_nodes.object_sink import ObjectSink
 from dicom_nodes.receiver import Reception, StoreReceiver
@@ -29,7 +30,7 @@ from dicom_nodes.served_request import caller_of, is_served, serve
 from dicom_nodes.service_port import DimseService
 from dicom_nodes.service_table import Offer, ServiceTable
 from dicom_nodes.storage_classes import VERIFICATION, storage_classes
-from dicom_nodes.upper_layer import NodeAssociation
+from dicom_nodes.upper_layer import EventDrivenUpperLayer, NodeAssociation
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,6 +41,12 @@ _REJECTED_PERMANENT: Final = 0x01
 _BY_SERVICE_USER: Final = 0x01
 _ACCEPT_POLL_S: Final = 0.1
 _OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
+
+ReceivePath = Literal["fast", "pynetdicom"]
+_UPPER_LAYERS: Final[dict[ReceivePath, type[EventDrivenUpperLayer]]] = {
+    "fast": DataTransferUpperLayer,
+    "pynetdicom": EventDrivenUpperLayer,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class NodeSettings:
     network_timeout_s : how long an association may stay silent
     backlog : connections that wait to be accepted
     extra_storage_classes : SOP classes beyond the standard's, private ones of a site
+    receive_path : what reads an association's data once it is negotiated: our own loop, or pynetdicom's
     """
 
     host: str = "127.0.0.1"
@@ -68,6 +76,7 @@ class NodeSettings:
     network_timeout_s: float = 120.0
     backlog: int = 256
     extra_storage_classes: tuple[str, ...] = ()
+    receive_path: ReceivePath = "fast"
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
     implementation_version_name: str = IMPLEMENTATION_VERSION_NAME
 
@@ -75,8 +84,8 @@ class NodeSettings:
 class AcceptedAssociation(NodeAssociation):
     """An association that a peer opened with us."""
 
-    def __init__(self, ae: AE, reception: Reception) -> None:
-        super().__init__(ae, MODE_ACCEPTOR)
+    def __init__(self, ae: AE, reception: Reception, receive_path: ReceivePath) -> None:
+        super().__init__(ae, MODE_ACCEPTOR, _UPPER_LAYERS[receive_path])
         self.dimse = StoreReceiver(self, reception)
         self.offer = Offer()
         """What the caller may use of the node's services; known once it has proposed its contexts."""
@@ -256,7 +265,7 @@ class DicomNode:
     def association_for(self, handler: Any) -> AcceptedAssociation:
         """Set up the association of one accepted connection, as pynetdicom's own handler does."""
         server = handler.server
-        association = AcceptedAssociation(server.ae, self._reception)
+        association = AcceptedAssociation(server.ae, self._reception, self._settings.receive_path)
         association._server = server
         association.name = f"AcceptorThread@{datetime.now():%Y%m%d%H%M%S}"
         association.adopt(handler.request, self._settings.maximum_pdu_bytes)

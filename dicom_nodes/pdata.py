@@ -6,9 +6,11 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from dicom_nodes.dimse_stream import COMMAND, LAST
-
 Buffer = bytes | memoryview
+
+# Message Control Header (PS3.8 E.2).
+COMMAND: Final = 0x01
+LAST: Final = 0x02
 
 _P_DATA_TF: Final = 0x04
 _PDU_AND_ITEM: Final = struct.Struct(">BBLLBB")

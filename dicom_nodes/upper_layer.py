@@ -69,11 +69,11 @@ class NodeAssociation(Association):  # type: ignore[misc]
     Binds none of pynetdicom's logging handlers: they describe each PDU, and some of them would show identifiers.
     """
 
-    def __init__(self, ae: Any, mode: str) -> None:
+    def __init__(self, ae: Any, mode: str, upper_layer: type[EventDrivenUpperLayer] = EventDrivenUpperLayer) -> None:
         super().__init__(ae, mode)
         self._reactor_checkpoint = self._checkpoint = ActivityCheckpoint(REST_S)
         self._checkpoint.set()
-        self.dul = EventDrivenUpperLayer(self)
+        self.dul = upper_layer(self)
         # The timers of the upper layer are set through these, and it is a new one.
         self.acse_timeout = ae.acse_timeout
         self.network_timeout = ae.network_timeout
@@ -82,8 +82,6 @@ class NodeAssociation(Association):  # type: ignore[misc]
         """Give the association its socket: an accepted ``connection``, or one yet to connect, bound to ``address``."""
         if connection is not None:
             set_no_delay(connection)
-            # A peer that stalls in the middle of a PDU would hold the thread for ever.
-            connection.settimeout(self.network_timeout)
         wrapped = EventDrivenSocket(
             self, self.dul.wake, REST_S, maximum_pdu_bytes, client_socket=connection, address=address
         )

@@ -11,6 +11,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.listening_node import SETTINGS
+
 # `make test` draws the same examples each time, so that what lands does not hang on chance; `make fuzz` draws new ones.
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("fuzz", print_blob=True)
@@ -51,6 +53,14 @@ def _log_as_before() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(scope="module", params=["fast", "pynetdicom"])
+def receive_path(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Both ways in which a node reads an association's data; every node of the test's module then reads so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SETTINGS, "receive_path", request.param)
+        yield request.param
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,9 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
 TITLE = "ANNOGATE"
 
+# What every node of a test listens with, unless it says otherwise; see the fixture ``receive_path``.
+SETTINGS: dict[str, object] = {}
+
 
 @dataclass
 class Listening:
@@ -63,7 +66,7 @@ def listening(
     """Run a node for the length of a test."""
     events: queue.Queue[NodeEvent] = queue.Queue()
     node = DicomNode(
-        NodeSettings(**{"port": 0, **settings}),  # type: ignore[arg-type]
+        NodeSettings(**{"port": 0, **SETTINGS, **settings}),  # type: ignore[arg-type]
         sink,
         callers or KnownCallers([TITLE]),
         events.put,

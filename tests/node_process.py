@@ -1,8 +1,9 @@
-"""A node that writes into a spool, as a process of its own: ``python -m tests.node_process DIRECTORY``."""
+"""A node that writes into a spool, as a process of its own: ``python -m tests.node_process DIRECTORY SETTINGS``."""
 
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import signal
 import subprocess
@@ -15,18 +16,19 @@ from types import TracebackType
 
 from dicom_nodes.callers import KnownCallers
 from dicom_nodes.listener import DicomNode, NodeSettings
+from tests.listening_node import SETTINGS
 from tests.spooling import spool_at
 
 SEGMENT_BYTES = 4 * 1024 * 1024  # small, so that a test sees several
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, settings: dict[str, object]) -> None:
     """Receive until SIGTERM."""
     ended = threading.Event()
     faulthandler.register(signal.SIGUSR1)  # says on standard error where each thread stands
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     spool = spool_at(directory, segment_bytes=SEGMENT_BYTES)
-    node = DicomNode(NodeSettings(port=0), spool, KnownCallers(["ANNOGATE"]))
+    node = DicomNode(NodeSettings(port=0, **settings), spool, KnownCallers(["ANNOGATE"]))
     node.start()
     sys.stdout.write(f"{node.address[0]} {node.address[1]} {os.getpid()}\n")
     sys.stdout.flush()
@@ -49,7 +51,7 @@ class NodeProcess:
     def start(cls, directory: Path, *before: str) -> NodeProcess:
         """Start it, under another command if one is given, and wait until it listens."""
         process = subprocess.Popen(
-            [*before, sys.executable, "-m", "tests.node_process", str(directory)],
+            [*before, sys.executable, "-m", "tests.node_process", str(directory), json.dumps(SETTINGS)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parent.parent,
@@ -88,4 +90,4 @@ class NodeProcess:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

@@ -38,6 +38,7 @@ class DicomEdge:
                 dimse_timeout_s=dicom.dimse_timeout_s,
                 network_timeout_s=dicom.network_timeout_s,
                 extra_storage_classes=dicom.extra_sop_classes,
+                receive_path=dicom.receive_path,
             ),
             self._reception.spool,
             self._reception.callers,

@@ -23,6 +23,7 @@ class DicomSettings(Section):
     dimse_timeout_s: float = Field(60.0, gt=0)
     unknown_callers: Literal["accept", "reject"] | None = None
     extra_sop_classes: tuple[Uid, ...] = ()
+    receive_path: Literal["fast", "pynetdicom"] = "fast"
 
 
 class CallerSettings(Section):

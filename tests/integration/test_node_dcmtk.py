@@ -17,7 +17,7 @@ from tests.listening_node import listening
 from tests.spooling import KEY, spool_at
 from tests.storescu import send
 
-pytestmark = pytest.mark.peer("dcmtk")
+pytestmark = [pytest.mark.peer("dcmtk"), pytest.mark.usefixtures("receive_path")]
 
 
 def test_echoscu_is_answered():

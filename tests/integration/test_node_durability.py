@@ -73,6 +73,7 @@ class Trace:
 
 
 @pytest.mark.peer("strace", "dcmtk")
+@pytest.mark.usefixtures("receive_path")
 def test_every_response_follows_the_sync_of_its_bytes_and_names(tmp_path: Path):
     files = write_ct_series(tmp_path / "ct", 24)
     log = tmp_path / "strace.log"
@@ -101,6 +102,7 @@ def test_the_replay_notices_a_sync_that_is_missing(tmp_path: Path, missing: str)
 
 @pytest.mark.peer("dcmtk")
 @pytest.mark.parametrize("killed_after", [1, 60, 120])
+@pytest.mark.usefixtures("receive_path")
 def test_kill_9_in_the_middle_keeps_each_acknowledged_object_once(tmp_path: Path, killed_after: int):
     files = write_ct_series(tmp_path / "ct", 300, rows=256, columns=256)
     with NodeProcess.start(tmp_path / "spool") as node:
@@ -149,6 +151,7 @@ def peak_memory_kib(pid: int) -> int:
     return int(re.search(r"VmHWM:\s+(\d+)", status)[1])
 
 
+@pytest.mark.usefixtures("receive_path")
 def test_an_object_of_100_mb_does_not_fill_the_memory(tmp_path: Path):
     large = OutgoingObject.from_bytes(CT, "1.2.3.4", EXPLICIT, bytes(100_000_000))
     with NodeProcess.start(tmp_path) as node:

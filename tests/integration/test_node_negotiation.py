@@ -21,6 +21,8 @@ from dicom_nodes.transfer_syntaxes import transfer_syntaxes
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, TITLE, Listening, c_store, listening
 
+pytestmark = pytest.mark.usefixtures("receive_path")
+
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
@@ -28,7 +30,7 @@ PRIVATE_CLASS = "1.3.12.2.1107.5.9.1"
 
 
 @pytest.fixture(scope="module")
-def node() -> Iterator[Listening]:
+def node(receive_path: str) -> Iterator[Listening]:
     with listening(InMemoryObjectSink(), extra_storage_classes=(PRIVATE_CLASS,)) as node:
         yield node
 

@@ -16,6 +16,7 @@ from tests.spooling import KEY, spool_at
 
 
 @pytest.mark.peer("orthanc")
+@pytest.mark.usefixtures("receive_path")
 def test_orthanc_pushes_a_study(tmp_path: Path):
     files = write_ct_series(tmp_path / "ct", 12, rows=128, columns=128)
     with closing(spool_at(tmp_path / "spool")) as spool, listening(spool) as node:

@@ -26,6 +26,8 @@ from dicom_nodes.storage_classes import VERIFICATION
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, MR, TITLE, Listening, c_store, listening
 
+pytestmark = pytest.mark.usefixtures("receive_path")
+
 VERIFICATION_CONTEXT = (VERIFICATION, IMPLICIT)
 
 
