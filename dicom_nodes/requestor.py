@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
-import struct
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
 from pynetdicom import AE, evt
 from pynetdicom._globals import MODE_REQUESTOR
-from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation, SOPClassExtendedNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
 from dicom_nodes.command_set import (
-    C_ECHO_RSP,
-    C_STORE_RSP,
+    C_CANCEL_RQ,
+    COMMAND_FIELD,
+    DATA_SET_TYPE,
     MESSAGE_ID,
     MESSAGE_ID_RESPONDED_TO,
-    N_ACTION_RQ,
-    N_CREATE_RQ,
-    N_EVENT_REPORT_RQ,
-    RESPONSE,
+    NO_DATA_SET,
+    STATUS,
     CommandSet,
     encode_command_set,
 )
-from dicom_nodes.dimse_stream import COMMAND, LAST, DimseStream, ProtocolViolated
+from dicom_nodes.pdata import Buffer, message_parts
 from dicom_nodes.peer import PeerAddress, PeerUnavailable
-from dicom_nodes.upper_layer import NodeAssociation
+from dicom_nodes.peer_requests import PeerRequests
+from dicom_nodes.query_model import is_pending
+from dicom_nodes.responses import Response, ResponseStream
+from dicom_nodes.service_port import AcceptedContext
+from dicom_nodes.upper_layer import REST_S, NodeAssociation
 
 MAXIMUM_CONTEXTS: Final = 128
-_P_DATA_TF: Final = 0x04
-_PDU_AND_ITEM: Final = struct.Struct(">BBLLBB")
-_ITEM_OVERHEAD: Final = 6  # length, context and control header of the one item in each PDU
-_LONGEST_PDU: Final = 1024 * 1024
-_NORMALIZED: Final = frozenset(command | RESPONSE for command in (N_ACTION_RQ, N_CREATE_RQ, N_EVENT_REPORT_RQ))
-_ANSWERS: Final = frozenset({C_STORE_RSP, C_ECHO_RSP}) | _NORMALIZED
+_RESPONSES_HELD: Final = 64
 
+Contexts = Sequence[tuple[str, str | tuple[str, ...]]]
 Roles = Mapping[str, tuple[bool, bool]]
 """By SOP class, whether we propose to be SCU and SCP (PS3.7 D.3.3.4)."""
 EventHandler = Callable[[str, int, bytes, str], int]
@@ -66,22 +66,6 @@ class RequestorSettings:
     network_timeout_s: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Negotiation:
-    """What an association negotiates besides its contexts.
-
-    Parameters
-    ----------
-    scp_of : classes that we ask to be SCP of, such as storage for C-GET (PS3.7 D.3.3.4)
-    extended : Service Class Application Information by SOP class (PS3.7 D.3.3.5)
-    peer_requests : takes requests that the peer makes on our association, such as C-STORE during C-GET
-    """
-
-    scp_of: frozenset[str] = frozenset()
-    extended: Mapping[str, bytes] = field(default_factory=dict)
-    peer_requests: PeerRequests | None = None
-
-
 class _RequestedAssociation(NodeAssociation):
     """The requestor's side; None in ``responses`` says that something else happened."""
 
@@ -104,10 +88,8 @@ class _RequestedAssociation(NodeAssociation):
             self._wake()
 
     def _wake(self) -> None:
-        try:
+        with contextlib.suppress(queue.Full):  # nobody sleeps over a queue that is full
             self.responses.put_nowait(None)
-        except queue.Full:
-            pass  # nobody sleeps over a queue that is full
 
 
 class Requestor:
@@ -120,6 +102,8 @@ class Requestor:
         peer chooses, are a tuple
     roles : proposed where another than SCU is wanted
     on_event : told of event reports of the peer, from the association's own thread; without it they are refused
+    extended : Service Class Application Information by SOP class (PS3.7 D.3.3.5)
+    peer_requests : takes requests that the peer makes on our association, such as C-STORE during C-GET
 
     Raises
     ------
@@ -129,16 +113,20 @@ class Requestor:
     def __init__(
         self,
         peer: PeerAddress,
-        contexts: Sequence[tuple[str, str]],
+        contexts: Contexts,
         settings: RequestorSettings | None = None,
         *,
         roles: Roles | None = None,
         on_event: EventHandler | None = None,
+        extended: Mapping[str, bytes] | None = None,
+        peer_requests: PeerRequests | None = None,
     ) -> None:
         self._peer = peer
         self._settings = settings or RequestorSettings()
         self._roles = dict(roles or {})
         self._on_event = on_event
+        self._extended = dict(extended or {})
+        self._peer_requests = peer_requests
         self._message_id = 0
         self._association = self._open(contexts)
         self._context_ids = {
@@ -246,6 +234,19 @@ class Requestor:
         except OSError as error:
             raise PeerUnavailable(f"{self._peer} broke off") from error
 
+    def rest_until(self, over: threading.Event, seconds: float) -> bool:
+        """Keep the association open until something is over, at most so long; False when it is not by then.
+
+        Raises
+        ------
+        PeerUnavailable : the peer broke off or left first
+        """
+        deadline = time.monotonic() + seconds
+        while not over.is_set() and (left := deadline - time.monotonic()) > 0:
+            self._require_association()
+            over.wait(min(left, REST_S))
+        return over.is_set()
+
     def __enter__(self) -> Requestor:
         return self
 
@@ -259,7 +260,7 @@ class Requestor:
         else:
             association.abort()
 
-    def _open(self, contexts: Sequence[tuple[str, str | tuple[str, ...]]]) -> _RequestedAssociation:
+    def _open(self, contexts: Contexts) -> _RequestedAssociation:
         association = self._prepare(contexts)
         association.request()
         if association.is_established:
@@ -271,7 +272,7 @@ class Requestor:
             raise PeerUnavailable(f"{self._peer} accepted no presentation context")
         raise PeerUnavailable(f"{self._peer} cannot be reached")
 
-    def _prepare(self, contexts: Sequence[tuple[str, str | tuple[str, ...]]]) -> _RequestedAssociation:
+    def _prepare(self, contexts: Contexts) -> _RequestedAssociation:
         """Set an association up as ``AE.associate`` does."""
         settings = self._settings
         ae = AE(settings.calling_ae_title)
@@ -282,7 +283,7 @@ class Requestor:
         try:
             remote = AddressInformation.from_addr_port(self._peer.host, self._peer.port)
             local = AddressInformation("::" if remote.is_ipv6 else "0.0.0.0", 0)  # noqa: S104 -- any address, to call from
-            association = _RequestedAssociation(ae, self._negotiation.peer_requests)
+            association = _RequestedAssociation(ae, self._peer_requests)
             association.adopt(None, settings.maximum_pdu_bytes, address=local)
         except OSError as error:
             raise PeerUnavailable(f"{self._peer} cannot be reached: {error.strerror or 'no such host'}") from error
@@ -296,6 +297,8 @@ class Requestor:
         association.requestor.requested_contexts = [_context(number, *pair) for number, pair in enumerate(contexts)]
         for sop_class_uid, (as_scu, as_scp) in self._roles.items():
             association.requestor.add_negotiation_item(_role(sop_class_uid, as_scu=as_scu, as_scp=as_scp))
+        for sop_class_uid, information in self._extended.items():
+            association.requestor.add_negotiation_item(_extended_item(sop_class_uid, information))
         if self._on_event is not None:
             association.bind(evt.EVT_N_EVENT_REPORT, _event_reported, [self._on_event])
         return association
@@ -329,6 +332,13 @@ def _role(sop_class_uid: str, *, as_scu: bool, as_scp: bool) -> Any:
     item = SCP_SCU_RoleSelectionNegotiation()
     item.sop_class_uid = sop_class_uid
     item.scu_role, item.scp_role = as_scu, as_scp
+    return item
+
+
+def _extended_item(sop_class_uid: str, information: bytes) -> Any:
+    item = SOPClassExtendedNegotiation()
+    item.sop_class_uid = sop_class_uid
+    item.service_class_application_information = information
     return item
 
 
