@@ -21,6 +21,7 @@ from service.deident.decision_values import with_values
 from service.deident.deidentifier import Deidentifier
 from service.deident.dicom_file import OpenFile, read_dicom, with_new_pixels, write_dicom
 from service.deident.keys import KeyFile
+from service.deident.overlay_bits import without_overlay_bits
 from service.deident.pixel_bytes import PixelBytes
 from service.deident.pixel_rest import frames_of, refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import BlackenedPixels, PixelOutcome
@@ -182,6 +183,7 @@ def _deidentify(
         source = read_dicom(stream)
         if source.pixels is not None and not source.pixels.encapsulated:
             refuse_pixel_rest(source.pixel_value, source.header)
+            source = _without_overlay_bits(source)
         outcome = None
         if pixels is not None and deidentifier.cleans_pixels and source.pixels is not None:
             outcome = _looked_at(source, pixels)
@@ -222,6 +224,12 @@ def _looked_at(source: OpenFile, pixels: PixelCleaning) -> PixelOutcome:
     if outcome.kind is PixelKind.NEEDS_PERSON:
         raise PixelsNeedPerson(f"its pixels are for a person to decide on: {outcome.reason}")
     return outcome
+
+
+def _without_overlay_bits(source: OpenFile) -> OpenFile:
+    """The file without overlay planes in unused bits of its native pixels; the same where there are none."""
+    cleared = without_overlay_bits(source.header, PixelBytes(source.pixel_value), str(source.transfer_syntax_uid))
+    return source if cleared is None else with_new_pixels(source, cleared)
 
 
 def _without_comments(source: OpenFile, harmless: HarmlessComments) -> OpenFile:

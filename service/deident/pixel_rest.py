@@ -34,10 +34,10 @@ def refuse_pixel_rest(value: EncodedBytes, header: Dataset) -> None:
 
 def frames_length(header: Dataset) -> int | None:
     """Return how many bytes the frames take (PS3.5 8.1.1), the pad to an even length included; None if unsaid."""
-    rows, columns, bits = (_number(header, tag) for tag in (ROWS, COLUMNS, BITS_ALLOCATED))
+    rows, columns, bits = (number_at(header, tag) for tag in (ROWS, COLUMNS, BITS_ALLOCATED))
     if rows is None or columns is None or bits is None:
         return None
-    samples = _number(header, SAMPLES) or 1
+    samples = number_at(header, SAMPLES) or 1
     if samples == 3 and _text(header, PHOTOMETRIC) == "YBR_FULL_422":
         samples = 2  # its chroma is shared between two pixels (PS3.3 C.7.6.3.1.2)
     length = (rows * columns * samples * frames_of(header) * bits + 7) // 8
@@ -50,8 +50,8 @@ def frames_of(header: Dataset) -> int:
     return max(int(frames), 1) if frames.isascii() and frames.isdigit() else 1
 
 
-def _number(header: Dataset, tag: int) -> int | None:
-    """Return a US or UL without having pydicom convert it."""
+def number_at(header: Dataset, tag: int) -> int | None:
+    """Return a US or UL without having pydicom convert it; None where there is none, or another thing."""
     element = header.get_item(tag, keep_deferred=True)
     if element is None:
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from service.core.encoded_bytes import Section
+from service.deident.overlay_bits import without_overlay_bits
 from service.deident.pixel_bytes import PixelBytes, ValueBytes
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
 from service.deident.seen_header import header_copy, header_of_new_pixels, header_without_text
@@ -95,6 +96,14 @@ class PixelStep:
         if decided:
             return self._cleaning.apply(header, source, parsed.transfer_syntax_uid, decided)
         return PixelOutcome(OutcomeKind.CLEAN)
+
+
+def free_of_overlay_bits(parsed: ParsedInstance) -> ParsedInstance:
+    """The object without overlay planes in unused bits of its native pixels; the same where there are none."""
+    if parsed.pixels is None:
+        return parsed
+    cleared = without_overlay_bits(parsed.header, PixelBytes(parsed.pixels.value), parsed.transfer_syntax_uid)
+    return parsed if cleared is None else with_pixels(parsed, parsed.pixels, cleared)
 
 
 def case_of(parsed: ParsedInstance, regions: Sequence[Region] = ()) -> PixelCase:

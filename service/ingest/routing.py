@@ -17,7 +17,7 @@ from service.ingest.cleaning import ProjectCleaner
 from service.ingest.content_digest import content_digest
 from service.ingest.object_classes import marks_a_study
 from service.ingest.parsing import ParsedInstance, text_of
-from service.ingest.pixel_step import SeenInstance
+from service.ingest.pixel_step import SeenInstance, free_of_overlay_bits
 from service.ingest.project_rules import ProjectRules
 from service.ingest.stored_file import StoredFile, cleaned_file, original_file
 
@@ -117,6 +117,7 @@ class Router:
             )
         if parsed.pixels is not None and not parsed.pixels.encapsulated:
             refuse_pixel_rest(parsed.pixels.value, parsed.header)
+            parsed = free_of_overlay_bits(parsed)
         if rules.faces is not None and study is None and regions is None and face is None:
             rules.faces.hold(parsed)
         is_held = study is None and self._came_before(rules, parsed)
