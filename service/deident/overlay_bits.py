@@ -51,9 +51,8 @@ class UsedBits:
         if self.signed and self.low == 0:
             spare = self.allocated - self.stored
             native = samples.astype(f"=i{self.allocated // 8}")
-            alone: npt.NDArray[Any] = (native << spare) >> spare
-            return alone.astype(samples.dtype)
-        return samples & np.array(((1 << self.stored) - 1) << self.low, dtype=samples.dtype)
+            return np.asarray((native << spare) >> spare).astype(samples.dtype)
+        return np.asarray(samples & np.array(((1 << self.stored) - 1) << self.low, dtype=samples.dtype))
 
 
 class UsedBitsAlone:
