@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
+from pynetdicom.pdu_primitives import A_RELEASE
 
 from dicom_nodes.command_set import (
     ACTION_TYPE_ID,
@@ -103,6 +104,15 @@ class AssociationExchange:
         return self._request.message_id in self._association.dimse.cancel_req
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether the peer has sent nothing since this request: no message, no release; False once it is gone."""
+        association = self._association
+        if not association.dul.is_alive() or association._kill:
+            return False
+        # What the upper layer holds for its user is an A-RELEASE or an A-ABORT.
+        return not self.deferred and association.dimse.msg_queue.empty() and association.dul.to_user_queue.empty()
+
+    @property
     def contexts(self) -> Sequence[AcceptedContext]:
         """All accepted contexts of the association."""
         return contexts_of(self._association)
@@ -169,6 +179,8 @@ class AssociationExchange:
         association = self._association
         if association.acse.is_aborted() or not association.dul.is_alive() or association._kill:
             raise PeerUnavailable("the peer broke off")
+        if isinstance(association.dul.peek_next_pdu(), A_RELEASE):
+            raise PeerUnavailable("the peer asks for release")
 
 
 def read_request(association: Any, message: Any, context_id: int) -> ServiceRequest:

@@ -73,6 +73,10 @@ class Exchange(Protocol):
         """Whether the peer has asked by C-CANCEL to stop."""
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether the peer has sent nothing since this request: no message, no release; False once it is gone."""
+
+    @property
     def contexts(self) -> Sequence[AcceptedContext]:
         """All accepted contexts of the association."""
 

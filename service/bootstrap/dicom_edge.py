@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service import audit_events
+from service.bootstrap.commitment import Commitment
+from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.ground import Ground
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
@@ -17,10 +19,14 @@ if TYPE_CHECKING:
 class DicomEdge:
     """What speaks DIMSE."""
 
-    def __init__(self, ground: Ground, stores: Stores, reception: Reception) -> None:
+    def __init__(
+        self, ground: Ground, stores: Stores, reception: Reception, commitment: Commitment, peers: DimsePeers
+    ) -> None:
         self._settings = ground.settings
         self._stores = stores
         self._reception = reception
+        self._commitment = commitment
+        self._peers = peers
 
     def node(self) -> DicomNode:
         """The DICOM node, not started."""
@@ -43,6 +49,7 @@ class DicomEdge:
             self._reception.spool,
             self._reception.callers,
             self._audit_node_event,
+            services=(self._commitment.service(),),
         )
 
     def echo(self, peer: str) -> None:
@@ -52,13 +59,9 @@ class DicomEdge:
         ------
         GatewayError : it does not answer; says why
         """
-        from dicom_nodes.peer import PeerAddress
-        from dicom_nodes.requestor import RequestorSettings
         from dicom_nodes.sender import echo
 
-        known = self._settings.peers[peer]
-        own = RequestorSettings(calling_ae_title=self._settings.dicom.ae_title)
-        echo(PeerAddress(known.ae_title, known.host, known.port), own)
+        echo(self._peers.address(peer), self._peers.calling(peer))
 
     def _audit_node_event(self, event: NodeEvent) -> None:
         project = self._reception.callers.project_of(event.called_ae_title) or ""

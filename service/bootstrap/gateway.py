@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.bootstrap.cleaning import Cleaning
+from service.bootstrap.commitment import Commitment
 from service.bootstrap.delivery import Delivery
 from service.bootstrap.dicom_edge import DicomEdge
+from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.ground import Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.jobs import Jobs
@@ -60,7 +62,9 @@ class Gateway:
         executor = partial(make_executor, settings)
         self._jobs = Jobs(self._ground, self._stores, self._identity, self._reception, executor)
         self._delivery = Delivery(self._ground, self._jobs)
-        self._dicom = DicomEdge(self._ground, self._stores, self._reception)
+        self._peers = DimsePeers(self._ground)
+        self._commitment = Commitment(self._ground, self._stores, self._identity, self._reception, self._peers)
+        self._dicom = DicomEdge(self._ground, self._stores, self._reception, self._commitment, self._peers)
         self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
         read_leniently()
@@ -210,6 +214,12 @@ class Gateway:
     def why_held(self, project: str, annotator: str) -> str:
         """What keeps an annotator's results from leaving for the PACS, in words."""
         return self._delivery.why_held(project, annotator)
+
+    # Storage commitment
+
+    commitments = ShownPart("_commitment", Commitment.table)
+    commitment_requests = ShownPart("_commitment", Commitment.requests)
+    commitment_rounds = ShownPart("_commitment", Commitment.rounds)
 
     # Edges
 

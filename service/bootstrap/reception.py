@@ -108,6 +108,10 @@ class Reception:
     @cached_property
     def spool_backlog(self) -> SpoolBacklog:
         """What was acknowledged and is not in the index yet."""
+        return self.new_spool_backlog()
+
+    def new_spool_backlog(self) -> SpoolBacklog:
+        """The same for another thread."""
         return SpoolBacklog(self._spool_reader(), self._stores.intake, self.callers.project_of)
 
     @cached_property

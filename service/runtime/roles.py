@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from service.bootstrap import DAY_S, RESULTS_STAY, SPOOL_BELL, STUDIES_BELL, Gateway
+from service.bootstrap import COMMITMENT_BELL, DAY_S, RESULTS_STAY, SPOOL_BELL, STUDIES_BELL, Gateway
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
@@ -75,11 +75,15 @@ def run_ingest(context: RoleContext) -> None:
         def end() -> None:
             worker.stop()
             gateway.bell.ring(SPOOL_BELL)
+            gateway.bell.ring(COMMITMENT_BELL)
 
         stop = stop_on_sigterm(end)
         with gateway.bell.listen(SPOOL_BELL) as wake:
             context.say_ready()
-            beside = [threading.Thread(target=_keep_house, args=(gateway, stop), daemon=True)]
+            beside = [
+                threading.Thread(target=_keep_house, args=(gateway, stop), daemon=True),
+                threading.Thread(target=_keep_commitments, args=(gateway, stop), daemon=True),
+            ]
             if gateway.removes_faces:
                 beside.append(threading.Thread(target=gateway.face_rounds.run, args=(stop,), daemon=True))
             for thread in beside:
@@ -125,6 +129,12 @@ def stop_on_sigterm(also: Callable[[], None] = lambda: None) -> threading.Event:
 
     signal.signal(signal.SIGTERM, handle)
     return stop
+
+
+def _keep_commitments(gateway: Gateway, stop: threading.Event) -> None:
+    """Answer and ask for storage commitment on associations of ours."""
+    with gateway.bell.listen(COMMITMENT_BELL) as wake:
+        gateway.commitment_rounds.run(wake, stop)
 
 
 def _keep_house(gateway: Gateway, stop: threading.Event) -> None:

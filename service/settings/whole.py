@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from service.settings.commitment import CommitmentSettings
 from service.settings.delivery import DeliverySettings
 from service.settings.dicom import CallerSettings, DicomSettings, PeerSettings
 from service.settings.http import HttpSettings
@@ -18,6 +19,7 @@ class Settings(Section):
     storage: StorageSettings = StorageSettings()
     dicom: DicomSettings = DicomSettings()
     callers: dict[Name, CallerSettings] = Field(default_factory=dict)
+    commitment: CommitmentSettings = CommitmentSettings()
     http: HttpSettings = HttpSettings()
     jobs: JobSettings = JobSettings()
     pixels: PixelSettings = PixelSettings()

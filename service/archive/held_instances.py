@@ -1,0 +1,45 @@
+"""Which of many instances are held: class and blob by UID, without anything else of the row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from service.archive.database import Database
+from service.archive.schema import instances
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInstance:
+    """What stands behind one SOP Instance UID."""
+
+    sop_class_uid: str
+    blob_key: str
+    blob_size: int
+
+
+class HeldInstances:
+    """Looks instances up by the hundred."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, project: str, sop_instance_uids: Sequence[str]) -> dict[str, HeldInstance]:
+        """Those of the instances that are held, visible or not, by UID."""
+        found: dict[str, HeldInstance] = {}
+        columns = (
+            instances.c.sop_instance_uid,
+            instances.c.sop_class_uid,
+            instances.c.blob_key,
+            instances.c.blob_size,
+        )
+        with self._database.read() as connection:
+            for start in range(0, len(sop_instance_uids), _CHUNK):
+                chunk = list(sop_instance_uids[start : start + _CHUNK])
+                query = select(*columns).where(instances.c.project == project, instances.c.sop_instance_uid.in_(chunk))
+                found |= {uid: HeldInstance(*rest) for uid, *rest in connection.execute(query)}
+        return found

@@ -1,0 +1,157 @@
+"""Storage commitment: what answers peers on associations of theirs and of ours, and what asks them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import uuid
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from service.archive.commitments import CommitmentTable
+from service.archive.held_instances import HeldInstances
+from service.bootstrap.dimse_peers import DimsePeers
+from service.bootstrap.ground import DAY_S, Ground
+from service.bootstrap.identity import NO_DEIDENTIFICATION, Identity
+from service.bootstrap.reception import Reception
+from service.bootstrap.stores import Stores
+from service.deident.sealed_note import NoteSeal
+from service.ingest.spool_backlog import SpoolBacklog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_nodes.commitment_service import CommitmentService
+    from service.dimse.commitment_desk import CommitmentDesk
+    from service.dimse.commitment_judge import CommitmentJudge
+    from service.dimse.commitment_note import CommitmentNotes
+    from service.dimse.commitment_requests import CommitmentRequests
+    from service.dimse.commitment_rounds import CommitmentPeer, CommitmentRounds
+
+COMMITMENT_BELL = "commitments"
+
+
+class Commitment:
+    """The parts of storage commitment, both roles."""
+
+    def __init__(
+        self, ground: Ground, stores: Stores, identity: Identity, reception: Reception, peers: DimsePeers
+    ) -> None:
+        self._ground = ground
+        self._settings = ground.settings
+        self._stores = stores
+        self._identity = identity
+        self._reception = reception
+        self._peers = peers
+        # Unique among all processes on all hosts, for leases.
+        self._owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._looking = threading.Lock()
+
+    @cached_property
+    def table(self) -> CommitmentTable:
+        """Transactions of both roles."""
+        return CommitmentTable(self._stores.database, self._ground.clock)
+
+    @cached_property
+    def requests(self) -> CommitmentRequests:
+        """What delivery asks peers by."""
+        from service.dimse.commitment_requests import CommitmentRequests
+
+        return CommitmentRequests(
+            table=self.table,
+            notes=self._notes,
+            peers=tuple(self._settings.peers),
+            new_uid=lambda: f"2.25.{uuid.uuid4().int}",
+            on_open=self._ground.ring(COMMITMENT_BELL),
+            clock=self._ground.clock,
+        )
+
+    @cached_property
+    def rounds(self) -> CommitmentRounds:
+        """What answers and asks on associations of ours."""
+        from service.dimse.commitment_rounds import CommitmentLimits, CommitmentRounds
+
+        limits = self._settings.commitment
+        return CommitmentRounds(
+            table=self.table,
+            notes=self._notes,
+            desk=self._desk,
+            peers={name: self._peer(name) for name in self._settings.peers},
+            owner=self._owner,
+            clock=self._ground.clock,
+            limits=CommitmentLimits(wait_s=limits.wait_s, linger_s=limits.linger_s, give_up_s=limits.days * DAY_S),
+        )
+
+    def service(self) -> CommitmentService:
+        """What the node answers by."""
+        from dicom_nodes.commitment_service import CommitmentService
+
+        return CommitmentService(self._desk, linger_s=self._settings.commitment.linger_s)
+
+    @cached_property
+    def _notes(self) -> CommitmentNotes:
+        from service.dimse.commitment_note import CommitmentNotes
+
+        return CommitmentNotes(NoteSeal(self._ground.key_file.sealing_key("commitment")))
+
+    @cached_property
+    def _desk(self) -> CommitmentDesk:
+        from service.dimse.commitment_desk import CommitmentDesk
+
+        return CommitmentDesk(
+            table=self.table,
+            notes=self._notes,
+            judge=self._judge,
+            project_of=self._reception.callers.project_of,
+            peer_titles={name: peer.ae_title for name, peer in self._settings.peers.items()},
+            owner=self._owner,
+            on_open=self._ground.ring(COMMITMENT_BELL),
+            clock=self._ground.clock,
+        )
+
+    @cached_property
+    def _judge(self) -> CommitmentJudge:
+        from dicom_nodes.storage_classes import storage_classes
+        from service.dimse.commitment_judge import CommitmentJudge, ProjectAnswers
+
+        stores = self._stores
+        return CommitmentJudge(
+            projects={
+                name: ProjectAnswers(self._served_uid(name), frozenset(project.drop_sop_classes))
+                for name, project in self._settings.projects.items()
+            },
+            held=HeldInstances(stores.database),
+            path_of=stores.blobs.path,
+            pending_since=(self._oldest_unregistered_at, stores.intake.oldest_pending_at, self._oldest_waiting_at),
+            storage_classes=storage_classes(self._settings.dicom.extra_sop_classes),
+        )
+
+    def _served_uid(self, project: str) -> Callable[[str], str] | None:
+        if self._settings.projects[project].deidentify == NO_DEIDENTIFICATION:
+            return None
+        return partial(self._map_uid, project)
+
+    def _map_uid(self, project: str, uid: str) -> str:
+        # Not before somebody asks: the node holds no profile otherwise.
+        deidentifier = self._identity.deidentifiers[project]
+        return uid if deidentifier is None else deidentifier.map_uid(uid)
+
+    def _oldest_unregistered_at(self, project: str) -> float | None:
+        with self._looking:  # a backlog is for one thread, and associations are many
+            return self._backlog.oldest_at(project)
+
+    @cached_property
+    def _backlog(self) -> SpoolBacklog:
+        return self._reception.new_spool_backlog()
+
+    def _oldest_waiting_at(self, project: str) -> float | None:
+        """Series in quarantine that wait for the rest of them come to the archive by themselves."""
+        waiting = (series.last_at for series in self._stores.quarantine_table.waiting() if series.project == project)
+        return min(waiting, default=None)
+
+    def _peer(self, name: str) -> CommitmentPeer:
+        from service.dimse.commitment_rounds import CommitmentPeer
+
+        return CommitmentPeer(self._peers.address(name), self._peers.calling(name))

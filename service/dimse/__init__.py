@@ -1,0 +1,1 @@
+"""What the node answers from the archive: query, retrieve, storage commitment."""
