@@ -105,6 +105,9 @@ def decode_command_set(data: bytes) -> CommandSet:
             raise CommandSetInvalid("the command set is cut in the middle of a tag")
         group, element, length = _HEADER.unpack_from(data, offset)
         offset += _HEADER.size
+        if group != 0 and elements.get(COMMAND_FIELD, b"")[1:2] == b"\x80":
+            # Orthanc puts the failed UIDs of a C-GET behind the command set of its response.
+            break
         if group != 0 or offset + length > len(data):
             raise CommandSetInvalid(f"element ({group:04X},{element:04X}) does not belong here or is cut")
         elements[element] = data[offset : offset + length]

@@ -38,6 +38,7 @@ from dicom_nodes.upper_layer import REST_S, NodeAssociation
 
 MAXIMUM_CONTEXTS: Final = 128
 _RESPONSES_HELD: Final = 64
+_PATIENCE_S: Final = 10.0
 
 Contexts = Sequence[tuple[str, str | tuple[str, ...]]]
 Roles = Mapping[str, tuple[bool, bool]]
@@ -134,6 +135,11 @@ class Requestor:
             for context in self._association.accepted_contexts
         }
 
+    @property
+    def peer(self) -> PeerAddress:
+        """Whom we called."""
+        return self._peer
+
     def context_id(self, abstract_syntax: str, transfer_syntax: str) -> int | None:
         """The accepted context for a pair, None if the peer does not take it."""
         return self._context_ids.get((abstract_syntax, transfer_syntax))
@@ -192,6 +198,8 @@ class Requestor:
     ) -> Iterator[Response]:
         """Send one message and yield its responses, pending ones and the final one, as they come.
 
+        Who closes the iterator early has the peer stop.
+
         Parameters
         ----------
         stop : asked again and again; once it says yes, the peer is asked by C-CANCEL to stop, and its last responses
@@ -202,16 +210,32 @@ class Requestor:
         PeerUnavailable : the peer broke off, or sent nothing for too long
         """
         message_id = self._send_request(context_id, elements, data_set)
-        cancelled = False
-        while True:
-            response = self._next_response(message_id, stop if not cancelled else None)
-            if response is None:
-                cancelled = True
+        cancelled = over = False
+        try:
+            while not over:
+                response = self._next_response(message_id, stop if not cancelled else None)
+                if response is None:
+                    cancelled = True
+                    self._cancel(context_id, message_id)
+                    continue
+                over = not is_pending(response.command.number(STATUS))
+                yield response
+        except GeneratorExit:
+            if not over:
+                self._end_early(context_id, message_id, cancelled=cancelled)
+            raise
+
+    def _end_early(self, context_id: int, message_id: int, *, cancelled: bool) -> None:
+        """Nobody wants further responses: have the peer stop, and abort if it does not."""
+        deadline = time.monotonic() + _PATIENCE_S
+        with contextlib.suppress(PeerUnavailable):
+            if not cancelled:
                 self._cancel(context_id, message_id)
-                continue
-            yield response
-            if not is_pending(response.command.number(STATUS)):
-                return
+            while response := self._next_response(message_id, lambda: time.monotonic() > deadline):
+                if not is_pending(response.command.number(STATUS)):
+                    return
+        self._association.dimse.close()
+        self._association.abort()
 
     def _send_request(
         self, context_id: int, elements: Mapping[int, int | str], data_set: bytes | Iterable[Buffer] | None

@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 from dicom_nodes.callers import KnownCallers, Rejection
 from dicom_nodes.command_set import (
     AFFECTED_SOP_INSTANCE_UID,
+    C_GET_RQ,
+    COMMAND_FIELD,
     ERROR_COMMENT,
     MESSAGE_ID,
+    OFFENDING_ELEMENT,
+    RESPONSE,
+    STATUS,
     CommandSetInvalid,
     decode_command_set,
     encode_command_set,
@@ -91,3 +96,22 @@ def test_none_is_chosen_of_unknown_syntaxes():
 def test_callers_are_admitted_as_listed(calling: str, called: str, address: str, rejection: Rejection | None):
     callers = KnownCallers(["ANNOGATE"], ["SCANNER"], ["192.0.2.0/24", "2001:db8::/32"])
     assert callers.admit(calling, called, address) is rejection
+
+
+def test_elements_behind_the_command_set_of_a_response_are_left_out() -> None:
+    answer = (
+        encode_command_set({COMMAND_FIELD: C_GET_RQ | RESPONSE, STATUS: 0xB000}) + b"\x08\x00\x58\x00\x04\0\0\x001.2\0"
+    )
+    assert decode_command_set(answer).number(STATUS) == 0xB000
+
+
+def test_elements_behind_the_command_set_of_a_request_are_refused() -> None:
+    asked = encode_command_set({COMMAND_FIELD: C_GET_RQ, MESSAGE_ID: 1}) + b"\x08\x00\x58\x00\x04\0\0\x001.2\0"
+    with pytest.raises(CommandSetInvalid):
+        decode_command_set(asked)
+
+
+def test_offending_element_is_a_tag() -> None:
+    assert decode_command_set(encode_command_set({OFFENDING_ELEMENT: 0x00100020})).elements[OFFENDING_ELEMENT] == (
+        b"\x10\x00\x20\x00"
+    )
