@@ -1,93 +1,207 @@
-"""Objects a second by C-STORE: our node with its synced, encrypted spool beside a bare pynetdicom handler.
+"""Objects a second by C-STORE, durable: Annogate's node beside a bare receiver that syncs, Orthanc and storescp.
 
-``python -m benchmarks.receive [ROUNDS]``. Both receive the same 200 CT objects of 0.5 MB from dcmtk's storescu, in
-alternation, with and without TCP_NODELAY on the sender's side; only the ratios of one run mean anything.
+``python -m benchmarks.receive [--help]``. All four run side by side and take the same objects from dcmtk's storescu, in
+alternation; what counts is the median of the ratios of runs that followed each other, since absolute figures drift.
+The time is that of the senders, their start included. Prints a table and writes ``receive.json`` and ``receive.png``.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.receivers import Annogate, Bare, Orthanc, Receiver, Storescp, disk_objects_per_s
 from tests.ct_series import write_ct_series
-from tests.node_process import NodeProcess
-from tests.storescu import send
+from tests.storescu import STORESCU, environment
 
-OBJECTS = 200
-HANDLER = """
-import sys
-from pathlib import Path
-from pynetdicom import AE, evt, AllStoragePresentationContexts, _config
-_config.LOG_HANDLER_LEVEL = "none"
-folder = Path(sys.argv[1])
-
-def store(event):
-    (folder / event.request.AffectedSOPInstanceUID).write_bytes(event.encoded_dataset())
-    return 0
-
-ae = AE("ANNOGATE")
-ae.supported_contexts = AllStoragePresentationContexts[:120]
-ae.maximum_pdu_size = 131072
-server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
-print("127.0.0.1", server.server_address[1], flush=True)
-sys.stdin.read()
-"""
+KINDS = {"annogate": Annogate, "bare": Bare, "orthanc": Orthanc, "storescp": Storescp}
+SMALL = {"rows": 8, "columns": 8}
+OBJECT_KIB = {"ct": "0.53 MB", "small": "1 KiB"}
 
 
-@contextmanager
-def bare_handler(folder: Path) -> Iterator[tuple[str, int]]:
-    """A pynetdicom handler that writes each object to a file and syncs nothing."""
-    folder.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", HANDLER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    host, port = process.stdout.readline().split()
-    yield host, int(port)
-    process.kill()
-    process.wait()
+@dataclass(frozen=True)
+class Case:
+    """How the objects are sent."""
+
+    objects: str
+    sender: str
+    associations: int
+    pdu: str
+
+    @property
+    def words(self) -> str:
+        """The case for people."""
+        size = OBJECT_KIB[self.objects]
+        nagle = "TCP_NODELAY" if self.sender == "nodelay" else "stock sender"
+        return f"{size}, {nagle}, {self.associations} assoc., PDU {self.pdu}"
 
 
-@contextmanager
-def node(folder: Path) -> Iterator[tuple[str, int]]:
-    """Our node with a spool."""
-    with NodeProcess.start(folder) as running:
-        yield running.host, running.port
+@dataclass
+class Measured:
+    """All runs of one receiver in one case."""
+
+    rates: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    pss: int = 0
 
 
-def rate(receiver: tuple[str, int], files: list[Path], *, nodelay: bool) -> float:
-    """Objects a second of one run."""
+def send(receiver: Receiver, files: list[Path], case: Case) -> float:
+    """Send files over as many associations at once; the seconds until the last sender has ended."""
+    pdu = ["-pdu", "131072"] if case.pdu == "128K" else []
+    count = min(case.associations, len(files))
+    commands = [
+        [STORESCU, "-aec", receiver.title, *pdu, "127.0.0.1", str(receiver.port), *map(str, files[number::count])]
+        for number in range(count)
+    ]
+    env = environment(nodelay=case.sender == "nodelay")
     started = time.perf_counter()
-    sent = send(*receiver, files, nodelay=nodelay)
-    assert len(sent.acknowledged) == len(files), sent.output[-500:]
-    return len(files) / (time.perf_counter() - started)
+    senders = [subprocess.Popen(command, env=env) for command in commands]
+    failed = [sender.wait(600) for sender in senders if sender.wait(600)]
+    assert not failed, f"{receiver.name}: {len(failed)} senders failed"
+    return time.perf_counter() - started
 
 
-def main(rounds: int) -> None:
-    """Measure in alternation and print the medians."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = write_ct_series(Path(folder) / "ct", OBJECTS)
-        rates: dict[tuple[str, bool], list[float]] = {}
-        for number in range(rounds):
-            for nodelay in (True, False):
-                for name, receiver in (("node", node), ("bare handler", bare_handler)):
-                    with receiver(Path(folder) / f"{name}-{nodelay}-{number}") as address:
-                        rates.setdefault((name, nodelay), []).append(rate(address, files, nodelay=nodelay))
-        for nodelay in (True, False):
-            ours, bare = (rates[name, nodelay] for name in ("node", "bare handler"))
-            ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
-            sender = "TCP_NODELAY" if nodelay else "Nagle"
-            print(
-                f"{sender:12} node {statistics.median(ours):5.0f}/s  bare handler {statistics.median(bare):5.0f}/s"
-                f"  ratio {ratio:.2f}"
+def measure(receiver: Receiver, files: list[Path], case: Case, into: Measured) -> None:
+    """One run, and what it cost."""
+    cpu = receiver.cpu_s()
+    seconds = send(receiver, files, case)
+    into.rates.append(len(files) / seconds)
+    into.cpu_ms.append((receiver.cpu_s() - cpu) * 1000 / len(files))
+    into.pss = max(into.pss, receiver.largest_pss())
+    held = receiver.forget()
+    assert held in (None, len(files)), f"{receiver.name}: {held} of {len(files)} objects are there"
+
+
+def ratio(one: Measured, other: Measured) -> float:
+    """The median of how many times as fast one was as the other."""
+    return statistics.median(a / b for a, b in zip(one.rates, other.rates, strict=True))
+
+
+def run(case: Case, receivers: list[Receiver], files: list[Path], pairs: int, warm: bool) -> dict[str, Measured]:
+    """Alternate between the receivers, beginning with another one each time."""
+    measured = {receiver.name: Measured() for receiver in receivers}
+    if warm:
+        for receiver in receivers:
+            measure(receiver, files, case, Measured())
+    for number in range(pairs):
+        turn = number % len(receivers)
+        for receiver in receivers[turn:] + receivers[:turn]:
+            measure(receiver, files, case, measured[receiver.name])
+    return measured
+
+
+def table(results: dict[Case, dict[str, Measured]], disk: dict[Case, float]) -> Table:
+    """One row for each receiver in each case; ratios of the first Annogate to the others."""
+    shown = Table(title="C-STORE, time to the last acknowledgement (medians)")
+    for heading in ("case", "receiver", "objects/s", "Annogate is", "of the disk", "CPU ms/object", "PSS MB"):
+        shown.add_column(heading, justify="left" if heading in ("case", "receiver") else "right")
+    for case, measured in results.items():
+        ours = next((one for name, one in measured.items() if name.startswith("Annogate")), None)
+        for number, (name, one) in enumerate(measured.items()):
+            rate = statistics.median(one.rates)
+            shown.add_row(
+                case.words if not number else "",
+                name,
+                f"{rate:.0f}",
+                "" if ours is None or one is ours else f"{ratio(ours, one):.2f} ×",
+                f"{rate / disk[case]:.0%}",
+                f"{statistics.median(one.cpu_ms):.2f}",
+                f"{one.pss / 1e6:.0f}",
+                end_section=number == len(measured) - 1,
             )
+    return shown
+
+
+def plot(results: dict[Case, dict[str, Measured]], file: Path) -> None:
+    """Objects a second as bars, a group for each case."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = list(next(iter(results.values())))
+    figure, axes = plt.subplots(figsize=(9, 0.5 + 0.25 * len(names) * len(results)), layout="constrained")
+    height = 0.8 / len(names)
+    for number, name in enumerate(names):
+        places = [row + number * height for row in range(len(results))]
+        axes.barh(places, [statistics.median(one[name].rates) for one in results.values()], height, label=name)
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(results))], [case.words for case in results])
+    axes.invert_yaxis()
+    axes.set_xlabel("objects a second, median")
+    axes.legend()
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+
+
+def setting(words: str) -> dict[str, object]:
+    """``receivers=2`` as a setting of [dicom]."""
+    key, _, value = words.partition("=")
+    return {key: int(value) if value.isdigit() else value}
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """What is to be measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=600, help="objects a run")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--objects", nargs="+", default=["ct"], choices=["ct", "small"])
+    parser.add_argument("--senders", nargs="+", default=["nodelay"], choices=["nodelay", "stock"])
+    parser.add_argument("--associations", nargs="+", type=int, default=[1, 4, 16])
+    parser.add_argument("--pdu", nargs="+", default=["default", "128K"], choices=["default", "128K"])
+    parser.add_argument("--receivers", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--variants", nargs="*", default=[], help="more nodes of ours, such as receive_path=pynetdicom")
+    parser.add_argument("--cold", action="store_true", help="no run before the first that counts")
+    parser.add_argument("--out", type=Path, help="folder for receive.json and receive.png")
+    return parser.parse_args(words)
+
+
+def main(words: list[str]) -> None:
+    """Measure what the options ask for."""
+    options = arguments(words)
+    console = Console(width=150)
+    results: dict[Case, dict[str, Measured]] = {}
+    disk: dict[Case, float] = {}
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as running:
+        folder = Path(temporary)
+        receivers: list[Receiver] = [KINDS[name](folder / name) for name in options.receivers]
+        receivers += [Annogate(folder / words, setting(words)) for words in options.variants]
+        for receiver in receivers:
+            running.enter_context(receiver)
+        for objects in options.objects:
+            files = write_ct_series(folder / f"send-{objects}", options.count, **(SMALL if objects == "small" else {}))
+            size = files[0].stat().st_size
+            for sender in options.senders:
+                for associations in options.associations:
+                    for pdu in options.pdu:
+                        case = Case(objects, sender, associations, pdu)
+                        results[case] = run(case, receivers, files, options.pairs, warm=not options.cold)
+                        disk[case] = disk_objects_per_s(folder / "disk", size, min(300, options.count))
+                        console.print(table({case: results[case]}, disk))
+    if len(results) > 1:
+        console.print(table(results, disk))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {**asdict(case), "receiver": name, "disk_per_s": disk[case], **asdict(one)}
+            for case, measured in results.items()
+            for name, one in measured.items()
+        ]
+        written = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "runs": rows}
+        (options.out / "receive.json").write_text(json.dumps(written, indent=1))
+        plot(results, options.out / "receive.png")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(sys.argv[1:])
