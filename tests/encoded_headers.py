@@ -12,14 +12,28 @@ UNDEFINED = 0xFFFFFFFF
 LONG_VRS = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 TEXT_VRS = ("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
 WIDTHS = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4, "OW": 2, "OF": 4, "OD": 8}
-IMAGES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7", "1.2.3.4.5")
+CLASSES = (
+    *("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7", "1.2.3.4.5"),
+    *("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.11.1"),
+)
 REQUIRED = {0x00080016: b"1.2.840.10008.5.1.4.1.1.2", 0x00080018: b"1.2.3.4", 0x0020000D: b"1.2.3", 0x0020000E: b"1.2"}
 OUTSIDE = {0x00080005, *REQUIRED, 0x00420011}
 """Drawn apart, or refused by their values."""
 PUBLIC = sorted(tag for tag in DicomDictionary if 0x0008 <= tag >> 16 < 0x7FE0 and tag & 0xFFFF and tag not in OUTSIDE)
 FREQUENT = (
     *(0x00080008, 0x00080012, 0x00080020, 0x00080030, 0x00080050, 0x00080060, 0x00080070, 0x00080080, 0x00080090),
-    *(0x00081030, 0x0008103E, 0x00081090, 0x00081110, 0x00081140, 0x00081199, 0x00082111, 0x00082218, 0x00100010),
+    *(
+        0x00081030,
+        0x0008103E,
+        0x00081090,
+        0x00081110,
+        0x00081115,
+        0x00081140,
+        0x00081199,
+        0x00082111,
+        0x00082218,
+        0x00100010,
+    ),
     *(0x00100020, 0x00100030, 0x00100040, 0x00101002, 0x00101010, 0x00104000, 0x00120064, 0x00180015, 0x00181000),
     *(0x0018A001, 0x00200052, 0x00280010, 0x00280103, 0x00400275, 0x00400555, 0x00620002, 0x00080201, 0x00181030),
 )
@@ -166,7 +180,7 @@ def headers(draw: st.DrawFn, *, implicit: bool) -> Item:
     held = {element.tag: element for element in item.elements}
     for tag, value in REQUIRED.items():
         held[tag] = Element(tag, "UI", value + b"\0" * (len(value) % 2))
-    held[0x00080016].value = draw(st.sampled_from(IMAGES)).encode()
+    held[0x00080016].value = draw(st.sampled_from(CLASSES)).encode()
     held[0x00080016].value += b"\0" * (len(held[0x00080016].value) % 2)
     terms = draw(st.none() | st.sampled_from(CHARACTER_SETS))
     if terms is not None:

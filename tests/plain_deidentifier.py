@@ -200,7 +200,14 @@ class PlainDeidentifier:
                 clean[int(tag)] = ("SQ", result, is_undefined(element))
             else:
                 put(clean, int(tag), vr, result)
+        listed = [tag for tag in (0x00081115, 0x00081200) if not depth and self.is_instance_list(tag)]
+        if not refers({tag: held for tag, held in clean.items() if tag not in listed}):
+            clean = {tag: held for tag, held in clean.items() if tag not in listed}
         return clean
+
+    def is_instance_list(self, tag: int) -> bool:
+        """Whether a list at the top is there for the references elsewhere alone."""
+        return self.rules["references"] == "by-type" and self.kind(tag, 0) != "1" and tag not in self.elements
 
     def sequence(
         self, element: Any, source: Dataset, here: Level, depth: int, otherwise: str, *, coded: bool
@@ -746,6 +753,13 @@ def written(clean: Clean, *, implicit: bool) -> bytes:
             head += vr.encode() + struct.pack("<H", length)
         parts.append(head + value)
     return b"".join(parts)
+
+
+def refers(clean: Clean) -> bool:
+    """Whether an instance is named, at any depth."""
+    if clean.get(0x00081155, (None, b"", False))[1]:
+        return True
+    return any(refers(item) for _, held, _ in clean.values() if isinstance(held, list) for item in held)
 
 
 def put(clean: Clean, tag: int, vr: str, value: bytes) -> None:

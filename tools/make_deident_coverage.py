@@ -39,6 +39,7 @@ WORDS = {
     Action.CLEAN: "text cleaned",
     Action.CLEAN_CODES: "codes of public schemes kept",
     Action.CLEAN_ITEMS: "items cleaned",
+    Action.INSTANCE_LIST: "items cleaned while the object refers to instances",
     Action.DUMMY_CODE: "dummy code",
     Action.CLASS_UID: "kept",
     Action.NUMBER: "number kept",

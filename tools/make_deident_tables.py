@@ -241,6 +241,10 @@ def write_safe_private(tables: Path, directory: Path) -> None:
             writer.writerows((*key, *rows[key]) for key in sorted(rows) if rows[key][0] != "PN")
 
 
+INSTANCE_LISTS = ("ReferencedSeriesSequence", "StudiesContainingOtherReferencedInstancesSequence")
+"""Asked about where they are Type 1; as 1C they are required by what else refers to instances (PS3.3 C.12.2)."""
+
+
 def _asked_about(keyword: str, table_tags: set[str]) -> str:
     tag = tag_for_keyword(keyword)
     if tag is None:
@@ -256,12 +260,14 @@ def write_element_types(attributes: Path, target: Path) -> None:
     iod_map = json.loads((folder / "iod_module_map.json").read_text(encoding="utf-8"))
     sop_classes = json.loads((folder / "sop_class_iod_map.json").read_text(encoding="utf-8"))
     table_tags = {row["tag"] for row in attribute_rows(attributes)}
+    asked_about = {f"{tag_for_keyword(keyword):08x}" for keyword in INSTANCE_LISTS}
     modules: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     items: dict[str, dict[str, str]] = defaultdict(dict)
     for module, elements in module_map.items():
         for element in elements:
             required = ALWAYS_REQUIRED.get(element["type"])
-            identifier = _asked_about(element["keyword"], table_tags)
+            listed = element["keyword"] in INSTANCE_LISTS and element["type"] == "1" and not element["path"]
+            identifier = _asked_about(element["keyword"], asked_about if listed else table_tags)
             if not required or not identifier:
                 continue
             if element["path"]:

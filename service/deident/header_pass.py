@@ -26,6 +26,7 @@ from service.deident.element_values import (
     raw_element,
     text_codecs,
 )
+from service.deident.instance_lists import refers_to_instances
 from service.deident.profile import Profile
 from service.deident.rule_book import RuleBook
 from service.deident.rules import Action, Decision, Rule
@@ -40,6 +41,8 @@ OVERLAY_BITS_ALLOCATED, OVERLAY_DATA = 0x0100, 0x3000
 CHARACTER_SET = 0x00080005
 NOT_BY_VALUE = frozenset({Action.CLEAN_ITEMS, Action.CLEAN_CODES, Action.SAFE_PRIVATE, Action.EMBEDDED_OVERLAY})
 """Actions that an empty element meets as well."""
+BY_WHAT_IS_KEPT = frozenset({Action.PRIVATE_CREATOR, Action.INSTANCE_LIST})
+"""Actions that come last in a data set, since they ask what else is kept of it."""
 ITEM = b"\xfe\xff\x00\xe0"
 
 
@@ -97,7 +100,7 @@ class HeaderPass:
         if VALUE_TYPE in source:
             overrides = self._content.overrides(source)
         kept: dict[int, Element] = {}
-        creators: list[tuple[Element, Rule]] = []
+        later: list[tuple[Element, Rule]] = []
         for tag in source.keys():  # noqa: SIM118 - a Dataset iterates over its converted elements
             element = source.get_item(tag, keep_deferred=True)
             rule = place.get((tag, element.VR)) or self._book.rule(self._iod, parent, tag, element.VR)
@@ -108,16 +111,15 @@ class HeaderPass:
                 result: Element | None = element
             elif action is Action.REMOVE:
                 result = None
-            elif action is Action.PRIVATE_CREATOR:
-                creators.append((element, rule))
+            elif action in BY_WHAT_IS_KEPT:
+                later.append((element, rule))
                 continue
             else:
                 self._path = path
                 result = self._apply(element, rule, source)
             self._settle(kept, path, element, result, rule)
-        for creator, rule in creators:
-            self._settle(kept, path, creator, self._creator(creator, kept), rule)
-        if creators:
+        if later:
+            self._settle_rest(kept, path, later, source)
             kept = dict(sorted(kept.items()))
         clean = self._data_set(kept, source)
         self._values.encoding = outer
@@ -136,6 +138,25 @@ class HeaderPass:
             kept[element.tag] = result
         if self.decisions is not None:
             self._explain(path, element, result, rule)
+
+    def _settle_rest(
+        self, kept: dict[int, Element], path: str, rest: list[tuple[Element, Rule]], source: Dataset
+    ) -> None:
+        """Decide about elements that stay for the sake of others, now that it is known which others are kept."""
+        for element, rule in rest:
+            self._path = path
+            if rule.action is Action.PRIVATE_CREATOR:
+                result = self._creator(element, kept)
+            else:
+                result = self._instance_list(element, kept, rule, source)
+            self._settle(kept, path, element, result, rule)
+
+    def _instance_list(self, element: Element, kept: dict[int, Element], rule: Rule, source: Dataset) -> Element | None:
+        """Keep a list of instances while something else that is kept refers to any."""
+        if refers_to_instances(kept):
+            return self._apply(element, replace(rule, action=Action.CLEAN_ITEMS), source)
+        self._values.why = "nothing else that is kept refers to an instance"
+        return None
 
     def _apply(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
         if element.value is None and isinstance(element, RawDataElement) and element.length:

@@ -14,6 +14,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.valuerep import STANDARD_VR
 
 from service.deident.attribute_table import AttributeRow
+from service.deident.instance_lists import INSTANCE_LISTS
 from service.deident.options import CLEAN_DESCRIPTORS, CLEAN_GRAPHICS, FULL_DATES, MODIFIED_DATES
 from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
@@ -149,6 +150,8 @@ class RuleBook:
             return self._by_table(row, keyword, vr, kind)
         if encoded_vr not in (None, "UN", vr) and not are_related(encoded_vr, vr):
             return Rule(otherwise, keyword, vr, otherwise, "VR", f"encoded as {encoded_vr}, which it is not")
+        if tag in INSTANCE_LISTS and not parent and kind != "1" and self._profile.settings["references"] == "by-type":
+            return Rule(Action.INSTANCE_LIST, keyword, vr, otherwise, "PS3.3 C.12.2", "the object refers to instances")
         if vr == "SQ" and keyword.endswith("CodeSequence") and self._cleans(parent):
             return Rule(Action.CLEAN_CODES, keyword, vr, otherwise, f"VR {vr}", "in a sequence that is cleaned")
         return self._by_vr.rule(keyword, vr, kind, f"VR {vr}")

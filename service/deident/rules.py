@@ -53,6 +53,8 @@ class Action(Enum):
     """Keep a private element that a list names for the creator of its block, by its VR (PS3.15 E.3.10)."""
     PRIVATE_CREATOR = "private creator"
     """Keep the creator of a block that keeps elements."""
+    INSTANCE_LIST = "instance list"
+    """Keep the list of the instances that an object refers to while it refers to any, its items cleaned."""
 
 
 SIBLING_ACTIONS = frozenset(
@@ -63,12 +65,14 @@ SIBLING_ACTIONS = frozenset(
         Action.EMBEDDED_OVERLAY,
         Action.SAFE_PRIVATE,
         Action.PRIVATE_CREATOR,
+        Action.INSTANCE_LIST,
     }
 )
 """Actions whose outcome depends on other elements of the same data set: the code beside a meaning, the segment's
 codes, the MIME type of a document, the data of an overlay plane, the creator of a private block, the elements that a
-creator's block keeps. Beside these, every content item (a data set with Value Type) has its value's rule decided by its
-Concept Name, and a content item may be dropped only when nothing in the whole header refers to others by position.
+creator's block keeps, the references that are left. Beside these, every content item (a data set with Value Type) has
+its value's rule decided by its Concept Name, and a content item may be dropped only when nothing in the whole header
+refers to others by position.
 """
 
 
