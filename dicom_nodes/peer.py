@@ -13,6 +13,10 @@ class PeerUnavailable(GatewayError):
     http_status = 502
 
 
+class ContextsRefused(PeerUnavailable):
+    """The peer is there and takes none of what was proposed."""
+
+
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
     """Where a DIMSE peer listens and under which title."""

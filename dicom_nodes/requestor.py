@@ -29,7 +29,7 @@ from dicom_nodes.command_set import (
     encode_command_set,
 )
 from dicom_nodes.pdata import Buffer, message_parts
-from dicom_nodes.peer import PeerAddress, PeerUnavailable
+from dicom_nodes.peer import ContextsRefused, PeerAddress, PeerUnavailable
 from dicom_nodes.peer_requests import PeerRequests
 from dicom_nodes.query_model import is_pending
 from dicom_nodes.responses import Response, ResponseStream
@@ -293,7 +293,7 @@ class Requestor:
         if association.is_rejected:
             raise PeerUnavailable(f"{self._peer} rejected us: {association.acceptor.primitive.reason_str}")
         if association.acceptor.primitive is not None:
-            raise PeerUnavailable(f"{self._peer} accepted no presentation context")
+            raise ContextsRefused(f"{self._peer} accepted no presentation context")
         raise PeerUnavailable(f"{self._peer} cannot be reached")
 
     def _prepare(self, contexts: Contexts) -> _RequestedAssociation:

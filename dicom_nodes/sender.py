@@ -108,7 +108,7 @@ def _store_batch(
         with Requestor(peer, pairs, settings) as association:
             opened = True
             for outgoing in batch:
-                result = _store_one(association, outgoing)
+                result = store_one(association, outgoing)
                 answered += 1
                 yield result
     except PeerUnavailable as error:
@@ -118,7 +118,13 @@ def _store_batch(
             yield StoreResult(outgoing, None, str(error))
 
 
-def _store_one(association: Requestor, outgoing: OutgoingObject) -> StoreResult:
+def store_one(association: Requestor, outgoing: OutgoingObject) -> StoreResult:
+    """Send one object over an open association, in its own transfer syntax.
+
+    Raises
+    ------
+    PeerUnavailable : the peer broke off or did not answer in time
+    """
     context_id = association.context_id(outgoing.sop_class_uid, outgoing.transfer_syntax_uid)
     if context_id is None:
         return StoreResult(outgoing, None, "the peer takes no such SOP class in this transfer syntax")
