@@ -50,17 +50,17 @@ class Commitment:
         self._looking = threading.Lock()
 
     @cached_property
-    def table(self) -> CommitmentTable:
+    def commitments(self) -> CommitmentTable:
         """Transactions of both roles."""
         return CommitmentTable(self._stores.database, self._ground.clock)
 
     @cached_property
-    def requests(self) -> CommitmentRequests:
+    def commitment_requests(self) -> CommitmentRequests:
         """What delivery asks peers by."""
         from service.dimse.commitment_requests import CommitmentRequests
 
         return CommitmentRequests(
-            table=self.table,
+            table=self.commitments,
             notes=self._notes,
             peers=tuple(self._settings.peers),
             new_uid=lambda: f"2.25.{uuid.uuid4().int}",
@@ -69,13 +69,13 @@ class Commitment:
         )
 
     @cached_property
-    def rounds(self) -> CommitmentRounds:
+    def commitment_rounds(self) -> CommitmentRounds:
         """What answers and asks on associations of ours."""
         from service.dimse.commitment_rounds import CommitmentLimits, CommitmentRounds
 
         limits = self._settings.commitment
         return CommitmentRounds(
-            table=self.table,
+            table=self.commitments,
             notes=self._notes,
             desk=self._desk,
             peers={name: self._peer(name) for name in self._settings.peers},
@@ -101,7 +101,7 @@ class Commitment:
         from service.dimse.commitment_desk import CommitmentDesk
 
         return CommitmentDesk(
-            table=self.table,
+            table=self.commitments,
             notes=self._notes,
             judge=self._judge,
             project_of=self._reception.callers.project_of,

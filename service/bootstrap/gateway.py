@@ -217,9 +217,9 @@ class Gateway:
 
     # Storage commitment
 
-    commitments = ShownPart("_commitment", Commitment.table)
-    commitment_requests = ShownPart("_commitment", Commitment.requests)
-    commitment_rounds = ShownPart("_commitment", Commitment.rounds)
+    commitments = ShownPart("_commitment", Commitment.commitments)
+    commitment_requests = ShownPart("_commitment", Commitment.commitment_requests)
+    commitment_rounds = ShownPart("_commitment", Commitment.commitment_rounds)
 
     # Edges
 
