@@ -23,6 +23,7 @@ class DicomEdge:
         self, ground: Ground, stores: Stores, reception: Reception, commitment: Commitment, peers: DimsePeers
     ) -> None:
         self._settings = ground.settings
+        self._clock = ground.clock
         self._stores = stores
         self._reception = reception
         self._commitment = commitment
@@ -49,6 +50,7 @@ class DicomEdge:
             self._reception.spool,
             self._reception.callers,
             self._audit_node_event,
+            self._clock,
             services=(self._commitment.service(),),
         )
 

@@ -17,6 +17,9 @@ from service.errors import InstanceNotFound
 PendingSince = Callable[[str], float | None]
 """When the first of a project's objects was received that is somewhere on its way; None when none is."""
 
+SKEW_S = 5.0
+"""By how much the clocks of the hosts that receive may differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -93,7 +96,7 @@ class CommitmentJudge:
 
     def _is_pending(self, project: str, until: float) -> bool:
         oldest = (since(project) for since in self._pending_since)
-        return any(at is not None and at <= until for at in oldest)
+        return any(at is not None and at <= until + SKEW_S for at in oldest)
 
     def _verdicts(self, project: str, references: Sequence[Reference]) -> dict[Reference, FailureReason | None]:
         """None for what is kept."""
