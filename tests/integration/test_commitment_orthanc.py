@@ -64,5 +64,6 @@ def test_orthanc_asks_and_answers(tmp_path: Path) -> None:
 
 
 def _answered(url: str) -> dict[str, list[dict[str, object]]]:
-    report: dict[str, list[dict[str, object]]] = requests.get(url, timeout=60).json()
-    return {} if report["Status"] == "Pending" else report
+    report = requests.get(url, timeout=60).json()
+    found: dict[str, list[dict[str, object]]] = {} if report["Status"] == "Pending" else report
+    return found
