@@ -26,6 +26,7 @@ from service.deident.options import CLEAN_FACES, CLEAN_PIXEL_DATA, MODIFIED_DATE
 from service.deident.own_values import OwnValues
 from service.deident.patient_study import STUDY_INSTANCE_UID, is_patient_or_study_attribute
 from service.deident.persons import Persons
+from service.deident.pixel_look import PixelLook
 from service.deident.profile import Profile
 from service.deident.pseudonyms import PatientIdentity, Pseudonyms
 from service.deident.required_uids import SOP_CLASS_UID, required_uids
@@ -206,18 +207,18 @@ class Deidentifier:
         return _result(cleaned, (), work, b"")
 
     def with_clean_pixels(
-        self, cleaned: Cleaned, *, pixels_cleaned: bool = True, faces_removed: bool = False
+        self, cleaned: Cleaned, *, look: PixelLook = PixelLook.NONE, faces_removed: bool = False
     ) -> Cleaned:
         """Return a clean header that says what was done to its pixels.
 
         Parameters
         ----------
-        pixels_cleaned : they were looked at, and no text is left in them
+        look : who looked at them; no text is left
         faces_removed : no face is left in them
         """
         stamped = cleaned.data_set
         encoding = encoding_of(stamped, Encoding())
-        self._stamps.put(stamped, stamped, encoding, pixels_cleaned=pixels_cleaned, faces_removed=faces_removed)
+        self._stamps.put(stamped, stamped, encoding, look=look, faces_removed=faces_removed)
         return replace(cleaned, encoded=None)
 
     def _pass(

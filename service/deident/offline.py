@@ -23,6 +23,7 @@ from service.deident.dicom_file import OpenFile, read_dicom, with_new_pixels, wr
 from service.deident.keys import KeyFile
 from service.deident.overlay_bits import without_overlay_bits
 from service.deident.pixel_bytes import PixelBytes
+from service.deident.pixel_look import PixelLook
 from service.deident.pixel_rest import frames_of, refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import BlackenedPixels, PixelOutcome
 from service.deident.pixels.pixel_outcome import OutcomeKind as PixelKind
@@ -193,9 +194,9 @@ def _deidentify(
             source, no_face = faces.without_face(path, source, pixels)
         source = _without_comments(source, deidentifier.harmless_comments)
         cleaned = deidentifier.clean(source.header, explain=explain)
-        no_text = outcome is not None and outcome.free_of_text
-        if no_text or no_face:
-            cleaned = deidentifier.with_clean_pixels(cleaned, pixels_cleaned=no_text, faces_removed=no_face)
+        look = PixelLook.NONE if outcome is None else PixelLook.of(outcome.kind)
+        if look or no_face:
+            cleaned = deidentifier.with_clean_pixels(cleaned, look=look, faces_removed=no_face)
         written = None if directory is None else write_dicom(directory, source, cleaned.data_set, cleaned.encoded)
         before = source.header if values is Values.BOTH else None
         after = None if values is Values.NONE else cleaned.data_set

@@ -11,6 +11,7 @@ from service import __version__
 from service.deident.dummies import code_item, encoded_item
 from service.deident.element_values import Encoding, ascii_text, raw_element
 from service.deident.options import BASIC_PROFILE, OPTION_CODES, PIXEL_OPTIONS
+from service.deident.pixel_look import PixelLook
 from service.deident.profile import Profile
 from service.deident.sequence_items import items_of
 
@@ -18,6 +19,7 @@ METHOD_CODES = 0x00120064
 BURNED_IN = 0x00280301
 RECOGNIZABLE_FEATURES = 0x00280302
 DE_IDENTIFYING_EQUIPMENT = ("109104", "DCM", "De-identifying Equipment")
+FACES_REMOVED = "Faces removed by a program"
 DEFINED_CODES = frozenset({BASIC_PROFILE[0], *(code for code, _ in OPTION_CODES.values())})
 
 
@@ -39,7 +41,7 @@ class Stamps:
         clean: Dataset,
         encoding: Encoding,
         *,
-        pixels_cleaned: bool = False,
+        look: PixelLook = PixelLook.NONE,
         faces_removed: bool = False,
     ) -> None:
         """Stamp a cleaned data set; codes of the standard that the header already carried stay.
@@ -48,30 +50,30 @@ class Stamps:
 
         Parameters
         ----------
-        pixels_cleaned : a second look at the pixels found no text (PS3.15 E.3.1): 113101, Burned In Annotation NO
+        look : who looked at the pixels, in which no text is left (PS3.15 E.3.1): 113101, Burned In Annotation NO
         faces_removed : recognisable visual features were removed from them (PS3.15 E.3.2): 113102, (0028,0302) NO
         """
-        for element in self._made(encoding, earlier_codes(header), pixels_cleaned, faces_removed):
+        for element in self._made(encoding, earlier_codes(header), look, faces_removed):
             clean[element.tag] = element
 
     def _make(
-        self, encoding: Encoding, earlier: tuple[tuple[str, str], ...], pixels_cleaned: bool, faces_removed: bool
+        self, encoding: Encoding, earlier: tuple[tuple[str, str], ...], look: PixelLook, faces_removed: bool
     ) -> list[RawDataElement]:
         applied = self._profile.applied_codes()
-        done = [
-            option for option, is_done in zip(PIXEL_OPTIONS, (pixels_cleaned, faces_removed), strict=True) if is_done
-        ]
+        done = [option for option, is_done in zip(PIXEL_OPTIONS, (look, faces_removed), strict=True) if is_done]
         applied = sorted([*applied, *(OPTION_CODES[option] for option in done)])
-        flags = {BURNED_IN: pixels_cleaned, RECOGNIZABLE_FEATURES: faces_removed}
+        flags = {BURNED_IN: look, RECOGNIZABLE_FEATURES: faces_removed}
         codes = [*earlier, *(code for code in applied if code[0] not in {value for value, _ in earlier})]
         items = b"".join(code_item(value, "DCM", meaning, encoding) for value, meaning in codes)
         method = f"Annogate, profile {self._profile.name}"[:64].encode("ascii", "replace")
         purpose = code_item(*DE_IDENTIFYING_EQUIPMENT, encoding)
+        told = ". ".join(filter(None, (str(look), FACES_REMOVED if faces_removed else "")))
         equipment = encoded_item(
             [
                 (0x00080070, "LO", b"Annogate"),
                 (0x00081090, "LO", b"Annogate"),
                 (0x00181020, "LO", __version__.encode("ascii")),
+                *([(0x0018A003, "ST", told.encode("ascii"))] if told else ()),
                 (0x0040A170, "SQ", purpose),
             ],
             encoding,

@@ -19,6 +19,7 @@ from service.deident.element_values import Encoding
 from service.deident.header_patients import known_under
 from service.deident.originals import Json, elements_of_json
 from service.deident.own_values import OwnValues
+from service.deident.pixel_look import PixelLook
 from service.deident.pseudonyms import PatientIdentity
 from service.deident.vault import Vault
 
@@ -52,12 +53,14 @@ class ProjectCleaner:
         """The SOP Instance UID under which an object from outside is served."""
         return self._deidentifier.map_uid(sop_instance_uid)
 
-    def clean(self, header: Dataset, *, pixels_cleaned: bool = False, faces_removed: bool = False) -> Cleaned:
+    def clean(
+        self, header: Dataset, *, look: PixelLook = PixelLook.NONE, faces_removed: bool = False
+    ) -> Cleaned:
         """Clean an object that came from outside.
 
         Parameters
         ----------
-        pixels_cleaned : somebody looked at its pixels, and no text is left in them
+        look : who looked at its pixels; no text is left in them
         faces_removed : no face is left in them
 
         Raises
@@ -65,9 +68,9 @@ class ProjectCleaner:
         IdentityNotRemovable : a rule of the profile forbids passing it on
         """
         cleaned = self._deidentifier.clean(header)
-        if not (pixels_cleaned or faces_removed):
+        if not (look or faces_removed):
             return cleaned
-        return self._deidentifier.with_clean_pixels(cleaned, pixels_cleaned=pixels_cleaned, faces_removed=faces_removed)
+        return self._deidentifier.with_clean_pixels(cleaned, look=look, faces_removed=faces_removed)
 
     def without_comments(self, value: EncodedBytes, transfer_syntax_uid: str, frames: int) -> EncodedBytes | None:
         """Encapsulated pixel data without comments in its frames; None where there are none.
@@ -99,12 +102,12 @@ class ProjectCleaner:
         """Forget which series were told of: what was told was not stored."""
         self._reported.clear()
 
-    def adopt(self, header: Dataset, study: StudyRow, *, pixels_cleaned: bool = False) -> Cleaned:
+    def adopt(self, header: Dataset, study: StudyRow, *, look: PixelLook = PixelLook.NONE) -> Cleaned:
         """Clean an annotation that was made on a study as it is served; its UIDs stay.
 
         Parameters
         ----------
-        pixels_cleaned : as ``clean``
+        look : as ``clean``
 
         Raises
         ------
@@ -115,7 +118,7 @@ class ProjectCleaner:
         attributes = Dataset.from_json(json.loads(study.attributes))
         dates = self._dates.of(study)
         cleaned = self._deidentifier.adopt_annotation(header, attributes, own_values, carried_dates=dates)
-        return self._deidentifier.with_clean_pixels(cleaned) if pixels_cleaned else cleaned
+        return self._deidentifier.with_clean_pixels(cleaned, look=look) if look else cleaned
 
     def _own_values(self, study: StudyRow) -> OwnValues | None:
         """What the patient was called in this study, and by which identifiers in any."""

@@ -70,14 +70,14 @@ class FaceStep:
         """
         parsed = seen.parsed
         if not regions or parsed.pixels is None:
-            return SeenInstance(parsed, seen.free_of_text, free_of_faces=True, outcome=seen.outcome)
+            return SeenInstance(parsed, seen.look, free_of_faces=True, outcome=seen.outcome)
         source = PixelBytes(parsed.pixels.value)
         outcome = self._cleaning.apply(header_copy(parsed.header), source, parsed.transfer_syntax_uid, regions)
         if outcome.kind is not OutcomeKind.BLACKENED or outcome.blackened is None:
             raise IdentityNotRemovable(f"faces cannot be removed: {outcome.reason}")
         return SeenInstance(
             with_pixels(parsed, parsed.pixels, outcome.blackened),
-            seen.free_of_text,
+            seen.look,
             free_of_faces=True,
             outcome=str(outcome.kind),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.core.encoded_bytes import Section
 from service.deident.overlay_bits import without_overlay_bits
 from service.deident.pixel_bytes import PixelBytes, ValueBytes
+from service.deident.pixel_look import PixelLook
 from service.deident.pixels.pixel_outcome import BlackenedPixels, OutcomeKind, PixelOutcome, Region
 from service.deident.seen_header import header_copy, header_of_new_pixels, header_without_text
 from service.ingest.parsing import ParsedInstance, number_of
@@ -26,13 +27,13 @@ class SeenInstance:
     Parameters
     ----------
     parsed : with the pixels as they may be kept, and what the header has to say about them
-    free_of_text : whether somebody looked and nothing is left
+    look : who looked, where no text is left in the pixels
     free_of_faces : whether recognizable visual features were removed
     outcome : how the look ended, in a word; empty where there are no pixels or the profile does not clean them
     """
 
     parsed: ParsedInstance
-    free_of_text: bool
+    look: PixelLook = PixelLook.NONE
     free_of_faces: bool = False
     outcome: str = ""
 
@@ -65,7 +66,7 @@ class PixelStep:
         GatewayError : the look was broken off; nothing was decided
         """
         if parsed.pixels is None or (decided is None and not self.must_look(parsed)):
-            return SeenInstance(parsed, free_of_text=False)
+            return SeenInstance(parsed)
         outcome = self._outcome(parsed, parsed.pixels, decided)
         if outcome.kind is OutcomeKind.NEEDS_PERSON:
             raise PixelsFound(outcome.reason, case_of(parsed, outcome.regions))
@@ -73,11 +74,12 @@ class PixelStep:
             parsed = with_pixels(parsed, parsed.pixels, outcome.blackened)
         if outcome.free_of_text:
             parsed = replace(parsed, header=header_without_text(parsed.header))
-        return SeenInstance(parsed, outcome.free_of_text, outcome=str(outcome.kind))
+        look = PixelLook.of(outcome.kind, by_person=decided is not None)
+        return SeenInstance(parsed, look, outcome=str(outcome.kind))
 
     def unseen(self, parsed: ParsedInstance) -> SeenInstance:
         """An object of which no pixel will be kept, so that nobody has to look."""
-        return SeenInstance(replace(parsed, header=header_without_text(parsed.header)), free_of_text=False)
+        return SeenInstance(replace(parsed, header=header_without_text(parsed.header)))
 
     def picture(self, parsed: ParsedInstance, frame: int) -> bytes:
         """One frame as PNG, for a person who decides.

@@ -127,12 +127,12 @@ class Router:
         parsed = seen.parsed if is_held else _without_comments(seen.parsed, rules.cleaner)
         if study is None:
             cleaned = rules.cleaner.clean(
-                parsed.header, pixels_cleaned=seen.free_of_text, faces_removed=seen.free_of_faces
+                parsed.header, look=seen.look, faces_removed=seen.free_of_faces
             )
             patient_digest: bytes | None = cleaned.patient_digest
             report = rules.cleaner.report_on(parsed.header, cleaned.data_set)
         else:
-            cleaned = rules.cleaner.adopt(parsed.header, study, pixels_cleaned=seen.free_of_text)
+            cleaned = rules.cleaner.adopt(parsed.header, study, look=seen.look)
             patient_digest, report = study.patient_digest, None
         file = None if is_held else cleaned_file(parsed, cleaned.data_set, self._version, self._keep, cleaned.encoded)
         return Admitted(
@@ -159,7 +159,7 @@ class Router:
     ) -> SeenInstance:
         """Look at an object's pixels, unless it is one that came before: of that nothing is kept but the way back."""
         if rules.pixels is None:
-            return SeenInstance(parsed, free_of_text=False)
+            return SeenInstance(parsed)
         return rules.pixels.unseen(parsed) if is_held else rules.pixels.see(parsed, regions)
 
 

@@ -16,6 +16,7 @@ from service.core.pydicom_reading import read_leniently
 from service.deident.deidentifier import Deidentifier
 from service.deident.element_values import Encoding
 from service.deident.keys import KeyFile
+from service.deident.pixel_look import PixelLook
 from service.deident.profile import Profile, load_profile
 from service.deident.stamps import Stamps
 from service.errors import IdentityNotRemovable
@@ -302,14 +303,17 @@ def test_pixels_are_stamped_only_when_they_were_cleaned():
 
 
 @pytest.mark.parametrize(
-    ("done", "code", "keyword"),
-    [("pixels_cleaned", "113101", "BurnedInAnnotation"), ("faces_removed", "113102", "RecognizableVisualFeatures")],
+    ("done", "code", "keyword", "told"),
+    [({"look": look}, "113101", "BurnedInAnnotation", look) for look in PixelLook if look]
+    + [({"faces_removed": True}, "113102", "RecognizableVisualFeatures", "Faces removed by a program")],
 )
-def test_what_was_done_to_pixels_is_stamped_afterwards(done, code, keyword):
+def test_what_was_done_to_pixels_is_stamped_afterwards(done, code, keyword, told):
     profile = load_profile(CONFIG / "profiles", "default")
     kept = cleaned(profile, ct_slice())
     before = [code.CodeValue for code in kept.DeidentificationMethodCodeSequence]
-    Stamps(profile).put(kept, kept, Encoding(), **{done: True})
+    assert "ContributionDescription" not in kept.ContributingEquipmentSequence[0]
+    Stamps(profile).put(kept, kept, Encoding(), **done)
     assert kept[keyword].value == "NO"
     assert sorted([*before, code]) == sorted(code.CodeValue for code in kept.DeidentificationMethodCodeSequence)
     assert len(kept.ContributingEquipmentSequence) == 1
+    assert kept.ContributingEquipmentSequence[0].ContributionDescription == told

@@ -74,6 +74,7 @@ def test_what_is_said_of_one_image_is_not_said_of_the_next_in_its_series(house, 
 def test_image_without_text_says_so(house, send, said):
     stored = served(house, send(image("clean", **({"BurnedInAnnotation": said} if said else {}))))
     assert ("113101" in codes(stored), stored.BurnedInAnnotation) == (True, "NO")
+    assert "text recognition; nothing" in stored.ContributingEquipmentSequence[0].ContributionDescription
     assert stored.PixelData == ct_slice(1).PixelData
 
 
@@ -83,6 +84,7 @@ def test_blackened_image_is_served_blackened(house, send):
     stored = served(house, outcome)
     assert stored.PixelData == BLACKENED
     assert ("113101" in codes(stored), stored.BurnedInAnnotation) == (True, "NO")
+    assert "text recognition; regions" in stored.ContributingEquipmentSequence[0].ContributionDescription
 
 
 def test_blackened_pixels_are_found_where_the_index_says(house, send):
@@ -181,6 +183,7 @@ def test_person_has_regions_blackened(house, desk, decisions, send):
     stored = served(house, outcome)
     assert stored.PixelData == BLACKENED
     assert ("113101" in codes(stored), stored.BurnedInAnnotation) == (True, "NO")
+    assert "person; regions" in stored.ContributingEquipmentSequence[0].ContributionDescription
     (decision,) = decisions
     assert (decision.action, decision.by, decision.regions) == ("release-blackened", "alice", 1)
     assert list((house.folder / "quarantine").iterdir()) == []
@@ -191,6 +194,7 @@ def test_person_releases_it_as_it_is(house, desk, decisions, send):
     stored = served(house, outcome)
     assert stored.PixelData == ct_slice(1).PixelData
     assert ("113101" in codes(stored), stored.BurnedInAnnotation) == (True, "NO")
+    assert "person; nothing" in stored.ContributingEquipmentSequence[0].ContributionDescription
     assert [decision.action for decision in decisions] == ["release-unchanged"]
 
 
