@@ -9,6 +9,7 @@ from service.archive.audit import AuditEvent, Outcome
 if TYPE_CHECKING:
     from dicom_nodes.node_event import NodeEvent
     from service.core.archived import RunRow
+    from service.core.deliveries import DeliveryRow, ReleaseRow
     from service.ingest.quarantine_desk import Decision
     from service.jobs.run_end import RunEnd
 
@@ -40,6 +41,28 @@ def of_run(run: RunRow, end: RunEnd) -> AuditEvent:
         project=run.project,
         target=f"{run.study_uid}/{run.series_uid}",
         detail={"annotator": run.annotator, "version": run.version},
+    )
+
+
+def of_release(action: str, release: ReleaseRow, by: str) -> AuditEvent:
+    """Somebody, or a project's rule, decided on a version of a result; the reason stays with the result."""
+    detail: dict[str, str | int] = {
+        "annotator": release.annotator,
+        "version": release.version,
+        "release": release.id,
+    }
+    return AuditEvent(by, f"result.{action}", project=release.project, target=release.study_uid, detail=detail)
+
+
+def of_delivery(action: str, delivery: DeliveryRow, by: str) -> AuditEvent:
+    """Somebody decided on a delivery, or it ended."""
+    return AuditEvent(
+        by,
+        f"delivery.{action}",
+        Outcome.MINOR_FAILURE if action == "failed" else Outcome.SUCCESS,
+        project=delivery.project,
+        target=delivery.study_uid,
+        detail={"peer": delivery.peer, "delivery": delivery.id, "kind": str(delivery.kind)},
     )
 
 

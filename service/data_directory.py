@@ -17,6 +17,7 @@ class DataDirectory:
         self.blobs = self.root / "blobs"
         self.spool = self.root / "spool"
         self.quarantine = self.root / "quarantine"
+        self.outbox = self.root / "outbox"
         self.keys = self.root / "keys" / "annogate.key"
         self.run = self.root / "run"
         self.scratch = self.run / "scratch"
@@ -28,7 +29,8 @@ class DataDirectory:
         ------
         SettingsInvalid : it cannot be made or written
         """
-        places = (self.root, self.blobs, self.spool, self.quarantine, self.keys.parent, self.run, self.scratch)
+        sealed = (self.spool, self.quarantine, self.outbox)
+        places = (self.root, self.blobs, *sealed, self.keys.parent, self.run, self.scratch)
         try:
             for place in places:
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)

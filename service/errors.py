@@ -12,11 +12,14 @@
     ├── InstanceNotFound            404  0x0112   no such study, series, instance or frame
     ├── ContentConflict             409  0xC003   the UID is held with other content
     ├── IdentityNotRemovable        409  0xC002   a rule forbids passing it on; quarantined
-    │   └── PixelsNeedPerson        409  0xC006   nobody but a person can decide on its pixels; quarantined
+    │   ├── PixelsNeedPerson        409  0xC006   nobody but a person can decide on its pixels; quarantined
+    │   ├── PixelRestFound          409  0xC008   bytes stand behind its last frame; quarantined
+    │   └── FramesNotReadable       409  0xC009   what its compressed frames hold cannot be told apart; quarantined
     ├── PatientMismatch             409  0xC004   another patient under a Study Instance UID that is taken
     ├── TransferSyntaxNotSupported  409  0xC122   pixels in a form that no codec here reads
     ├── VolumeRefused               422  0x0110   a series that cannot become a volume, with the reason
     ├── ObjectInvalid               500  0x0110   an object of ours that breaks the standard or a viewer rule
+    ├── DecisionRefused             409  0x0110   what is to be decided was decided, or is nobody's to decide
     └── KeysMissing                 500  0x0110   the key file of a project that has data is gone
 """
 
@@ -98,6 +101,18 @@ class PixelsNeedPerson(IdentityNotRemovable):
     dimse_status = 0xC006
 
 
+class PixelRestFound(IdentityNotRemovable):
+    """More than padding stands behind the last frame; a person may have it cut off."""
+
+    dimse_status = 0xC008
+
+
+class FramesNotReadable(IdentityNotRemovable):
+    """What stands in a compressed frame cannot be told apart, so that nobody can take a part of it out."""
+
+    dimse_status = 0xC009
+
+
 class PatientMismatch(GatewayError):
     """The Study Instance UID is taken by another patient."""
 
@@ -120,6 +135,12 @@ class VolumeRefused(GatewayError):
 
 class ObjectInvalid(GatewayError):
     """An object of ours that breaks the standard or a viewer's rule; the message lists the rules."""
+
+
+class DecisionRefused(GatewayError):
+    """What a person wants to decide cannot be decided (any more); says why."""
+
+    http_status = 409
 
 
 class KeysMissing(GatewayError):

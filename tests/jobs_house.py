@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.archive.study_states import StudyStates
 from service.core.annotator import Annotator
@@ -43,6 +44,7 @@ class JobsHouse:
         self.project = project
         database = self.ingest.database
         self.runs = RunTable(database, self.clock)
+        self.releases = ReleaseTable(database, self.clock)
         self.states = StudyStates(database, self.clock)
         by_name: Mapping[str, Annotator] = {annotator.name: annotator for annotator in annotators}
         self.watch = StudyWatch(
@@ -65,6 +67,7 @@ class JobsHouse:
             blobs=self.ingest.blobs,
             clock=self.clock,
             version="ANNOGATE_TEST",
+            releases=self.releases,
         )
         numbers = itertools.count(1)
         self.executor = AnnotationRun(

@@ -21,6 +21,7 @@ from service.core.deliveries import (
     ItemState,
 )
 
+_CHUNK = 500
 _UNFINISHED = (DeliveryState.WAITING, DeliveryState.HELD)
 FINISHED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DISCARDED)
 
@@ -171,6 +172,17 @@ class OutboxTable:
         """Try later, after one more attempt that failed."""
         return self._move(delivery_id, {"next_at": next_at, "last_error": error, "attempts": deliveries.c.attempts + 1})
 
+    def give_up(self, peer: str, before: float, words: str) -> list[DeliveryRow]:
+        """End what has waited for a peer since before a time; the deliveries as they stand then."""
+        old = (deliveries.c.peer == peer, deliveries.c.state == DeliveryState.WAITING, deliveries.c.queued_at < before)
+        found = self._found(old, limit=_CHUNK)
+        for delivery in found:
+            reason = delivery.last_error or words
+            self.finish(
+                delivery.id, DeliveryState.FAILED, error=f"given up after days of trying: {reason}".rstrip(": ")
+            )
+        return [ended for delivery in found if (ended := self.get(delivery.id)) is not None]
+
     def hold(self, delivery_id: int, reason: str, found_identity: str = "") -> bool:
         """Leave a delivery to a person."""
         values = {"state": DeliveryState.HELD, "last_error": reason, "found_identity": found_identity}
@@ -195,6 +207,11 @@ class OutboxTable:
         )
         with self._database.write_or_join(connection) as transaction:
             return transaction.execute(statement).rowcount
+
+    def is_finished(self, delivery_id: int) -> bool:
+        """Whether nothing is left to do for a delivery, or there is none of this number."""
+        row = self.get(delivery_id)
+        return row is None or row.state in FINISHED
 
     def counts(self, project: str | None = None) -> dict[tuple[str, str], int]:
         """How many deliveries stand in each state, by peer and state."""

@@ -101,6 +101,16 @@ class ReleaseTable:
             return []
         return self._found((releases.c.state == ReleaseState.WAITING, or_(*each)), (releases.c.id,), limit)
 
+    def annotators_of(self, project: str) -> list[str]:
+        """Whose results wait in a project."""
+        query = (
+            select(releases.c.annotator)
+            .where(releases.c.project == project, releases.c.state == ReleaseState.WAITING)
+            .distinct()
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def decide(
         self,
         release_id: int,

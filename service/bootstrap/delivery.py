@@ -1,38 +1,205 @@
-"""What the settings say of delivery, which is not part of this version, and what keeps results here."""
+"""Results on their way out: who releases them, what leaves, and what brings it to the peers."""
 
 from __future__ import annotations
 
-from service.bootstrap.ground import Ground
-from service.bootstrap.jobs import Jobs
-from service.core.release import why_held
-from service.settings import ProjectSettings
+import os
+import secrets
+import socket
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-RESULTS_STAY = "results stay in the gateway: this version delivers nothing to peers"
-_OF_DELIVERY = ("deliver_to", "approve", "allow_demonstrator")
+from service import audit_events
+from service.bootstrap.commitment import Commitment
+from service.bootstrap.dimse_peers import DimsePeers
+from service.bootstrap.ground import DAY_S, OUTBOX_BELL, Ground
+from service.bootstrap.identity import NO_DEIDENTIFICATION, Identity
+from service.bootstrap.jobs import Jobs
+from service.bootstrap.stores import Stores
+from service.core.deliveries import ReleaseState
+from service.core.release import ReleaseRules
+from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
+
+if TYPE_CHECKING:
+    from service.core.deliveries import ReleaseRow
+    from service.custody.way_back import WayBack
+    from service.delivery.courier import Courier
+    from service.delivery.outbox_desk import DeliveryDecision, OutboxDesk
+    from service.delivery.outbox_files import OutboxFiles
+    from service.delivery.outbox_runner import OutboxRunner
+    from service.delivery.preparation import Preparation
+    from service.delivery.release_desk import ReleaseDecision, ReleaseDesk
+    from service.delivery.targets import Target
 
 
 class Delivery:
-    """What is told of results that stay."""
+    """The parts of delivery."""
 
-    def __init__(self, ground: Ground, jobs: Jobs) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        stores: Stores,
+        identity: Identity,
+        jobs: Jobs,
+        commitment: Commitment,
+        peers: DimsePeers,
+    ) -> None:
         self._ground = ground
+        self._settings = ground.settings
+        self._stores = stores
+        self._identity = identity
         self._jobs = jobs
+        self._commitment = commitment
+        self._peers = peers
+        # Unique among all processes on all hosts, for leases.
+        self._owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
 
-    def settings_without_effect(self) -> dict[str, tuple[str, ...]]:
-        """By project, what its settings say of delivery, which is not part of this version."""
-        defaults = ProjectSettings()
-        return {
-            name: tuple(key for key in _OF_DELIVERY if getattr(project, key) != getattr(defaults, key))
-            for name, project in self._ground.settings.projects.items()
-        }
+    @cached_property
+    def rules(self) -> dict[str, ReleaseRules]:
+        """By project, what its settings say of delivery."""
+        return {name: self._rules_of(name) for name in self._settings.projects}
+
+    def _rules_of(self, name: str) -> ReleaseRules:
+        project, known = self._settings.projects[name], self._jobs.annotators
+        serious = frozenset(one for one in project.annotators if not known[one].algorithm.demonstrator)
+        return ReleaseRules(project.approve, project.allow_demonstrator, project.deliver_to, serious)
+
+    @cached_property
+    def release_desk(self) -> ReleaseDesk:
+        """Where results are released and rejected."""
+        from service.delivery.release_desk import ReleaseDesk
+
+        return ReleaseDesk(
+            database=self._stores.database,
+            releases=self._stores.releases,
+            outbox=self._stores.outbox,
+            rules=self.rules,
+            asks_commitment=frozenset(name for name, peer in self._settings.peers.items() if peer.storage_commitment),
+            on_decision=self._audit_release,
+            on_queued=self._ground.ring(OUTBOX_BELL),
+        )
+
+    @cached_property
+    def outbox_desk(self) -> OutboxDesk:
+        """What people see of the outbox, and decide there."""
+        from service.delivery.outbox_desk import OutboxDesk
+
+        return OutboxDesk(
+            outbox=self._stores.outbox,
+            peers=self._stores.outbox_peers,
+            on_decision=self._audit_delivery,
+            on_queued=self._ground.ring(OUTBOX_BELL),
+        )
+
+    @cached_property
+    def outbox_files(self) -> OutboxFiles:
+        """Parcels that are ready to leave."""
+        from service.delivery.outbox_files import OutboxFiles
+
+        files = _Sealed(self._ground.key_file.sealing_key("outbox"))
+        return OutboxFiles(self._ground.directory.outbox, files, self._stores.outbox.is_finished)
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        """What makes results fit to leave."""
+        from service.delivery.preparation import Preparation
+
+        return Preparation(
+            index=self._stores.instances, blobs=self._stores.blobs, way_out=self._way_out, key=self._identity_key
+        )
+
+    @property
+    def _identity_key(self) -> bytes:
+        return self._ground.key_file.sealing_key("outbox identity")
+
+    def _way_out(self, project: str) -> WayBack | None:
+        if self._settings.projects[project].deidentify == NO_DEIDENTIFICATION:
+            return None
+        return self._identity.way_back(project)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether some project delivers to somebody."""
+        return any(project.deliver_to for project in self._settings.projects.values())
+
+    def runner(self) -> OutboxRunner:
+        """What works the outbox off."""
+        from service.delivery.outbox_runner import OutboxRunner
+
+        chores = {"release": self.release_desk.release_automatically, "tidy": self.outbox_files.tidy}
+        couriers = {name: self._courier(name) for name in self._settings.peers}
+        return OutboxRunner(couriers, chores, self._settings.delivery.sweep_s)
+
+    def _courier(self, name: str) -> Courier:
+        from service.delivery.courier import Courier, Patience, PeerRules
+
+        peer, delivery = self._settings.peers[name], self._settings.delivery
+        return Courier(
+            rules=PeerRules(name, peer.check_identity, peer.segmentation),
+            target=self._target(name),
+            outbox=self._stores.outbox,
+            peers=self._stores.outbox_peers,
+            preparation=self.preparation,
+            files=self.outbox_files,
+            owner=self._owner,
+            clock=self._ground.clock,
+            key=self._identity_key,
+            patience=Patience(
+                delivery.first_pause_s,
+                delivery.longest_pause_s,
+                delivery.days * DAY_S,
+                delivery.lease_s,
+                delivery.sweep_s,
+                delivery.batch,
+            ),
+        )
+
+    def _target(self, name: str) -> Target:
+        from service.delivery.dimse_target import DimseTarget
+
+        return DimseTarget(self._peers.address(name), self._peers.calling(name))
+
+    def standing(self, project: str, study_uid: str) -> dict[str, str]:
+        """By SOP Instance UID, how far each result of a study came on its way out, in words."""
+        told: dict[str, str] = {}
+        # The newest first: an object stands in one release.
+        for release in self.release_desk.of_study(project, study_uid):
+            words = self._words(release)
+            told |= dict.fromkeys(release.all_objects, words)
+        return told
 
     def why_held(self, project: str, annotator: str) -> str:
-        """What keeps an annotator's results from leaving for the PACS, in words."""
-        rules, known = self._ground.settings.projects[project], self._jobs.annotators.get(annotator)
-        return why_held(
-            # What is not configured any more was, for all that is known, a demonstrator.
-            demonstrator=known is None or known.algorithm.demonstrator,
-            allow_demonstrator=rules.allow_demonstrator,
-            approve=rules.approve,
-            has_target=bool(rules.deliver_to),
-        )
+        """What keeps an annotator's results from leaving as long as nobody decides, in words."""
+        return str(self.rules[project].why_held(annotator, approved=False) or "leaves by itself")
+
+    def _words(self, release: ReleaseRow) -> str:
+        if release.state is ReleaseState.WAITING:
+            return str(self.release_desk.why_held(release) or "is released in a moment")
+        if release.state is not ReleaseState.RELEASED:
+            return " ".join(word for word in (str(release.state), release.reason and f"({release.reason})") if word)
+        deliveries = self._stores.outbox.of_release(release.id)
+        return ", ".join(f"{one.state} to {one.peer}" for one in deliveries) or str(release.state)
+
+    def _audit_release(self, decision: ReleaseDecision) -> None:
+        self._stores.audit.record(audit_events.of_release(decision.action, decision.release, decision.by))
+
+    def _audit_delivery(self, decision: DeliveryDecision) -> None:
+        self._stores.audit.record(audit_events.of_delivery(decision.action, decision.delivery, decision.by))
+
+
+class _Sealed:
+    """Files sealed like those of the quarantine."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def write(self, path: Path, parts: Iterable[bytes | memoryview]) -> None:
+        write_sealed(path, parts, self._key)
+
+    def read(self, path: Path) -> bytes:
+        content = read_sealed(path, self._key)
+        return content if isinstance(content, bytes) else bytes(content[:])
+
+    def erase(self, path: Path) -> None:
+        erase_sealed(path)

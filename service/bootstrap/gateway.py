@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from dicom_nodes.listener import DicomNode
+    from service.delivery.outbox_runner import OutboxRunner
     from service.jobs.annotation_run import AnnotationRun
     from service.jobs.worker import WorkerPool
 
@@ -61,9 +62,9 @@ class Gateway:
         self._reception = Reception(self._ground, self._stores, self._cleaning)
         executor = partial(make_executor, settings)
         self._jobs = Jobs(self._ground, self._stores, self._identity, self._reception, executor)
-        self._delivery = Delivery(self._ground, self._jobs)
         self._peers = DimsePeers(self._ground)
         self._commitment = Commitment(self._ground, self._stores, self._identity, self._reception, self._peers)
+        self._delivery = Delivery(self._ground, self._stores, self._identity, self._jobs, self._commitment, self._peers)
         self._dicom = DicomEdge(self._ground, self._stores, self._reception, self._commitment, self._peers)
         self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
@@ -127,6 +128,9 @@ class Gateway:
     blobs = ShownPart("_stores", Stores.blobs)
     vault_store = ShownPart("_stores", Stores.vault_store)
     vault_keys = ShownPart("_stores", Stores.vault_keys)
+    releases = ShownPart("_stores", Stores.releases)
+    outbox = ShownPart("_stores", Stores.outbox)
+    outbox_peers = ShownPart("_stores", Stores.outbox_peers)
     study_cleaning = ShownPart("_stores", Stores.study_cleaning)
     runs = ShownPart("_stores", Stores.runs)
     intake = ShownPart("_stores", Stores.intake)
@@ -207,12 +211,22 @@ class Gateway:
         """What leases runs and hands them to processes."""
         return self._jobs.worker_pool()
 
-    def settings_without_effect(self) -> dict[str, tuple[str, ...]]:
-        """By project, what its settings say of delivery, which is not part of this version."""
-        return self._delivery.settings_without_effect()
+    # Delivery
+
+    release_desk = ShownPart("_delivery", Delivery.release_desk)
+    outbox_desk = ShownPart("_delivery", Delivery.outbox_desk)
+
+    @property
+    def delivers(self) -> bool:
+        """Whether some project delivers to somebody."""
+        return self._delivery.is_wanted
+
+    def outbox_runner(self) -> OutboxRunner:
+        """What works the outbox off."""
+        return self._delivery.runner()
 
     def why_held(self, project: str, annotator: str) -> str:
-        """What keeps an annotator's results from leaving for the PACS, in words."""
+        """What keeps an annotator's results from leaving as long as nobody decides, in words."""
         return self._delivery.why_held(project, annotator)
 
     # Storage commitment

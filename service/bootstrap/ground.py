@@ -18,9 +18,11 @@ GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20
 DAY_S = 86400.0
 
-# What is woken by whom: the node and STOW-RS ring when something was stored; ingest when the index has more.
+# What is woken by whom: the node and STOW-RS ring when something was stored; ingest when the index has more;
+# who ends a run or decides on a result when something may leave.
 SPOOL_BELL = "spool"
 STUDIES_BELL = "studies"
+OUTBOX_BELL = "outbox"
 
 
 class Ground:

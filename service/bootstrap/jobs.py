@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from service import __version__, audit_events
 from service.archive.study_states import StudyStates
-from service.bootstrap.ground import IMPLEMENTATION_VERSION, Ground
+from service.bootstrap.ground import IMPLEMENTATION_VERSION, OUTBOX_BELL, Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
@@ -96,6 +96,7 @@ class Jobs:
                 blobs=stores.blobs,
                 clock=clock,
                 version=IMPLEMENTATION_VERSION,
+                releases=stores.releases,
             ),
             shift_days={
                 name: deidentifier.shift_days_of_pseudonym
@@ -124,6 +125,7 @@ class Jobs:
 
     def _audit_run(self, run: RunRow, end: RunEnd) -> None:
         self._stores.audit.record(audit_events.of_run(run, end))
+        self._ground.bell.ring(OUTBOX_BELL)
 
 
 def random_uid() -> str:

@@ -16,9 +16,12 @@ from service.archive.counters import CounterTable
 from service.archive.database import Database
 from service.archive.instances import InstanceIndex
 from service.archive.intake import IntakeTable
+from service.archive.outbox import OutboxTable
+from service.archive.outbox_peers import OutboxPeers
 from service.archive.overview import Overview
 from service.archive.projects import ProjectTable
 from service.archive.quarantine_rows import QuarantineTable
+from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.vault_keys import VaultKeyTable
@@ -74,6 +77,21 @@ class Stores:
     def runs(self) -> RunTable:
         """Annotator runs."""
         return RunTable(self.database, self._clock)
+
+    @cached_property
+    def releases(self) -> ReleaseTable:
+        """Which versions of results may leave."""
+        return ReleaseTable(self.database, self._clock)
+
+    @cached_property
+    def outbox(self) -> OutboxTable:
+        """What is on its way to peers."""
+        return OutboxTable(self.database, self._clock)
+
+    @cached_property
+    def outbox_peers(self) -> OutboxPeers:
+        """Who delivers to which peer."""
+        return OutboxPeers(self.database, self._clock)
 
     @cached_property
     def intake(self) -> IntakeTable:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from service.bootstrap import NO_DEIDENTIFICATION, RESULTS_STAY, Gateway
+from service.bootstrap import NO_DEIDENTIFICATION, Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.deident.profile import load_profile
 from service.errors import GatewayError, SettingsInvalid
@@ -81,9 +81,13 @@ def profiles_in_use(gateway: Gateway) -> Iterator[Finding]:
 
 
 def _deliveries(gateway: Gateway) -> Iterator[Finding]:
-    for name, idle in gateway.settings_without_effect().items():
-        told = f" ({', '.join(idle)} have no effect yet)" if idle else ""
-        yield Finding("warning" if idle else "ok", f"projects.{name}", RESULTS_STAY + told)
+    for name, project in gateway.settings.projects.items():
+        what = f"projects.{name}.deliver_to"
+        if not project.deliver_to:
+            yield Finding("ok", what, "results stay in the gateway")
+            continue
+        who = "by themselves" if project.approve == "automatic" else "when a person releases them"
+        yield Finding("ok", what, f"results leave for {', '.join(project.deliver_to)} {who}")
 
 
 def _tried_backup(gateway: Gateway) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -12,7 +13,6 @@ class Held(StrEnum):
     DEMONSTRATOR = "made by a demonstrator, not for diagnosis; allow_demonstrator is off"
     NOT_APPROVED = "waits for a person's approval"
     NO_TARGET = "the project delivers to nobody; deliver_to is empty"
-    NO_DELIVERY = "this version delivers nothing; results stay in the gateway"
 
 
 def may_leave(
@@ -33,14 +33,29 @@ def may_leave(
     return None
 
 
-def why_held(
-    *, demonstrator: bool, allow_demonstrator: bool, approve: Literal["person", "automatic"], has_target: bool
-) -> Held:
-    """What keeps a result in the house for now, the weightiest reason first.
+@dataclass(frozen=True, slots=True)
+class ReleaseRules:
+    """What a project's settings say of delivery.
 
-    There is always one: approval and delivery are later capabilities, and this says so where they would come.
+    Parameters
+    ----------
+    deliver_to : names of peers
+    serious : the annotators of the project that are no demonstrators; any other was one, for all that is known
     """
-    held = may_leave(demonstrator=demonstrator, allow_demonstrator=allow_demonstrator, approve=approve, approved=False)
-    if held is None and not has_target:
-        return Held.NO_TARGET
-    return held or Held.NO_DELIVERY
+
+    approve: Literal["person", "automatic"] = "person"
+    allow_demonstrator: bool = False
+    deliver_to: tuple[str, ...] = ()
+    serious: frozenset[str] = frozenset()
+
+    def why_held(self, annotator: str, *, approved: bool) -> Held | None:
+        """What keeps a result from leaving, the weightiest reason first; None when it may leave."""
+        held = may_leave(
+            demonstrator=annotator not in self.serious,
+            allow_demonstrator=self.allow_demonstrator,
+            approve=self.approve,
+            approved=approved,
+        )
+        if held is not Held.DEMONSTRATOR and not self.deliver_to:
+            return Held.NO_TARGET
+        return held

@@ -36,10 +36,14 @@ class Restored:
     ----------
     data_set : with the original UIDs, patient, study and dates
     unresolved : UIDs in it that have the form of ours and no way back: they refer to what never came in
+    replaced : the project's UIDs that stood in it where original ones stand now
+    days : by how many days its dates were moved forward again
     """
 
     data_set: Dataset = field(repr=False)
     unresolved: tuple[str, ...]
+    replaced: frozenset[str] = frozenset()
+    days: int = 0
 
 
 def uids_of(data_set: Dataset) -> set[str]:
@@ -72,7 +76,8 @@ def restored(
     own = {str(data_set.get("SOPInstanceUID", "")), str(data_set.get("SeriesInstanceUID", "")), *own_uids}
     known = set(original_uids) | set(original_uids.values()) | own
     unresolved = sorted(uid for uid in uids_of(back) - known if is_own_form(uid))
-    return Restored(back, tuple(unresolved))
+    replaced = frozenset(new for new, old in original_uids.items() if new != old)
+    return Restored(back, tuple(unresolved), replaced, days)
 
 
 def _level(source: Dataset, original_uids: Mapping[str, str], days: int) -> Dataset:

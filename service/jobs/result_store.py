@@ -10,9 +10,11 @@ from pydicom.dataset import Dataset
 from service.archive.database import Connection, Database
 from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
+from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.core.archived import AddKind, InstanceRow, RunRow, RunState, StudyRow
 from service.core.blob_key import blob_key
+from service.core.deliveries import ANY_FORM
 from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
 from service.errors import ObjectInvalid
@@ -27,6 +29,7 @@ class ResultStore:
     ----------
     clock : seconds since the epoch, UTC
     version : stands in the file meta of what is stored
+    releases : where results are noted that wait for their release
     """
 
     def __init__(
@@ -38,7 +41,9 @@ class ResultStore:
         blobs: BlobStore,
         clock: Callable[[], float],
         version: str,
+        releases: ReleaseTable | None = None,
     ) -> None:
+        self._releases = releases
         self._database = database
         self._index = index
         self._runs = runs
@@ -80,12 +85,27 @@ class ResultStore:
                         raise ObjectInvalid("a result's SOP Instance UID is taken")
                     replaced = [row.sop_instance_uid for row in self.earlier_results(run)]
                     self._index.hide(run.project, replaced, connection)
+                    self._note_release(run, results, connection)
             is_stored = settled is end
         finally:
             if not is_stored:
                 for file in files:
                     self._blobs.delete(file.blob.key)
         return settled
+
+    def _note_release(self, run: RunRow, results: Sequence[Dataset], connection: Connection) -> None:
+        """In their order: what a report refers to leaves before it."""
+        if self._releases is not None and results:
+            self._releases.open(
+                project=run.project,
+                study_uid=run.study_uid,
+                annotator=run.annotator,
+                objects={ANY_FORM: [str(one.SOPInstanceUID) for one in results]},
+                series_uid=run.series_uid,
+                run_id=run.id,
+                version=run.version,
+                connection=connection,
+            )
 
     def _settle(self, run: RunRow, owner: str, end: RunEnd, connection: Connection) -> RunEnd:
         """End the run in the transaction at hand; another end than the given one means that nothing is to be stored."""

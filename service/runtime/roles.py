@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from service.bootstrap import COMMITMENT_BELL, DAY_S, RESULTS_STAY, SPOOL_BELL, STUDIES_BELL, Gateway
+from service.bootstrap import COMMITMENT_BELL, DAY_S, OUTBOX_BELL, SPOOL_BELL, STUDIES_BELL, Gateway
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
@@ -49,11 +49,6 @@ def run_prepare(context: RoleContext) -> None:
     with Gateway(context.settings) as gateway:
         gateway.prepare()
         gateway.refuse_open_listener()
-        for project, idle in gateway.settings_without_effect().items():
-            if idle:
-                log.warning(RESULTS_STAY, project=project, without_effect=", ".join(idle))
-            else:
-                log.info(RESULTS_STAY, project=project)
 
 
 def run_node(context: RoleContext) -> None:
@@ -95,18 +90,28 @@ def run_ingest(context: RoleContext) -> None:
 
 
 def run_jobs(context: RoleContext) -> None:
-    """Find complete studies and run annotators on them."""
+    """Find complete studies, run annotators on them, and deliver what is released."""
     with Gateway(context.settings) as gateway:
         pool = gateway.worker_pool()
+        runner = gateway.outbox_runner() if gateway.delivers else None
 
         def end() -> None:
             pool.stop()
             gateway.bell.ring(STUDIES_BELL)
+            if runner is not None:
+                runner.stop()
+                gateway.bell.ring(OUTBOX_BELL)
 
         stop_on_sigterm(end)
-        with gateway.bell.listen(STUDIES_BELL) as wake:
+        with gateway.bell.listen(STUDIES_BELL) as wake, gateway.bell.listen(OUTBOX_BELL) as outbox_wake:
             context.say_ready()
+            delivery = None
+            if runner is not None:
+                delivery = threading.Thread(target=runner.run, args=(outbox_wake,), daemon=True)
+                delivery.start()
             pool.run(wake)
+            if delivery is not None:
+                delivery.join(LONGEST_END_S)  # what is on its way by then is looked at again after the next start
 
 
 def run_web(context: RoleContext) -> None:

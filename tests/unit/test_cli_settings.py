@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from structlog.testing import capture_logs
 
 from service.cli.root import COMMANDS, annogate
 from service.errors import SettingsInvalid
@@ -34,24 +33,23 @@ def configured(folder: Path, text: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize(("text", "level"), [(DELIVERING, "warning"), ("", "ok")])
-def test_check_says_that_results_stay_in_the_gateway(tmp_path: Path, text: str, level: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (DELIVERING, "results leave for pacs by themselves"),
+        (DELIVERING.replace("automatic", "person"), "results leave for pacs when a person releases them"),
+        ("", "results stay in the gateway"),
+    ],
+)
+def test_check_says_where_results_go(tmp_path: Path, text: str, words: str) -> None:
     config = configured(tmp_path, text)
     command = ["check", "--json", "--config", config, "--data-dir", tmp_path / "data"]
     answer = subprocess.run([sys.executable, "-m", "service.cli", *command], capture_output=True, check=False)
     found = {finding["what"]: finding for finding in json.loads(answer.stdout)}
-    assert found["projects.default"]["level"] == level
-    assert "results stay in the gateway" in found["projects.default"]["words"]
-
-
-def test_start_says_which_settings_of_delivery_do_nothing_yet(tmp_path: Path) -> None:
-    settings = load_settings(configured(tmp_path, DELIVERING), overrides={"storage": {"data_dir": tmp_path / "data"}})
-    with capture_logs() as lines:
-        run_prepare(RoleContext(settings, lambda: None))
-    (line,) = [line for line in lines if line.get("project") == "default"]
-    assert line["log_level"] == "warning"
-    assert "results stay in the gateway" in line["event"]
-    assert line["without_effect"] == "deliver_to, approve, allow_demonstrator"
+    assert (found["projects.default.deliver_to"]["level"], found["projects.default.deliver_to"]["words"]) == (
+        "ok",
+        words,
+    )
 
 
 def test_every_fault_of_a_project_is_told(tmp_path: Path) -> None:
@@ -74,7 +72,7 @@ def test_wrong_configuration_is_refused_even_where_little_of_it_is_used(tmp_path
     [
         name
         for name in COMMANDS
-        if name not in ("study", "quarantine", "user", "token", "audit", "vault", "import", "export")
+        if name not in ("study", "quarantine", "outbox", "user", "token", "audit", "vault", "import", "export")
     ],
 )
 def test_help_of_every_command_names_the_configuration(name: str) -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from service.core.release import Held, may_leave, why_held
+from service.core.release import Held, ReleaseRules, may_leave
 
 
 @pytest.mark.parametrize(("approve", "approved"), list(itertools.product(["person", "automatic"], [True, False])))
@@ -27,14 +27,18 @@ def test_approved_or_automatic_result_leaves(approve, approved):
 
 
 @pytest.mark.parametrize(
-    ("project", "held"),
+    ("rules", "annotator", "approved", "held"),
     [
-        ({"demonstrator": True, "allow_demonstrator": False}, Held.DEMONSTRATOR),
-        ({"demonstrator": True}, Held.NOT_APPROVED),
-        ({"approve": "automatic", "has_target": False}, Held.NO_TARGET),
-        ({"approve": "automatic"}, Held.NO_DELIVERY),
+        ({}, "nodules", True, Held.DEMONSTRATOR),
+        ({"allow_demonstrator": True}, "nodules", True, None),
+        ({}, "triage", False, Held.NOT_APPROVED),
+        ({}, "triage", True, None),
+        ({"approve": "automatic"}, "triage", False, None),
+        ({"deliver_to": ()}, "triage", True, Held.NO_TARGET),
+        ({"deliver_to": ()}, "nodules", True, Held.DEMONSTRATOR),
+        ({}, "an annotator that is not configured any more", True, Held.DEMONSTRATOR),
     ],
 )
-def test_every_result_has_a_reason_to_stay_while_nothing_delivers(project, held):
-    asked = {"demonstrator": False, "allow_demonstrator": True, "approve": "person", "has_target": True}
-    assert why_held(**(asked | project)) is held
+def test_project_says_what_keeps_a_result(rules, annotator, approved, held):
+    project = ReleaseRules(**({"deliver_to": ("pacs",), "serious": frozenset({"triage"})} | rules))
+    assert project.why_held(annotator, approved=approved) is held

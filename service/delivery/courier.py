@@ -1,0 +1,270 @@
+"""Brings what is due to one peer: asked who the patient is, sealed, sent in order, and noted object by object.
+
+Whoever has the peer's lease works alone. An object is noted as on its way before it leaves, so that a kill in between
+is seen: the peer is then asked whether it has the object, and where it tells nothing the object goes again under the
+same UID, which changes nothing at a peer that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from dicom_nodes.errors import GatewayError
+from dicom_nodes.peer import PeerUnavailable
+from service.archive.outbox import OutboxTable
+from service.archive.outbox_peers import OutboxPeers
+from service.core.archived import InstanceRow
+from service.core.deliveries import CommitmentStanding, DeliveryItem, DeliveryRow, DeliveryState, ItemState
+from service.core.fault_place import fault_place
+from service.delivery.answers import Answer, Verdict
+from service.delivery.forms import chosen_form, classes_of
+from service.delivery.identity_check import Standing, standing_of
+from service.delivery.known_patient import KnownPatient
+from service.delivery.outbox_files import OutboxFiles
+from service.delivery.parcel import Parcel
+from service.delivery.preparation import OriginalStudy, Preparation
+from service.delivery.targets import OpenTarget, Target
+from service.errors import InstanceNotFound, ObjectInvalid
+
+DAY_S = 86400.0
+
+_log = structlog.get_logger("annogate.delivery")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long and how often, in seconds.
+
+    Parameters
+    ----------
+    first_pause_s, longest_pause_s : after a failure; each pause is twice the one before, up to the longest
+    give_up_s : of trying, from when a delivery was queued
+    batch : deliveries over one association
+    """
+
+    first_pause_s: float = 30.0
+    longest_pause_s: float = 3600.0
+    give_up_s: float = 14 * DAY_S
+    lease_s: float = 300.0
+    sweep_s: float = 30.0
+    batch: int = 50
+
+    def pause_s(self, failures: int) -> float:
+        """How long to wait after so many failures in a row."""
+        return float(min(self.first_pause_s * 2 ** min(failures - 1, 30), self.longest_pause_s))
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRules:
+    """What the settings say of a peer.
+
+    Parameters
+    ----------
+    segmentation : "auto", "binary" or "label-map"
+    """
+
+    name: str
+    check_identity: bool = True
+    segmentation: str = "auto"
+
+
+@dataclass(slots=True)
+class _Load:
+    """One delivery that goes now."""
+
+    delivery: DeliveryRow
+    rows: dict[str, InstanceRow]
+    study: OriginalStudy = field(repr=False)
+    patient: KnownPatient = field(repr=False)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def series(self) -> tuple[str, str]:
+        """What keeps its order: a study of a project."""
+        return self.delivery.project, self.delivery.study_uid
+
+
+class Courier:
+    """Delivers to one peer.
+
+    Parameters
+    ----------
+    owner : names this process in leases; no other one has the same
+    clock : seconds since the epoch, UTC
+    key : what digests of patients are keyed with
+    on_sent : told of each delivery that the peer has, with its objects' classes and instances
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: PeerRules,
+        target: Target,
+        outbox: OutboxTable,
+        peers: OutboxPeers,
+        preparation: Preparation,
+        files: OutboxFiles,
+        owner: str,
+        clock: Callable[[], float],
+        key: bytes,
+        patience: Patience | None = None,
+        on_sent: Callable[[DeliveryRow, Sequence[DeliveryItem]], None] | None = None,
+    ) -> None:
+        self._rules = rules
+        self._target = target
+        self._outbox = outbox
+        self._peers = peers
+        self._preparation = preparation
+        self._files = files
+        self._owner = owner
+        self._clock = clock
+        self._key = key
+        self._patience = patience or Patience()
+        self._on_sent = on_sent
+
+    def turn(self, stopped: Callable[[], bool] = lambda: False) -> float:
+        """Do what is due now; seconds until something may be due again."""
+        name = self._rules.name
+        due_at = self._outbox.next_due_at(name)
+        if due_at is None or due_at > self._clock() or not self._peers.take(name, self._owner, self._patience.lease_s):
+            return self._rest(due_at)
+        try:
+            self._give_up()
+            while not stopped() and (batch := self._outbox.due(name, self._patience.batch)):
+                self._bring(batch, stopped)
+            self._peers.give_back(name, self._owner)
+        except PeerUnavailable as error:
+            self._peers.away(name, self._owner, str(error), self._patience.pause_s)
+            _log.warning("peer.away", peer=name, reason=str(error))
+        except Exception as error:  # noqa: BLE001  # rows say what is left to do; the next turn does it
+            words = str(error) if isinstance(error, GatewayError) else fault_place(error)
+            self._peers.away(name, self._owner, words, self._patience.pause_s)
+            _log.error("delivery.trouble", peer=name, reason=words)
+        return self._rest(self._outbox.next_due_at(name))
+
+    def _rest(self, due_at: float | None) -> float:
+        if due_at is None:
+            return self._patience.sweep_s
+        wait = max(due_at, self._peers.of(self._rules.name).next_at) - self._clock()
+        # Not at once even where it is due: then somebody else has the peer.
+        return min(max(wait, 0.5), self._patience.sweep_s)
+
+    def _give_up(self) -> None:
+        before = self._clock() - self._patience.give_up_s
+        words = self._peers.of(self._rules.name).last_error
+        for delivery in self._outbox.give_up(self._rules.name, before, words):
+            self._files.erase(delivery.id)
+            _log.error("delivery.failed", delivery=delivery.id, peer=delivery.peer, reason=delivery.last_error)
+
+    def _bring(self, batch: Sequence[DeliveryRow], stopped: Callable[[], bool]) -> None:
+        loads = [load for delivery in batch if (load := self._load(delivery)) is not None]
+        if not loads:
+            return
+        classes = classes_of([row for load in loads for row in load.rows.values()])
+        kept_back: set[tuple[str, str]] = set()
+        with self._target.open(classes) as peer:
+            for load in loads:
+                if stopped() or not self._peers.renew(self._rules.name, self._owner, self._patience.lease_s):
+                    return
+                if load.series not in kept_back and not self._send(load, peer):
+                    kept_back.add(load.series)
+
+    def _load(self, delivery: DeliveryRow) -> _Load | None:
+        """What goes of a delivery, and to whom; None where a person has to decide first."""
+        try:
+            uids = [uid for uids in delivery.objects.values() for uid in uids]
+            rows = {uid: self._preparation.instance(delivery.project, uid) for uid in uids}
+            study = self._preparation.original_study(next(iter(rows.values())))
+        except InstanceNotFound as error:
+            self._hold(delivery, Standing(str(error)))
+            return None
+        if not self._rules.check_identity:
+            return _Load(delivery, rows, study, study.patient)
+        standing = standing_of(study.patient, self._target.studies(study.study_uid), self._key)
+        if standing.words and standing.digest != delivery.accepted_identity:
+            self._hold(delivery, standing)
+            return None
+        patient = study.patient if standing.patient is None else study.patient.updated_by(standing.patient)
+        return _Load(delivery, rows, study, patient)
+
+    def _hold(self, delivery: DeliveryRow, standing: Standing) -> None:
+        self._outbox.hold(delivery.id, standing.words, standing.digest)
+        self._files.erase(delivery.id)
+        _log.warning("delivery.held", delivery=delivery.id, peer=delivery.peer, reason=standing.words)
+
+    def _send(self, load: _Load, peer: OpenTarget) -> bool:
+        """Send what is left of a delivery in its order; whether what comes after it may go."""
+        delivery = load.delivery
+        items = self._outbox.items(delivery.id) or self._choose(load, peer)
+        items = [item for item in items if item.state is not ItemState.SENT]
+        try:
+            items = [item for item in items if not self._arrived_before(load, item)]
+            self._outbox.mark_sending(items)
+            for item in items:
+                answer = peer.store(self._parcel(load, item))
+                if not self._note(load, item, answer):
+                    return answer.verdict is Verdict.NEVER
+        except (ObjectInvalid, InstanceNotFound) as error:
+            self._hold(delivery, Standing(str(error)))
+            return False
+        self._end(load)
+        return True
+
+    def _choose(self, load: _Load, peer: OpenTarget) -> list[DeliveryItem]:
+        """Which objects go, by what the peer takes."""
+        form = chosen_form(load.delivery.objects, load.rows, self._rules.segmentation, peer.takes)
+        return self._outbox.set_items(load.delivery.id, [(load.rows[uid].sop_class_uid, uid) for uid in form])
+
+    def _arrived_before(self, load: _Load, item: DeliveryItem) -> bool:
+        """Whether the peer has an object that a kill left on its way."""
+        if item.state is not ItemState.SENDING:
+            return False
+        series_uid = load.rows[item.sop_instance_uid].series_uid
+        if not self._target.has(load.study.study_uid, series_uid, item.sop_instance_uid):
+            return False
+        self._outbox.record(item, ItemState.SENT, 0, "the peer had it when it was asked after a restart")
+        return True
+
+    def _parcel(self, load: _Load, item: DeliveryItem) -> Parcel:
+        """The object as it leaves: as it was sealed, unless the patient is another one now."""
+        delivery = load.delivery
+        sealed = self._files.find(delivery.id, item.position)
+        row = load.rows[item.sop_instance_uid]
+        if sealed is not None and sealed.identity == load.patient.digest(self._key):
+            return sealed
+        parcel = self._preparation.parcel(row, None if load.patient == load.study.patient else load.patient)
+        self._files.keep(delivery.id, item.position, parcel)
+        if parcel.note:
+            load.warnings.append(parcel.note)
+        return parcel
+
+    def _note(self, load: _Load, item: DeliveryItem, answer: Answer) -> bool:
+        """Record an answer; whether the next object may go."""
+        delivery = load.delivery
+        if answer.verdict is Verdict.STORED:
+            self._outbox.record(item, ItemState.SENT, answer.status, answer.words)
+            load.warnings += [answer.warning] if answer.warning else []
+            return True
+        if answer.verdict is Verdict.NEVER:
+            self._outbox.record(item, ItemState.REFUSED, answer.status, answer.words)
+            self._outbox.finish(delivery.id, DeliveryState.FAILED, error=answer.words)
+            self._files.erase(delivery.id)
+            _log.error("delivery.failed", delivery=delivery.id, peer=delivery.peer, reason=answer.words)
+            return False
+        self._outbox.record(item, ItemState.WAITING, answer.status, answer.words)
+        next_at = self._clock() + self._patience.pause_s(delivery.attempts + 1)
+        self._outbox.put_off(delivery.id, next_at, answer.words)
+        _log.warning("delivery.put_off", delivery=delivery.id, peer=delivery.peer, reason=answer.words)
+        return False
+
+    def _end(self, load: _Load) -> None:
+        delivery = load.delivery
+        warning = "; ".join(dict.fromkeys(load.warnings))
+        self._outbox.finish(delivery.id, DeliveryState.SENT, warning=warning)
+        self._files.erase(delivery.id)
+        _log.info("delivery.sent", delivery=delivery.id, peer=delivery.peer)
+        if self._on_sent is not None and delivery.commitment is not CommitmentStanding.NONE:
+            self._on_sent(delivery, self._outbox.items(delivery.id))
