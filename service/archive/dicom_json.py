@@ -30,6 +30,8 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from service.core.set_aside import NOTHING_ASIDE, SetAside
+
 BASE = "\0"
 """Cannot occur in JSON text, where control characters are escaped."""
 
@@ -65,11 +67,15 @@ class JsonWriter:
     instance_path : path of the instance below the base URL, ``/studies/…/series/…/instances/…``; None writes every
         value inline
     bulk_threshold : binary values longer than this many bytes become a BulkDataURI
+    aside : what stands for long values; each becomes a BulkDataURI
     """
 
-    def __init__(self, instance_path: str | None = None, bulk_threshold: int = 1024) -> None:
+    def __init__(
+        self, instance_path: str | None = None, bulk_threshold: int = 1024, aside: SetAside = NOTHING_ASIDE
+    ) -> None:
         self._instance_path = instance_path
         self._bulk_threshold = bulk_threshold
+        self._aside = aside
 
     def data_set(self, data_set: Dataset, path: str = "", bulk: dict[int, str] | None = None) -> str:
         """The whole data set; ``bulk`` gives the VR of elements whose value is elsewhere, by tag."""
@@ -123,6 +129,9 @@ class JsonWriter:
         if vr is None or vr == "UN":
             # PS3.5 6.2.2 note 2: a known element in UN is in implicit VR little endian
             vr = _dictionary_vr(tag)
+        if self._aside.of(value) is not None:
+            vr = vr if vr in _BINARY_WORD_BYTES else "OW" if vr is not None and "OW" in vr else "UN"
+            return self._binary(tag, vr, value or b"", path)
         if value is None:
             return f'{{"vr":"{vr}"}}' if element.length == 0 and vr in _WRITERS else None
         if vr in _BINARY_WORD_BYTES:

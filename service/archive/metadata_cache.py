@@ -23,6 +23,7 @@ from pydicom.dataset import Dataset
 from service.archive.dicom_json import BASE, JsonWriter, pixel_vr
 from service.core.raw_text import ascii_at
 from service.core.records import PixelLocation
+from service.core.set_aside import NOTHING_ASIDE, SetAside
 
 BULK_THRESHOLD = 1024
 """Bytes above which a binary value is served by its own address rather than inline."""
@@ -40,17 +41,24 @@ _STORED_LIMIT = 0xFFFF
 _BITS_ALLOCATED = 0x00280100
 
 
-def encode(header: Dataset, *, pixels: PixelLocation | None = None, bulk_threshold: int = BULK_THRESHOLD) -> bytes:
+def encode(
+    header: Dataset,
+    *,
+    pixels: PixelLocation | None = None,
+    bulk_threshold: int = BULK_THRESHOLD,
+    aside: SetAside = NOTHING_ASIDE,
+) -> bytes:
     """The metadata of one instance, ready to be kept.
 
     Parameters
     ----------
     header : the data set as it is served; where it lacks pixel data, ``pixels`` says that there is some
+    aside : what stands for long values in the header; they are served by their own address
     """
     study, series, instance = (ascii_at(header, tag) for tag in (0x0020000D, 0x0020000E, 0x00080018))
     path = f"/studies/{study}/series/{series}/instances/{instance}"
     bulk = {pixels.tag: _pixel_vr(header, pixels)} if pixels is not None else None
-    return encode_text(JsonWriter(path, bulk_threshold).data_set(header, bulk=bulk))
+    return encode_text(JsonWriter(path, bulk_threshold, aside).data_set(header, bulk=bulk))
 
 
 def encode_text(text: str) -> bytes:

@@ -43,7 +43,7 @@ class PreparedInstance:
         try:
             study, series = study_attributes(header), series_attributes(header)
             numbers = instance_columns(header)
-            metadata = encode(header, pixels=new.blob.pixels)
+            metadata = encode(header, pixels=new.blob.pixels, aside=new.aside)
         except Exception as error:
             # Not the error's own text: it may quote a value.
             raise InstanceUnreadable(f"the header has no DICOM JSON form ({type(error).__name__})") from error

@@ -58,6 +58,16 @@ class Section:
         self._start = start
         self._stop = stop
 
+    @property
+    def within(self) -> EncodedBytes:
+        """What it is a stretch of."""
+        return self._content
+
+    @property
+    def start(self) -> int:
+        """Where it begins in that."""
+        return self._start
+
     def __len__(self) -> int:
         return self._stop - self._start
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydicom.dataset import Dataset
 
 from service.core.encoded_bytes import EncodedBytes
+from service.core.set_aside import NOTHING_ASIDE, SetAside
 
 
 class ObjectKind(StrEnum):
@@ -129,6 +130,7 @@ class NewInstance:
         or computed after de-identification so that it gives nothing away
     patient_digest : keyed digest of the original Patient ID and Issuer; two patients under one Study Instance UID
         are told apart by it. None where it is not known: then nothing is compared
+    aside : what stands for long values in the header
     """
 
     project: str
@@ -142,3 +144,4 @@ class NewInstance:
     annotator: str = ""
     run_id: int | None = None
     patient_digest: bytes | None = field(default=None, repr=False)
+    aside: SetAside = field(default=NOTHING_ASIDE, repr=False)

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError
 from service.core.records import SealedEntry
+from service.core.set_aside import NOTHING_ASIDE, SetAside
 from service.deident.cleaned import Cleaned
 from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.date_rule import DateRule, annotation_dates
@@ -128,13 +129,14 @@ class Deidentifier:
         """
         return self._patients.learn_persons()
 
-    def clean(self, header: Dataset, explain: bool = False) -> Cleaned:
+    def clean(self, header: Dataset, explain: bool = False, aside: SetAside = NOTHING_ASIDE) -> Cleaned:
         """Return the clean copy of a header, and the sealed way back.
 
         Parameters
         ----------
         header : the data set, with or without its pixel data; not changed but for parsing
         explain : whether to list a decision for each element
+        aside : what stands for long values in the header
 
         Raises
         ------
@@ -150,8 +152,9 @@ class Deidentifier:
             patient.own_values,
             self._uids.new_uid,
             self._token_key,
+            aside,
         )
-        fast = None if explain else self._by_memory(header, encoding, patient, replacements, uids)
+        fast = None if explain or aside else self._by_memory(header, encoding, patient, replacements, uids)
         if fast is not None:
             return fast
         cleaned, work = self._pass(header, encoding, replacements, uids[SOP_CLASS_UID], explain=explain)
@@ -169,6 +172,7 @@ class Deidentifier:
         own_values: OwnValues | None = None,
         explain: bool = False,
         carried_dates: frozenset[str] = frozenset(),
+        aside: SetAside = NOTHING_ASIDE,
     ) -> Cleaned:
         """Return the clean copy of an annotation made inside the project, on a study as it is served.
 
@@ -182,6 +186,7 @@ class Deidentifier:
         study_attributes : the patient and study attributes as served
         own_values : the patient's own values, ``OwnValues.of_vault_entry``, to be found in free text
         carried_dates : DA values that objects of the study carry as they are served
+        aside : what stands for long values in the header
 
         Raises
         ------
@@ -197,6 +202,7 @@ class Deidentifier:
             own_values or OwnValues((), ()),
             _same_uid,
             self._token_key,
+            aside,
         )
         cleaned, work = self._pass(header, encoding, replacements, uids[SOP_CLASS_UID], explain=explain)
         for tag in [tag for tag in cleaned.keys() if is_patient_or_study_attribute(tag)]:  # noqa: SIM118

@@ -28,12 +28,15 @@ from pydicom.valuerep import STANDARD_VR
 
 from dicom_nodes.errors import InstanceUnreadable
 from service import __version__
-from service.core.encoded_bytes import EncodedBytes, JoinedBytes, Section, chunks
-from service.core.encoded_data_set import LONG_VRS
+from service.core.condensed import DEFAULT_HELD, condense, weigh
+from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes, JoinedBytes, Section, chunks
+from service.core.encoded_data_set import LONG_VRS, Encoding
 from service.core.file_bytes import FileBytes
 from service.core.fragments import DELIMITER_BYTES, find_delimiter
 from service.core.implementation import IMPLEMENTATION_CLASS_UID
 from service.core.inflation import INFLATED_LIMIT, inflated
+from service.core.set_aside import NOTHING_ASIDE, SetAside
+from service.deident.encoded_header import encoded_header
 from service.deident.kernel_copy import copy_stretch
 from service.deident.pixel_bytes import ValueBytes
 from service.deident.pixels.pixel_outcome import BlackenedPixels
@@ -45,10 +48,10 @@ PIXEL_TAGS: Final = frozenset({(0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x00
 UNDEFINED: Final = 0xFFFFFFFF
 MAX_INFLATED = INFLATED_LIMIT
 """A deflated data set that grows beyond this is not a header with pixels but an attack."""
-HEADER_LIMIT: Final = 64 << 20
-"""Bytes that may stand before Pixel Data, or in a data set without it."""
+_PIXEL_NUMBERS: Final = frozenset(group << 16 | element for group, element in PIXEL_TAGS)
 _FIRST_LOOK: Final = 256 << 10
 _NEXT_LOOK: Final = 4
+_WEIGHED_FROM: Final = 64 << 10
 _PREFIX_END: Final = 132
 
 
@@ -77,6 +80,7 @@ class OpenFile:
     ----------
     content : what ``pixels`` are offsets into
     is_implicit_vr, is_little_endian : how it is to be written; how the header was read may be another matter
+    aside : what stands for long values in the header
     """
 
     content: EncodedBytes = field(repr=False)
@@ -85,6 +89,7 @@ class OpenFile:
     pixels: PixelElement | None
     is_implicit_vr: bool
     is_little_endian: bool
+    aside: SetAside = field(default=NOTHING_ASIDE, repr=False)
 
     @property
     def pixel_value(self) -> EncodedBytes:
@@ -95,8 +100,12 @@ class OpenFile:
         return Section(self.content, start, start + self.pixels.value_length)
 
 
-def read_dicom(stream: BinaryIO) -> OpenFile:
+def read_dicom(stream: BinaryIO, header_limit: int = DEFAULT_HELD) -> OpenFile:
     """Read a file as far as its pixel data; one without preamble and file meta is read by its looks.
+
+    Parameters
+    ----------
+    header_limit : what may be held of it, by `condense`
 
     Raises
     ------
@@ -105,7 +114,7 @@ def read_dicom(stream: BinaryIO) -> OpenFile:
     file = FileBytes.whole(stream.fileno())
     try:
         content, lead = _inflated(file)
-        header, position = _read_header(content, lead)
+        header, position, aside = _read_header(content, lead, header_limit)
         meta = getattr(header, "file_meta", None)
         transfer_syntax = str(meta.get("TransferSyntaxUID", "")) if meta is not None else ""
         implicit, little = header.original_encoding
@@ -120,7 +129,7 @@ def read_dicom(stream: BinaryIO) -> OpenFile:
     if not is_uid(transfer_syntax):
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         transfer_syntax = ImplicitVRLittleEndian if implicit else explicit
-    return OpenFile(content, header, UID(transfer_syntax), pixels, bool(implicit), bool(little))
+    return OpenFile(content, header, UID(transfer_syntax), pixels, bool(implicit), bool(little), aside)
 
 
 def _check_elements(header: Dataset, *, is_last: bool) -> None:
@@ -179,7 +188,7 @@ def with_new_pixels(source: OpenFile, new: BlackenedPixels) -> OpenFile:
     )
     head = len(content.parts[0])
     element = PixelElement(0, len(content), head, len(value), new.encapsulated)
-    return OpenFile(content, header, syntax, element, implicit, little)
+    return OpenFile(content, header, syntax, element, implicit, little, source.aside)
 
 
 def _element_head(header: Dataset, length: int, *, implicit: bool, little: bool, encapsulated: bool) -> bytes:
@@ -203,7 +212,12 @@ def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: U
     meta.ImplementationVersionName = f"ANNOGATE {__version__}"[:16]
     file.write(bytes(128) + b"DICM")
     write_file_meta_info(DicomFileLike(file), meta)
-    if encoded is None or source.header.original_encoding != (source.is_implicit_vr, source.is_little_endian):
+    is_same = source.header.original_encoding == (source.is_implicit_vr, source.is_little_endian)
+    if source.aside:
+        if not is_same:
+            raise InstanceUnreadable("too large to be written in another transfer syntax")
+        _write_with_long_values(file, source, clean)
+    elif encoded is None or not is_same:
         data_set = DicomFileLike(file)
         data_set.is_implicit_VR, data_set.is_little_endian = source.is_implicit_vr, source.is_little_endian
         write_dataset(data_set, clean)
@@ -213,15 +227,28 @@ def _write(file: BinaryIO, source: OpenFile, clean: Dataset, sop_instance_uid: U
     file.flush()
 
 
+def _write_with_long_values(file: BinaryIO, source: OpenFile, clean: Dataset) -> None:
+    encoding = Encoding(source.is_implicit_vr, source.is_little_endian)
+    encoded = encoded_header(clean, implicit_vr=encoding.implicit_vr, little_endian=encoding.little_endian)
+    for part in source.aside.parts(encoded, encoding):
+        _copy(file, part, 0, len(part))
+
+
 def _copy_pixels(file: BinaryIO, source: OpenFile) -> None:
-    if source.pixels is None:
-        return
-    if isinstance(source.content, FileBytes):
+    if source.pixels is not None:
+        _copy(file, source.content, source.pixels.offset, source.pixels.offset + source.pixels.length)
+
+
+def _copy(file: BinaryIO, content: EncodedBytes, start: int, stop: int) -> None:
+    """Write a stretch: by the kernel where it lies in a file."""
+    while isinstance(content, Section):
+        start, stop = content.start + start, content.start + stop
+        content = content.within
+    if isinstance(content, FileBytes):
         file.flush()  # the kernel writes behind Python's back
-        start = source.content.start + source.pixels.offset
-        copy_stretch(source.content.descriptor, start, source.pixels.length, file.fileno())
+        copy_stretch(content.descriptor, content.start + start, stop - start, file.fileno())
         return
-    for chunk in chunks(source.content, source.pixels.offset, source.pixels.offset + source.pixels.length):
+    for chunk in chunks(content, start, stop):
         file.write(chunk)
 
 
@@ -241,7 +268,7 @@ def _inflated(file: FileBytes) -> tuple[EncodedBytes, bytes]:
     return inflated(Section(file, position, len(file)), MAX_INFLATED), lead.getvalue()
 
 
-def _transfer_syntax(file: FileBytes) -> tuple[str, int]:
+def _transfer_syntax(file: EncodedBytes) -> tuple[str, int]:
     """What file meta says, and where the data set begins."""
     position, found = _PREFIX_END, ""
     while True:
@@ -258,24 +285,62 @@ def _transfer_syntax(file: FileBytes) -> tuple[str, int]:
         position += length
 
 
-def _read_header(content: EncodedBytes, lead: bytes) -> tuple[Dataset, int]:
-    """The header, and where it ends: at Pixel Data, or with the content.
-
-    Only as much of the start is read as it takes to find Pixel Data.
-    """
+def _read_header(content: EncodedBytes, lead: bytes, limit: int) -> tuple[Dataset, int, SetAside]:
+    """The header, where it ends (at Pixel Data, or with the content), and what was set aside of it."""
     size = len(content)
-    look = _FIRST_LOOK
-    while look < min(size, HEADER_LIMIT):
-        try:
-            header, position = _header_in(content[:look], lead)
-        except Exception:  # noqa: BLE001 - cut short, as far as anybody can tell from its start alone
-            position = look
-        if position + 12 <= look:
-            return header, position
+    if size > _FIRST_LOOK:
+        found = _look(content[:_FIRST_LOOK], lead, limit)
+        if found is not None:
+            return *found, NOTHING_ASIDE
+    transfer_syntax, start = _transfer_syntax(content) if _has_prefix(content) else ("", 0)
+    if size > IN_MEMORY_BYTES:
+        for encoding in _encodings(content, transfer_syntax, start):
+            condensed = condense(content, encoding, stop_at=_PIXEL_NUMBERS, held=limit, start=start)
+            if condensed is None:
+                continue
+            header, position = _header_in(content[:start] + condensed.data_set, lead)
+            if position == start + condensed.stop:
+                return header, condensed.source_stop, condensed.aside
+    # Small, or out of the ordinary.
+    look = _FIRST_LOOK * _NEXT_LOOK
+    while look < min(size, IN_MEMORY_BYTES):
+        if (found := _look(content[:look], lead, limit)) is not None:
+            return *found, NOTHING_ASIDE
         look *= _NEXT_LOOK
-    if size <= HEADER_LIMIT:
-        return _header_in(content[:], lead)
-    raise InstanceUnreadable(f"more than {HEADER_LIMIT >> 20} MiB of it are no pixel data")
+    if size > IN_MEMORY_BYTES:
+        raise InstanceUnreadable(f"more than {IN_MEMORY_BYTES >> 20} MiB of it are no pixel data, and not well formed")
+    whole = content[:]
+    _weigh(whole, lead, limit)
+    return *_header_in(whole, lead), NOTHING_ASIDE
+
+
+def _encodings(content: EncodedBytes, transfer_syntax: str, start: int) -> list[Encoding]:
+    """How a data set may be encoded: as it is said, or as it looks."""
+    declared = Encoding.of(transfer_syntax)
+    if not transfer_syntax:
+        declared = Encoding(not content[start + 4 : start + 6].isalpha(), little_endian=True)
+    return [declared, Encoding(not declared.implicit_vr, declared.little_endian)]
+
+
+def _look(start: bytes, lead: bytes, limit: int) -> tuple[Dataset, int] | None:
+    """The header, where it ends within the start of the content."""
+    if len(start) > _FIRST_LOOK:
+        _weigh(start, lead, limit)
+    try:
+        header, position = _header_in(start, lead)
+    except Exception:  # noqa: BLE001 - cut short, as far as anybody can tell from its start alone
+        return None
+    if position > _WEIGHED_FROM:
+        _weigh(start, lead, limit)
+    return (header, position) if position + 12 <= len(start) else None
+
+
+def _weigh(whole: bytes, lead: bytes, limit: int) -> None:
+    if len(whole) <= _WEIGHED_FROM:
+        return
+    transfer_syntax, start = _transfer_syntax(whole) if not lead and _has_prefix(whole) else ("", 0)
+    for encoding in _encodings(whole, transfer_syntax, start):
+        weigh(whole, encoding, stop_at=_PIXEL_NUMBERS, held=limit, start=start)
 
 
 def _header_in(start: bytes, lead: bytes) -> tuple[Dataset, int]:

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
+from service.core.encoded_bytes import EncodedBytes
 from service.deident.clean_codes import code_overrides
 from service.deident.content_items import MEASURED_VALUE, NUMERIC_VALUE, VALUE_TYPE, ContentRules
 from service.deident.element_values import (
@@ -27,6 +28,7 @@ from service.deident.element_values import (
     text_codecs,
 )
 from service.deident.instance_lists import refers_to_instances
+from service.deident.long_values import LongValues, is_printable
 from service.deident.profile import Profile
 from service.deident.rule_book import RuleBook
 from service.deident.rules import Action, Decision, Rule
@@ -62,6 +64,7 @@ class HeaderPass:
         self._iod = book.iod(sop_class_uid)
         self._values = ValueActions(profile, replacements)
         self._content = ContentRules(profile)
+        self._long = LongValues(replacements.aside) if replacements.aside else None
         self._depth = 0
         self._path = ""
         self._keeps_order: bool | None = None
@@ -108,7 +111,7 @@ class HeaderPass:
                 rule = overrides[tag]
             action = rule.action
             if action is Action.KEEP:
-                result: Element | None = element
+                result: Element | None = element if self._long is None else self._apply(element, rule, source)
             elif action is Action.REMOVE:
                 result = None
             elif action in BY_WHAT_IS_KEPT:
@@ -159,11 +162,17 @@ class HeaderPass:
         return None
 
     def _apply(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
-        if element.value is None and isinstance(element, RawDataElement) and element.length:
+        if self._long is not None and (long := self._long.of(element)) is not None:
+            if not self._long.is_done_unread(long, rule.action):
+                element = self._long.read(element, long, rule.action)
+                source = _with_element(source, element)
+        elif element.value is None and isinstance(element, RawDataElement) and element.length:
             element = source[element.tag]  # its reading was deferred
         if rule.action not in NOT_BY_VALUE and is_empty(element):
             right = rule.action not in (Action.EMPTY, Action.DUMMY) or element.VR in (None, rule.vr)
             return element if right else self._values.encoded(element, b"", rule.vr)
+        if rule.action is Action.KEEP:
+            return element
         return self._handlers[rule.action](element, rule, source)
 
     def _data_set(self, kept: dict[int, Element], source: Dataset) -> Dataset:
@@ -234,19 +243,20 @@ class HeaderPass:
             return None
         private = self._book.private_rule(listed, element.VR)
         if private.action is Action.SEARCH_BYTES:
-            private = self._seen_through(raw_bytes(element, self._values.encoding), private)
+            encoding = self._values.encoding
+            value = raw_bytes(element, encoding) if self._long is None else self._long.content(element, encoding)
+            private = self._seen_through(value, private)
         self._values.why = private.reason
         result = None if private.action is Action.REMOVE else self._apply(element, private, source)
         if result is element and element.VR is None and not self._values.encoding.implicit_vr:
             return element._replace(VR=private.vr)
         return result
 
-    def _seen_through(self, value: bytes, rule: Rule) -> Rule:
+    def _seen_through(self, value: EncodedBytes, rule: Rule) -> Rule:
         """Return the rule for what bytes are, whatever a list takes them for."""
-        if value.startswith(ITEM):
+        if value[: len(ITEM)] == ITEM:
             return replace(rule, action=Action.CLEAN_ITEMS, vr="SQ")  # UN with an encoded sequence (PS3.5 6.2.2)
-        is_text = not value.strip(b"\0").translate(None, PRINTABLE)
-        return replace(rule, action=Action.SEARCH) if is_text else rule
+        return replace(rule, action=Action.SEARCH) if is_printable(value, PRINTABLE) else rule
 
     def _creator(self, element: Element, kept: dict[int, Element]) -> Element | None:
         """Keep the creator of a block when elements of the block were kept."""
@@ -280,6 +290,15 @@ class HeaderPass:
         decision = Decision(f"{path}{element.tag}", rule.keyword, word, rule.rule, self._values.why or rule.reason)
         self._values.why = ""
         self.decisions.append(decision)
+
+
+def _with_element(source: Dataset, element: Element) -> Dataset:
+    """Return a data set with another element in it; the one that is given does not change."""
+    changed = Dataset({tag: source.get_item(tag, keep_deferred=True) for tag in source.keys()})  # noqa: SIM118
+    implicit, little = source.original_encoding
+    changed.set_original_encoding(implicit, little, source.original_character_set)
+    changed[element.tag] = element
+    return changed
 
 
 def encoding_of(source: Dataset, outer: Encoding) -> Encoding:

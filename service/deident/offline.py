@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError
+from service.core.condensed import DEFAULT_HELD
 from service.deident.code_streams.frame_comments import without_comments
 from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.decision_values import with_values
@@ -138,6 +139,7 @@ def deidentify_files(
     faces: OfflineFaces | None = None,
     explain: bool = False,
     values: Values = Values.NONE,
+    header_limit: int = DEFAULT_HELD,
 ) -> Iterator[FileResult]:
     """De-identify files into a directory, which is made when missing, or list what would happen.
 
@@ -149,6 +151,7 @@ def deidentify_files(
     faces : finds and removes faces where the profile asks for it; without it nothing is said to have lost one
     explain : whether results carry a decision for each element
     values : which values the decisions carry
+    header_limit : what may be held of a file beside its pixels, in bytes
     """
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -158,7 +161,9 @@ def deidentify_files(
         faces.look(files)
     for path in files:
         try:
-            yield _deidentify(path, deidentifier, directory, pixels, faces, explain=explain, values=values)
+            yield _deidentify(
+                path, deidentifier, directory, pixels, faces, header_limit, explain=explain, values=values
+            )
         except GatewayError as error:
             yield FileResult(path, FileStatus.REFUSED, reason=str(error))
         except FileExistsError:
@@ -176,12 +181,13 @@ def _deidentify(
     directory: Path | None,
     pixels: PixelCleaning | None,
     faces: OfflineFaces | None,
+    header_limit: int,
     *,
     explain: bool,
     values: Values,
 ) -> FileResult:
     with path.open("rb") as stream:
-        source = read_dicom(stream)
+        source = read_dicom(stream, header_limit)
         if source.pixels is not None and not source.pixels.encapsulated:
             refuse_pixel_rest(source.pixel_value, source.header)
             source = _without_overlay_bits(source)
@@ -193,7 +199,7 @@ def _deidentify(
         if pixels is not None and faces is not None:
             source, no_face = faces.without_face(path, source, pixels)
         source = _without_comments(source, deidentifier.harmless_comments)
-        cleaned = deidentifier.clean(source.header, explain=explain)
+        cleaned = deidentifier.clean(source.header, explain=explain, aside=source.aside)
         look = PixelLook.NONE if outcome is None else PixelLook.of(outcome.kind)
         if look or no_face:
             cleaned = deidentifier.with_clean_pixels(cleaned, look=look, faces_removed=no_face)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
+from service.core.encoded_bytes import EncodedBytes
 from service.deident.date_mentions import Day, dates_in, mentions, two_digit_years
 from service.deident.element_values import Encoding
 from service.deident.identity_terms import identity_terms
@@ -26,7 +27,7 @@ UID_LIKE = re.compile(r"(?<![0-9])[0-9]++(?:\.[0-9]++){6,}")
 DIGIT = re.compile(r"\d")
 REMEMBERED = 4096
 LONGEST_REMEMBERED = 256
-STRETCH = 4 << 20
+STRETCH = 1 << 20
 """Bytes that are searched at once."""
 
 
@@ -108,7 +109,7 @@ class OwnValues:
             known = self._memory[key] = self.found_in(forms, coded=coded)
         return known
 
-    def found_in_bytes(self, value: bytes) -> bool:
+    def found_in_bytes(self, value: EncodedBytes) -> bool:
         """Whether an own value of five bytes or more stands in binary data, as ASCII or in UTF-16."""
         overlap = 2 * max(map(len, self._raw), default=0)
         stretches = (value[at : at + STRETCH + overlap].lower() for at in range(0, len(value), STRETCH))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
+from service.core.set_aside import NOTHING_ASIDE, SetAside
 from service.deident.code_meanings import is_own_meaning
 from service.deident.date_rule import DateRule
 from service.deident.date_shift import is_time, shifted_date_time
@@ -53,6 +54,7 @@ class Replacements:
     ----------
     new_uid : maps a UID; the identity for objects that keep theirs
     token_key : keys the tokens that stand for free-text identifiers
+    aside : what stands for long values in the header
     """
 
     pseudonym: str
@@ -60,6 +62,7 @@ class Replacements:
     own_values: OwnValues
     new_uid: Callable[[str], str]
     token_key: bytes
+    aside: SetAside = NOTHING_ASIDE
 
 
 class ValueActions:
@@ -161,7 +164,8 @@ class ValueActions:
         return all(self._profile.words.is_term(value.strip()) for value in ascii_text(element).split(BACKSLASH))
 
     def _search_bytes(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
-        value = raw_bytes(element, self.encoding)
+        long = self._to.aside.of(element.value)
+        value = raw_bytes(element, self.encoding) if long is None else long.source
         if self._to.own_values.found_in_bytes(value):
             return self._otherwise(element, rule, OWN_VALUE)
         return element

@@ -11,6 +11,7 @@ from service.archive.vault_store import VaultStore
 from service.core.archived import StudyRow
 from service.core.cleaning_report import SeriesCleaning
 from service.core.encoded_bytes import EncodedBytes
+from service.core.set_aside import NOTHING_ASIDE, SetAside
 from service.deident.cleaned import Cleaned
 from service.deident.cleaning_lines import cleaning_lines
 from service.deident.code_streams.frame_comments import without_comments
@@ -54,7 +55,12 @@ class ProjectCleaner:
         return self._deidentifier.map_uid(sop_instance_uid)
 
     def clean(
-        self, header: Dataset, *, look: PixelLook = PixelLook.NONE, faces_removed: bool = False
+        self,
+        header: Dataset,
+        *,
+        look: PixelLook = PixelLook.NONE,
+        faces_removed: bool = False,
+        aside: SetAside = NOTHING_ASIDE,
     ) -> Cleaned:
         """Clean an object that came from outside.
 
@@ -62,12 +68,13 @@ class ProjectCleaner:
         ----------
         look : who looked at its pixels; no text is left in them
         faces_removed : no face is left in them
+        aside : what stands for long values in the header
 
         Raises
         ------
         IdentityNotRemovable : a rule of the profile forbids passing it on
         """
-        cleaned = self._deidentifier.clean(header)
+        cleaned = self._deidentifier.clean(header, aside=aside)
         if not (look or faces_removed):
             return cleaned
         return self._deidentifier.with_clean_pixels(cleaned, look=look, faces_removed=faces_removed)
@@ -81,12 +88,13 @@ class ProjectCleaner:
         """
         return without_comments(value, transfer_syntax_uid, frames, self._deidentifier.harmless_comments)
 
-    def report_on(self, header: Dataset, cleaned: Dataset) -> SeriesCleaning | None:
+    def report_on(self, header: Dataset, cleaned: Dataset, aside: SetAside = NOTHING_ASIDE) -> SeriesCleaning | None:
         """What cleaning does to each element; None where this process told it of the series and SOP class before.
 
         Parameters
         ----------
         header, cleaned : an object as it came, and what ``clean`` made of it
+        aside : what stands for long values in the header
         """
         series_uid, sop_class_uid = str(cleaned.SeriesInstanceUID), str(cleaned.SOPClassUID)
         if (series_uid, sop_class_uid) in self._reported:
@@ -94,7 +102,7 @@ class ProjectCleaner:
         if len(self._reported) >= REMEMBERED_SERIES:
             self._reported.clear()
         self._reported.add((series_uid, sop_class_uid))
-        lines = cleaning_lines(self._deidentifier.clean(header, explain=True).decisions)
+        lines = cleaning_lines(self._deidentifier.clean(header, explain=True, aside=aside).decisions)
         name, edition = self._deidentifier.profile_name, self._deidentifier.table_edition
         return SeriesCleaning(series_uid, sop_class_uid, name, edition, lines)
 
@@ -102,12 +110,14 @@ class ProjectCleaner:
         """Forget which series were told of: what was told was not stored."""
         self._reported.clear()
 
-    def adopt(self, header: Dataset, study: StudyRow, *, look: PixelLook = PixelLook.NONE) -> Cleaned:
+    def adopt(
+        self, header: Dataset, study: StudyRow, *, look: PixelLook = PixelLook.NONE, aside: SetAside = NOTHING_ASIDE
+    ) -> Cleaned:
         """Clean an annotation that was made on a study as it is served; its UIDs stay.
 
         Parameters
         ----------
-        look : as ``clean``
+        look, aside : as ``clean``
 
         Raises
         ------
@@ -117,7 +127,7 @@ class ProjectCleaner:
         own_values = self._own_values(study)
         attributes = Dataset.from_json(json.loads(study.attributes))
         dates = self._dates.of(study)
-        cleaned = self._deidentifier.adopt_annotation(header, attributes, own_values, carried_dates=dates)
+        cleaned = self._deidentifier.adopt_annotation(header, attributes, own_values, carried_dates=dates, aside=aside)
         return self._deidentifier.with_clean_pixels(cleaned, look=look) if look else cleaned
 
     def _own_values(self, study: StudyRow) -> OwnValues | None:

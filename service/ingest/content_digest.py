@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -12,7 +13,9 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from service.core.encoded_bytes import EncodedBytes, chunks
+from service.core.encoded_bytes import CHUNK, EncodedBytes, Section, chunks
+from service.core.encoded_data_set import Encoding
+from service.core.set_aside import NOTHING_ASIDE, SetAside
 
 _PATIENT_GROUP: Final = 0x0010
 _CLINICAL_TRIAL_GROUP: Final = 0x0012
@@ -33,7 +36,7 @@ _LONGEST_REMEMBERED: Final = 8192
 _LONG: Final = 64 << 10
 
 
-def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
+def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes, aside: SetAside = NOTHING_ASIDE) -> bytes:
     """Digest an object as it came, before anything in it was changed.
 
     Two encodings of the same object may have two digests; an attribute of patient or study never makes one.
@@ -43,6 +46,7 @@ def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
     header : as read, its values not yet converted
     pixels : the encoded pixel value, read once from its start to its end
     key : of the project, so that nobody can try values out
+    aside : what stands for long values in the header; the digest is the same as if they stood there
 
     Returns
     -------
@@ -54,6 +58,10 @@ def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
     for number, element in held:
         if _may_be_corrected(number):
             continue
+        if aside:
+            for piece in _with_long_values(number, element, header, aside):
+                digest.update(piece)
+            continue
         contents.append(_content(number, element, header))
         if len(contents[-1]) > _LONG:  # joined with all the others it would be in memory twice
             digest.update(b"".join(contents[:-1]))
@@ -63,6 +71,62 @@ def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes) -> bytes:
     for part in chunks(pixels):
         digest.update(part)
     return digest.digest()
+
+
+def _with_long_values(
+    number: int, element: DataElement | RawDataElement, data_set: Dataset, aside: SetAside
+) -> Iterator[bytes | memoryview]:
+    """Yield what `_content` gives of an element in which long values may be missing."""
+    value = element.value
+    if isinstance(element, RawDataElement) and isinstance(value, bytes) and element.length != _UNDEFINED:
+        long = aside.of(value)
+        parts: list[EncodedBytes] = [value]
+        if long is not None:
+            parts = [long.source]
+        elif aside.marker in value:
+            parts = aside.value_parts(value, Encoding(element.is_implicit_VR, element.is_little_endian))
+        parts = _without_padding(parts)
+        yield _LENGTH.pack(number, sum(map(len, parts)))
+        for part in parts:
+            yield from chunks(part)
+    elif isinstance(element, RawDataElement) and value is not None and aside.marker in value:
+        creator = _creator(number, data_set) if number >> 16 & 1 else None
+        read = _read_element(number, element.VR, value, element.is_implicit_VR, element.is_little_endian, creator)
+        yield from _items_with_long_values(number, read, aside)
+    elif not isinstance(element, RawDataElement) and element.VR == "SQ":
+        yield from _items_with_long_values(number, element, aside)
+    else:
+        yield _content(number, element, data_set)
+
+
+def _items_with_long_values(number: int, element: DataElement, aside: SetAside) -> Iterator[bytes | memoryview]:
+    yield _LENGTH.pack(number, len(element.value))
+    for item in element.value:
+        yield b"item"
+        for tag, held in sorted((int(tag), held) for tag, held in item.items()):
+            yield from _with_long_values(tag, held, item, aside)
+
+
+def _without_padding(parts: list[EncodedBytes]) -> list[EncodedBytes]:
+    while parts:
+        last = _stripped(parts[-1])
+        if len(last):
+            return [*parts[:-1], last]
+        parts = parts[:-1]
+    return parts
+
+
+def _stripped(value: EncodedBytes) -> EncodedBytes:
+    if isinstance(value, bytes):
+        return value.rstrip(b"\0 ")
+    end = len(value)
+    while end:
+        start = max(0, end - CHUNK)
+        kept = value[start:end].rstrip(b"\0 ")
+        if kept:
+            return Section(value, 0, start + len(kept))
+        end = start
+    return b""
 
 
 def _may_be_corrected(number: int) -> bool:
@@ -102,12 +166,18 @@ def _read_content(
     number: int, vr: str | None, value: bytes | None, implicit_vr: bool, little_endian: bool, creator: bytes | None
 ) -> bytes:
     """Read an empty element, or a sequence of undefined length, and leave that of the header as it was encoded."""
+    return _converted_content(number, _read_element(number, vr, value, implicit_vr, little_endian, creator))
+
+
+def _read_element(
+    number: int, vr: str | None, value: bytes | None, implicit_vr: bool, little_endian: bool, creator: bytes | None
+) -> DataElement:
     length = 0 if value is None else _UNDEFINED
     tag = BaseTag(number)
     alone = Dataset({tag: RawDataElement(tag, vr, length, value, 0, implicit_vr, little_endian)})
     if creator is not None:
         alone.add_new(number >> 16 << 16 | number >> 8 & 0xFF, "LO", creator.decode("latin-1").rstrip("\0 "))
-    return _converted_content(number, alone[tag])
+    return alone[tag]
 
 
 _remembered_content = lru_cache(maxsize=256)(_read_content)

@@ -15,8 +15,11 @@ from pydicom.values import converters
 
 from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch
 from dicom_nodes.storage_classes import is_uid
-from service.core.encoded_bytes import EncodedBytes, Keep
+from service.core.condensed import DEFAULT_HELD, condense, weigh
+from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes, Keep
+from service.core.encoded_data_set import Encoding
 from service.core.inflation import INFLATED_LIMIT, inflate
+from service.core.set_aside import NOTHING_ASIDE, SetAside
 from service.deident.raw_scan import scan
 from service.ingest import pixel_data
 from service.ingest.object_classes import name_of, requires_pixels
@@ -41,10 +44,10 @@ _UNDEFINED: Final = 0xFFFFFFFF
 _VALUE_REPRESENTATIONS: Final = frozenset(converters)
 _BYTE_ORDERS: Final[tuple[Literal["little", "big"], ...]] = ("little", "big")
 
-DEFAULT_HEADER_LIMIT: Final = 64 << 20
-"""Bytes before Pixel Data, or of a data set without it, where the data set is not in memory anyway."""
 _FIRST_LOOK: Final = 256 << 10
 _NEXT_LOOK: Final = 4
+_WEIGHED_FROM: Final = 64 << 10
+"""Bytes of a header below which nobody asks what it weighs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +57,7 @@ class ParsedInstance:
     Parameters
     ----------
     header : everything before Pixel Data; values are converted when first used
+    aside : what stands for long values in the header
     encoded : the data set's bytes (inflated, where the transfer syntax deflates); in memory only where they are few
     pixels : the pixel element, a stretch of ``encoded``; None where there is none
     """
@@ -66,6 +70,7 @@ class ParsedInstance:
     sop_instance_uid: str
     study_uid: str
     series_uid: str
+    aside: SetAside = field(default=NOTHING_ASIDE, repr=False)
 
     @property
     def deflated(self) -> bool:
@@ -79,19 +84,19 @@ def parse(
     *,
     sop_class_uid: str = "",
     inflated_limit: int = INFLATED_LIMIT,
-    header_limit: int = DEFAULT_HEADER_LIMIT,
+    header_limit: int = DEFAULT_HELD,
     keep: Keep = b"".join,
 ) -> ParsedInstance:
     """Read a data set as far as its pixels and hold it against what every object must have.
 
-    Of a data set that is not in memory no more than the header gets there.
+    Of a data set that is not in memory no more than the header gets there, without values that nobody has to read.
 
     Parameters
     ----------
     data_set : without preamble and file meta
     sop_class_uid : what the command set or the file meta said; "" when nothing did
     inflated_limit : bytes that a deflated data set may inflate to
-    header_limit : bytes that may stand before Pixel Data
+    header_limit : what may be held of it, by `condense`
     keep : keeps the inflated data set
 
     Raises
@@ -104,7 +109,7 @@ def parse(
     if not is_uid(transfer_syntax_uid):
         raise InstanceUnreadable("The transfer syntax is not a UID")
     encoded = keep(inflate(data_set, inflated_limit)) if _is_deflated(transfer_syntax_uid) else data_set
-    header, position = _read_start(encoded, transfer_syntax_uid, header_limit)
+    header, position, aside = _read_start(encoded, transfer_syntax_uid, header_limit)
     uids = _read_uids(header)
     if sop_class_uid and uids[0] != sop_class_uid:
         raise SopClassMismatch("SOP Class UID (0008,0016) is not that of the command")
@@ -113,7 +118,7 @@ def parse(
         implicit_vr, little_endian = header.original_encoding
         pixels = pixel_data.locate(encoded, position, implicit_vr=bool(implicit_vr), little_endian=bool(little_endian))
     _check_pixels(header, pixels, uids[0], transfer_syntax_uid)
-    return ParsedInstance(header, transfer_syntax_uid, encoded, pixels, *uids)
+    return ParsedInstance(header, transfer_syntax_uid, encoded, pixels, *uids, aside=aside)
 
 
 def text_of(header: Dataset, tag: int) -> str:
@@ -166,25 +171,36 @@ def _at_pixels(tag: int, _vr: str | None, _length: int) -> bool:
     return tag in pixel_data.PIXEL_TAGS
 
 
-def _read_start(encoded: EncodedBytes, transfer_syntax_uid: str, limit: int) -> tuple[Dataset, int]:
-    """The header, and the offset at which Pixel Data stands (the end where there is none).
-
-    What is not in memory is read from its start in ever larger looks until Pixel Data is found.
-    """
+def _read_start(encoded: EncodedBytes, transfer_syntax_uid: str, limit: int) -> tuple[Dataset, int, SetAside]:
+    """The header, the offset at which Pixel Data stands (the end where there is none), and what was set aside."""
     if isinstance(encoded, bytes):
-        return _read_header(encoded, transfer_syntax_uid)
-    look = _FIRST_LOOK
+        return *_read_header(encoded, transfer_syntax_uid, limit), NOTHING_ASIDE
+    found = _look(encoded[:_FIRST_LOOK], transfer_syntax_uid, limit)
+    if found is not None:
+        return *found, NOTHING_ASIDE
+    declared = Encoding.of(transfer_syntax_uid)
+    for implicit_vr in (declared.implicit_vr, not declared.implicit_vr):  # what is declared is not always what is sent
+        condensed = condense(
+            encoded, Encoding(implicit_vr, declared.little_endian), stop_at=pixel_data.PIXEL_TAGS, held=limit
+        )
+        if condensed is None:
+            continue
+        header, position = _read_header(condensed.data_set, transfer_syntax_uid)
+        if position == condensed.stop:
+            return header, condensed.source_stop, condensed.aside
+    return *_read_as_it_is(encoded, transfer_syntax_uid, limit), NOTHING_ASIDE
+
+
+def _read_as_it_is(encoded: EncodedBytes, transfer_syntax_uid: str, limit: int) -> tuple[Dataset, int]:
+    """Read what is out of the ordinary, from its start, in ever larger looks until Pixel Data is found."""
+    limit = min(limit, IN_MEMORY_BYTES)
+    look = _FIRST_LOOK * _NEXT_LOOK
     while look < min(limit, len(encoded)):
-        try:
-            header, position = _read_header(encoded[:look], transfer_syntax_uid)
-        except InstanceUnreadable:
-            pass  # cut short, as far as anybody can tell from its start alone
-        else:
-            if position < look:
-                return header, position
+        if (found := _look(encoded[:look], transfer_syntax_uid, limit)) is not None:
+            return found
         look *= _NEXT_LOOK
     try:
-        header, position = _read_header(encoded[:limit], transfer_syntax_uid)
+        header, position = _read_header(encoded[:limit], transfer_syntax_uid, limit)
     except InstanceUnreadable as err:
         raise (_header_too_large(limit) if limit < len(encoded) else err) from None
     if limit < len(encoded) and position >= limit:
@@ -192,16 +208,34 @@ def _read_start(encoded: EncodedBytes, transfer_syntax_uid: str, limit: int) -> 
     return header, position
 
 
+def _look(start: bytes, transfer_syntax_uid: str, limit: int) -> tuple[Dataset, int] | None:
+    """The header, where it ends within the start of a data set."""
+    try:
+        header, position = _read_header(start, transfer_syntax_uid, limit)
+    except InstanceUnreadable:
+        return None  # cut short, as far as anybody can tell from its start alone
+    return (header, position) if position < len(start) else None
+
+
 def _header_too_large(limit: int) -> InstanceUnreadable:
-    return InstanceUnreadable(f"More than {limit >> 20} MiB of it are no Pixel Data")
+    return InstanceUnreadable(f"More than {limit >> 20} MiB of it are no Pixel Data, and it is not well formed")
 
 
-def _read_header(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, int]:
-    """The elements before Pixel Data, and the offset at which it stands (the end where there is none)."""
+def _read_header(encoded: bytes, transfer_syntax_uid: str, limit: int | None = None) -> tuple[Dataset, int]:
+    """The elements before Pixel Data, and the offset at which it stands (the end where there is none).
+
+    Parameters
+    ----------
+    limit : what they may weigh; None where somebody weighed them
+    """
     if transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN:
         scanned = scan(encoded, implicit_vr=transfer_syntax_uid in IMPLICIT_TRANSFER_SYNTAXES)
         if scanned is not None:
+            if scanned[1] > _WEIGHED_FROM:
+                _weigh(encoded, transfer_syntax_uid, limit)
             return scanned
+    if len(encoded) > _WEIGHED_FROM:
+        _weigh(encoded, transfer_syntax_uid, limit)  # before pydicom takes sequences apart
     stream = io.BytesIO(encoded)
     try:
         header = read_dataset(
@@ -222,6 +256,11 @@ def _read_header(encoded: bytes, transfer_syntax_uid: str) -> tuple[Dataset, int
         if tag.group < 0x0008 or tag.element == 0:
             del header[tag]
     return header, position
+
+
+def _weigh(encoded: bytes, transfer_syntax_uid: str, limit: int | None) -> None:
+    if limit is not None:
+        weigh(encoded, Encoding.of(transfer_syntax_uid), stop_at=pixel_data.PIXEL_TAGS, held=limit)
 
 
 def _check_complete(header: Dataset, encoded: bytes, position: int) -> None:

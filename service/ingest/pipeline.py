@@ -25,6 +25,7 @@ from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.vault_store import VaultStore
 from service.core.archived import AddKind, AddOutcome
 from service.core.blob_key import blob_key
+from service.core.condensed import DEFAULT_HELD
 from service.core.encoded_bytes import Keep
 from service.core.fault_place import fault_place
 from service.core.ports import BlobStore
@@ -57,6 +58,7 @@ class IngestPipeline:
     number : gives a random number below its argument, for blob keys that no two attempts share
     on_stored : called after instances were added; wakes who waits for studies to become complete
     keep : keeps a data set that came deflated
+    header_limit : what may be held of an object beside its pixels, in bytes
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class IngestPipeline:
         number: Callable[[int], int],
         on_stored: Callable[[], None] = lambda: None,
         keep: Keep = b"".join,
+        header_limit: int = DEFAULT_HELD,
     ) -> None:
         self._projects = projects
         self._database = database
@@ -89,6 +92,7 @@ class IngestPipeline:
         self._number = number
         self._on_stored = on_stored
         self._keep = keep
+        self._header_limit = header_limit
 
     def process(self, incoming: Incoming) -> Outcome:
         """Take one object in.
@@ -243,6 +247,7 @@ class IngestPipeline:
             incoming.data_set,
             incoming.transfer_syntax_uid,
             sop_class_uid=incoming.sop_class_uid,
+            header_limit=self._header_limit,
             keep=self._keep,
         )
 
@@ -267,6 +272,7 @@ class IngestPipeline:
             blob=StoredBlob(key, 0, 0) if admitted.file is None else admitted.file.blob(key),
             vault=admitted.vault,
             patient_digest=admitted.patient_digest,
+            aside=admitted.aside,
         )
         held = self._index.find(project, uid)
         if held is not None:

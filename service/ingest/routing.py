@@ -11,6 +11,7 @@ from service.core.cleaning_report import SeriesCleaning
 from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
+from service.core.set_aside import NOTHING_ASIDE, SetAside
 from service.deident.pixel_rest import frames_of, refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import Region
 from service.ingest.cleaning import ProjectCleaner
@@ -46,6 +47,7 @@ class Admitted:
     elements_replaced: int = 0
     report: SeriesCleaning | None = None
     pixel_outcome: str = ""
+    aside: SetAside = field(default=NOTHING_ASIDE, repr=False)
 
 
 class Router:
@@ -110,10 +112,17 @@ class Router:
         digest = _digest(rules, parsed)
         kind = ObjectKind.IMAGE if study is None else ObjectKind.ANNOTATION
         if rules.cleaner is None:
+            parsed.aside.refuse_unheld()
             patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
             original = original_file(parsed, data_set, self._version)
             return Admitted(
-                kind, parsed.header, original, digest, rules.patient_digest(*patient), parsed.transfer_syntax_uid
+                kind,
+                parsed.header,
+                original,
+                digest,
+                rules.patient_digest(*patient),
+                parsed.transfer_syntax_uid,
+                aside=parsed.aside,
             )
         if parsed.pixels is not None and not parsed.pixels.encapsulated:
             refuse_pixel_rest(parsed.pixels.value, parsed.header)
@@ -127,12 +136,15 @@ class Router:
         parsed = seen.parsed if is_held else _without_comments(seen.parsed, rules.cleaner)
         if study is None:
             cleaned = rules.cleaner.clean(
-                parsed.header, look=seen.look, faces_removed=seen.free_of_faces
+                parsed.header,
+                look=seen.look,
+                faces_removed=seen.free_of_faces,
+                aside=parsed.aside,
             )
             patient_digest: bytes | None = cleaned.patient_digest
-            report = rules.cleaner.report_on(parsed.header, cleaned.data_set)
+            report = rules.cleaner.report_on(parsed.header, cleaned.data_set, parsed.aside)
         else:
-            cleaned = rules.cleaner.adopt(parsed.header, study, look=seen.look)
+            cleaned = rules.cleaner.adopt(parsed.header, study, look=seen.look, aside=parsed.aside)
             patient_digest, report = study.patient_digest, None
         file = None if is_held else cleaned_file(parsed, cleaned.data_set, self._version, self._keep, cleaned.encoded)
         return Admitted(
@@ -147,6 +159,7 @@ class Router:
             cleaned.elements_replaced,
             report,
             seen.outcome,
+            parsed.aside,
         )
 
     def _came_before(self, rules: ProjectRules, parsed: ParsedInstance) -> bool:
@@ -172,4 +185,5 @@ def _without_comments(parsed: ParsedInstance, cleaner: ProjectCleaner) -> Parsed
 
 
 def _digest(rules: ProjectRules, parsed: ParsedInstance) -> bytes:
-    return content_digest(parsed.header, parsed.pixels.value if parsed.pixels else b"", rules.digest_key)
+    value = parsed.pixels.value if parsed.pixels else b""
+    return content_digest(parsed.header, value, rules.digest_key, parsed.aside)

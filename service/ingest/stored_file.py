@@ -12,6 +12,7 @@ from pydicom.filewriter import write_dataset
 
 from dicom_nodes.errors import InstanceUnreadable
 from service.core.encoded_bytes import EncodedBytes, Keep, chunks
+from service.core.encoded_data_set import Encoding
 from service.core.records import PixelLocation, StoredBlob
 from service.deident.encoded_header import encoded_header
 from service.ingest import pixel_data
@@ -73,20 +74,20 @@ def cleaned_file(
     little_endian = parsed.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
     head = _head(parsed, text_of(header, 0x00080018), implementation_version)
     if encoded is None or header.original_encoding != (implicit_vr, little_endian):
+        if parsed.aside and header.original_encoding != (implicit_vr, little_endian):
+            raise InstanceUnreadable("Too large to be written anew: it is not in the encoding of its transfer syntax")
         encoded = _encode(header, implicit_vr=implicit_vr, little_endian=little_endian)
-    body: list[EncodedBytes] = [encoded]
+    body = parsed.aside.parts(encoded, Encoding(implicit_vr, little_endian))
     location = None
     if parsed.pixels is not None:
-        body.append(
-            pixel_data.encode_head(
-                parsed.pixels,
-                implicit_vr=implicit_vr,
-                little_endian=little_endian,
-                bits_allocated=number_of(header, 0x00280100),
-            )
+        pixel_head = pixel_data.encode_head(
+            parsed.pixels,
+            implicit_vr=implicit_vr,
+            little_endian=little_endian,
+            bits_allocated=number_of(header, 0x00280100),
         )
-        location = _location(parsed, len(head) + len(body[0]) + len(body[1]))
-        body += [parsed.pixels.value, pixel_data.encode_tail(parsed.pixels, little_endian=little_endian)]
+        location = _location(parsed, len(head) + sum(map(len, body)) + len(pixel_head))
+        body += [pixel_head, parsed.pixels.value, pixel_data.encode_tail(parsed.pixels, little_endian=little_endian)]
     if parsed.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         body = [keep(_deflated(body))]
     return StoredFile((head, *body), len(head), location)

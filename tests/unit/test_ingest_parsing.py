@@ -263,13 +263,24 @@ def test_nothing_behind_the_pixels_head_is_read_for_the_header():
     assert max(read) < 300_000 < len(whole)
 
 
-def test_more_than_the_limit_before_the_pixels_is_refused_in_words():
+def test_more_to_be_read_than_the_limit_is_refused_in_words():
+    source = ct_slice()
+    source.PatientComments = "x" * (2 << 20)
+    source["PatientComments"].VR = "UT"
+    whole = encode(source)
+    for content in (whole, Section(whole, 0, len(whole))):
+        with pytest.raises(InstanceUnreadable, match="More than 1 MiB of it would have to be held"):
+            parse(content, ExplicitVRLittleEndian, header_limit=1 << 20)
+        assert parse(content, ExplicitVRLittleEndian, header_limit=4 << 20).pixels is not None
+
+
+def test_bytes_that_nobody_has_to_read_count_for_nothing():
     source = ct_slice()
     source.add_new(0x00291010, "OB", bytes(2 << 20))
     whole = encode(source)
-    with pytest.raises(InstanceUnreadable, match="More than 1 MiB of it are no Pixel Data"):
-        parse(Section(whole, 0, len(whole)), ExplicitVRLittleEndian, header_limit=1 << 20)
-    assert parse(Section(whole, 0, len(whole)), ExplicitVRLittleEndian, header_limit=4 << 20).pixels is not None
+    parsed = parse(Section(whole, 0, len(whole)), ExplicitVRLittleEndian, header_limit=1 << 20)
+    (long,) = parsed.aside.values
+    assert (long.tag, long.source[:], parsed.pixels is None) == (0x00291010, bytes(2 << 20), False)
 
 
 def test_items_without_end_are_given_up(monkeypatch):
