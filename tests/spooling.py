@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dicom_nodes.object_sink import ObjectHeader, ObjectSink
+from service.ingest.segment_pool import segment_pool
 from service.ingest.spool import Spool, SpoolReader
+from service.ingest.spool_frames import HEAD_BYTES, HEAD_PLACES, SegmentCipher, open_head
 
 KEY = bytes(range(32))
 
@@ -33,6 +35,23 @@ def put(sink: ObjectSink, data: bytes, sop_instance_uid: str = "1.2.3.4") -> Non
 def spool_at(directory: Path, **settings: object) -> Spool:
     """A spool that needs no free disk."""
     return Spool(directory, KEY, **{"reserve_bytes": 0, **settings})  # type: ignore[arg-type]
+
+
+def cipher_of(segment: bytes) -> SegmentCipher:
+    """What opens the frames of a segment, from its bytes."""
+    _, segment_key = open_head(KEY, [segment[place : place + HEAD_BYTES] for place in HEAD_PLACES])
+    return SegmentCipher(segment_key)
+
+
+def recycling_reader(directory: Path, segment_bytes: int, count: int = 4) -> SpoolReader:
+    """A reader that keeps the files of segments that it releases, to be written again."""
+    return SpoolReader(directory, KEY, pool=segment_pool(directory, count, segment_bytes))
+
+
+def release_all(reader: SpoolReader) -> None:
+    """Let every segment go that is finished."""
+    for segment in reader.finished_segments():
+        assert reader.release(segment.name)
 
 
 def spooled_bytes(directory: Path) -> list[bytes]:

@@ -17,6 +17,7 @@ from service.ingest.quarantine import Quarantine
 from service.ingest.quarantine_desk import Decision, QuarantineDesk
 from service.ingest.routing import Router
 from service.ingest.segment_claim import SegmentClaims
+from service.ingest.segment_pool import segment_pool
 from service.ingest.spool import Spool
 from service.ingest.spool_backlog import SpoolBacklog
 from service.ingest.spool_reader import SpoolReader
@@ -42,6 +43,7 @@ class Reception:
             clock=self._ground.clock,
             reserve_bytes=int(storage.disk_reserve_gib * GIBIBYTE),
             limit_bytes=int(storage.spool_limit_gib * GIBIBYTE),
+            recycled=storage.spool_recycled_segments,
             on_commit=self._ground.ring(SPOOL_BELL),
         )
         self._ground.opened.callback(spool.close)
@@ -133,7 +135,9 @@ class Reception:
         return BlobSweep(self._stores.blobs, self._stores.instances, self._ground.clock)
 
     def _spool_reader(self) -> SpoolReader:
-        return SpoolReader(self._ground.directory.spool, self._ground.key_file.sealing_key("spool"))
+        directory, storage = self._ground.directory.spool, self._ground.settings.storage
+        pool = segment_pool(directory, storage.spool_recycled_segments, storage.spool_segment_mib * MEBIBYTE)
+        return SpoolReader(directory, self._ground.key_file.sealing_key("spool"), pool=pool)
 
     def _audit_decision(self, decision: Decision) -> None:
         self._stores.audit.record(audit_events.of_decision(decision))

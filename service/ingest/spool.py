@@ -16,6 +16,7 @@ from typing import Final
 
 from dicom_nodes.errors import GatewayError
 from dicom_nodes.object_sink import ObjectHeader
+from service.ingest.segment_pool import segment_pool
 from service.ingest.spool_frames import FrameKind, ObjectEnd, encode_object_end, encode_object_header
 from service.ingest.spool_reader import SpooledObject, SpoolReader
 from service.ingest.spool_room import SpoolRoom
@@ -27,6 +28,9 @@ _LOGGER = logging.getLogger(__name__)
 
 MEBIBYTE: Final = 1024 * 1024
 _PIECE_BYTES: Final = 256 * 1024
+_DIRECT_BYTES: Final = 32 * 1024
+"""A piece that is handed in with at least so many bytes is encrypted from where it lies."""
+_APPEND_BYTES: Final = 1 * MEBIBYTE
 
 
 class Spool:
@@ -39,6 +43,7 @@ class Spool:
     clock : seconds since the epoch, UTC
     reserve_bytes : free space that the disk must keep
     limit_bytes : how large all segments together may grow; None is as large as the disk
+    recycled : how many files of released segments are kept to be written again; `SpoolReader` fills the same pool
     linger_s : a segment without a new object for so long is closed, so that its objects can be released
     on_commit : called after each durable object and after each closed segment; wakes who reads
     """
@@ -51,11 +56,11 @@ class Spool:
         clock: Callable[[], float] = time.time,
         reserve_bytes: int = 512 * MEBIBYTE,
         limit_bytes: int | None = None,
+        recycled: int = 0,
         linger_s: float = 2.0,
         on_commit: Callable[[], None] = lambda: None,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._directory = directory
         self._sealing_key = sealing_key
         self._segment_bytes = segment_bytes
         self._clock = clock
@@ -69,7 +74,9 @@ class Spool:
         self._closed = False
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         sync_directory(directory.parent)  # whoever made it may not have
-        self._room = SpoolRoom(directory, reserve_bytes, limit_bytes)
+        self._pool = segment_pool(directory, recycled, segment_bytes)
+        self._writable: set[Segment] = set()
+        self._room = SpoolRoom(self._pool, reserve_bytes, limit_bytes, self._slack)
 
     def begin(self, header: ObjectHeader) -> SpoolWriter:
         """Start an object.
@@ -114,13 +121,18 @@ class Spool:
         if self._segment is None:
             now = self._clock()
             name = f"{int(now * 1000):013d}-{self._random_bytes(8).hex()}"
-            self._segment = Segment(self._directory, name, self._sealing_key, now, self._random_bytes)
+            self._segment = Segment(self._pool, name, self._sealing_key, now, self._random_bytes)
+            self._writable = {one for one in self._writable if not one.closed} | {self._segment}
             if self._closer is None:
                 self._closer = threading.Thread(target=self._close_idle, name="spool-closer", daemon=True)
                 self._closer.start()
             self._state.notify_all()
         self._used_at = time.monotonic()
         return self._segment
+
+    def _slack(self) -> int:
+        """Bytes of our segments' files that are there and not written yet; for the room."""
+        return sum(segment.slack for segment in self._writable if not segment.closed)
 
     def _retire(self) -> None:
         """Take no new objects into the current segment; whoever finishes last in it closes it."""
@@ -164,7 +176,8 @@ def _harmless(wake: Callable[[], None]) -> Callable[[], None]:
 class SpoolWriter:
     """One object on its way into a segment.
 
-    Small objects take one write: pieces are kept back until they are large or the object ends.
+    Small objects take one write: what was encrypted is kept back until it is much or the object ends. Small fragments
+    are joined first; large ones are encrypted from the buffer that they came in, which may be used again at once.
     """
 
     def __init__(
@@ -181,13 +194,14 @@ class SpoolWriter:
         self._on_finished = on_finished
         self._on_commit = on_commit
         self._number = segment.next_number()
-        self._frames: list[tuple[FrameKind, int, bytes]] = [(FrameKind.BEGIN, 0, encode_object_header(header))]
-        self._kept: list[bytes] = []
-        self._kept_bytes = 0
+        self._sealed: list[bytes] = []
+        self._sealed_bytes = 0
+        self._joined = bytearray()
         self._pieces = 0
         self._size = 0
         self._unsettled = 0
         self._open = True
+        self._seal(FrameKind.BEGIN, encode_object_header(header))
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes.
@@ -197,17 +211,20 @@ class SpoolWriter:
         StorageExhausted : the spool is at its limit, or the disk at its reserve
         """
         self._require_open()
-        self._room.claim(len(data))
-        self._unsettled += len(data)
         view = memoryview(data)
-        for start in range(0, len(view), _PIECE_BYTES):
-            part = bytes(view[start : start + _PIECE_BYTES])
-            self._kept.append(part)
-            self._kept_bytes += len(part)
-            if self._kept_bytes >= _PIECE_BYTES:
-                self._cut_piece()
-                self._append()
+        self._room.claim(len(view))
+        self._unsettled += len(view)
         self._size += len(view)
+        while view:
+            if not self._joined and len(view) >= _DIRECT_BYTES:
+                self._cut_piece(view[:_PIECE_BYTES])
+                view = view[_PIECE_BYTES:]
+                continue
+            taken = view[: _PIECE_BYTES - len(self._joined)]
+            self._joined += taken
+            view = view[len(taken) :]
+            if len(self._joined) == _PIECE_BYTES:
+                self._cut_joined()
 
     def commit(self) -> None:
         """Write the end and return when all of it is on the disk.
@@ -217,9 +234,10 @@ class SpoolWriter:
         StorageExhausted, GatewayError : it is not; the object is not kept
         """
         self._require_open()
-        self._cut_piece()
-        end = ObjectEnd(self._header, self._pieces, self._size)
-        self._frames.append((FrameKind.END, 0, encode_object_end(end)))
+        self._cut_joined()
+        end = encode_object_end(ObjectEnd(self._header, self._pieces, self._size))
+        for _ in range(2):  # the object is as good as its end, so one that is damaged must not matter
+            self._seal(FrameKind.END, end)
         try:
             self._segment.sync(self._append())
         except GatewayError:
@@ -241,17 +259,27 @@ class SpoolWriter:
             self._settle(self._unsettled)
             self._on_finished(self._segment)
 
-    def _cut_piece(self) -> None:
-        if self._kept:
-            self._frames.append((FrameKind.DATA, self._pieces, b"".join(self._kept)))
-            self._pieces += 1
-            self._kept.clear()
-            self._kept_bytes = 0
+    def _cut_joined(self) -> None:
+        if self._joined:
+            self._cut_piece(self._joined)
+            self._joined.clear()
+
+    def _cut_piece(self, piece: bytearray | memoryview) -> None:
+        self._seal(FrameKind.DATA, piece, self._pieces)
+        self._pieces += 1
+        if self._sealed_bytes >= _APPEND_BYTES:
+            self._append()
+
+    def _seal(self, kind: FrameKind, payload: bytes | bytearray | memoryview, piece: int = 0) -> None:
+        parts = self._segment.seal(self._number, kind, payload, piece)
+        self._sealed += parts
+        self._sealed_bytes += sum(map(len, parts))
 
     def _append(self) -> int:
-        end = self._segment.append(self._number, self._frames)
-        self._frames.clear()
-        self._settle(self._unsettled - self._kept_bytes)
+        end = self._segment.append(self._sealed)
+        self._sealed.clear()
+        self._sealed_bytes = 0
+        self._settle(self._unsettled - len(self._joined))
         return end
 
     def _settle(self, size: int) -> None:

@@ -15,8 +15,9 @@ from typing import Final
 from dicom_nodes.errors import InstanceUnreadable
 from dicom_nodes.object_sink import ObjectHeader
 from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes
+from service.ingest.segment_pool import SUFFIX, SegmentPool
 from service.ingest.spool_scan import ReadAt, ScannedObject, SegmentScan, destroy, rename_unheld
-from service.ingest.spool_segment import NEW_SUFFIX, SUFFIX, sync_directory
+from service.ingest.spool_segment import NEW_SUFFIX, sync_directory
 
 _LOGGER = logging.getLogger(__name__)
 _STALE_S: Final = 60.0
@@ -71,6 +72,7 @@ class SpoolReader:
     ----------
     sealing_key : the 32 bytes that the writers were given
     in_memory_bytes : an object up to this size is read whole
+    pool : takes the files of released segments; without one they are removed
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class SpoolReader:
         sealing_key: bytes,
         read_at: ReadAt = os.pread,
         in_memory_bytes: int = IN_MEMORY_BYTES,
+        pool: SegmentPool | None = None,
     ) -> None:
         self._read_at = read_at
+        self._pool = pool
         self._in_memory_bytes = in_memory_bytes
         self._directory = directory
         self._sealing_key = sealing_key
@@ -157,7 +161,7 @@ class SpoolReader:
 
     @property
     def unreadable_segments(self) -> frozenset[str]:
-        """Segments with a damaged head: nothing in them can be read."""
+        """Segments of which both heads are damaged: nothing in them can be read."""
         return frozenset(self._unreadable)
 
     def segments(self) -> set[str]:
@@ -175,12 +179,12 @@ class SpoolReader:
             return True
 
     def release(self, segment: str) -> bool:
-        """Destroy the key of a segment and remove it; True when it is gone, False while a writer holds it.
+        """Destroy the key of a segment and let its file go; True when it is gone, False while a writer holds it.
 
         The caller has made sure that every object in it is final.
         """
         with self._lock:
-            if not destroy(self._directory / (segment + SUFFIX)):
+            if not destroy(self._directory / (segment + SUFFIX), self._pool):
                 return False
             sync_directory(self._directory)
             self._forget(segment)

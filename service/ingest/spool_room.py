@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from dicom_nodes.errors import StorageExhausted
+from service.ingest.segment_pool import FREE_SUFFIX, SegmentPool
 
 _LOOK_EVERY_S: Final = 0.25
 _LOOK_EVERY_BYTES: Final = 16 * 1024 * 1024
@@ -17,14 +19,22 @@ _LOOK_EVERY_BYTES: Final = 16 * 1024 * 1024
 class SpoolRoom:
     """Room in one directory.
 
+    Files in the pool count as free under the limit; on the disk they take room, and are given up before the reserve is.
+
     Parameters
     ----------
+    pool : of the directory
     reserve_bytes : free space that the disk must keep
-    limit_bytes : how large all files of the directory together may grow; None is as large as the disk
+    limit_bytes : how large all segments of the directory together may grow; None is as large as the disk
+    slack : bytes of segments that are allocated and not written yet, as far as anybody knows here
     """
 
-    def __init__(self, directory: Path, reserve_bytes: int, limit_bytes: int | None) -> None:
-        self._directory = directory
+    def __init__(
+        self, pool: SegmentPool, reserve_bytes: int, limit_bytes: int | None, slack: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._directory = pool.directory
+        self._pool = pool
+        self._slack = slack
         self._reserve_bytes = reserve_bytes
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
@@ -45,6 +55,8 @@ class SpoolRoom:
             if self._is_stale() or not (self._within_limit(size) and self._within_disk(size)):
                 # Before a refusal it is looked up again: a reader may have made room a moment ago.
                 self._look()
+                if not self._within_disk(size) and self._pool.drop():
+                    self._look()
             if not self._within_limit(size):
                 raise StorageExhausted("the spool is at its limit")
             if not self._within_disk(size):
@@ -74,12 +86,12 @@ class SpoolRoom:
         used = 0
         with os.scandir(self._directory) as entries:
             for entry in entries:
-                try:
-                    used += entry.stat().st_size
-                except FileNotFoundError:
+                if entry.name.endswith(FREE_SUFFIX):
                     continue
+                with suppress(FileNotFoundError):
+                    used += entry.stat().st_size
         disk = os.statvfs(self._directory)
-        self._used = used
+        self._used = max(0, used - self._slack())
         self._free = disk.f_bavail * disk.f_frsize
         self._written = 0
         self._looked_at = time.monotonic()

@@ -14,16 +14,20 @@ from typing import Final
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from dicom_nodes.object_sink import ObjectHeader
 from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes, FramedBytes
+from service.ingest.segment_pool import SUFFIX, SegmentPool, is_at
 from service.ingest.spool_frames import (
+    END_PLACE,
     FRAME_HEADER_BYTES,
     FRAME_MAGIC,
     HEAD_BYTES,
+    HEAD_PLACES,
+    START_BYTES,
     FrameHeader,
     FrameKind,
     SegmentCipher,
-    decode_frame_header,
     decode_object_end,
     decode_object_header,
+    decode_segment_end,
     is_destroyed,
     open_head,
 )
@@ -48,7 +52,11 @@ class ScannedObject:
 
 
 class SegmentScan:
-    """A segment seen from the reading side; ``scan`` goes on where it stopped."""
+    """A segment seen from the reading side; ``scan`` goes on where it stopped.
+
+    While its writer lives, the first bytes that are no frame of this segment are not written yet. Once it is gone they
+    are damage where the writer said that frames go on, or where a later one is found; else the writer was killed there.
+    """
 
     def __init__(
         self,
@@ -67,8 +75,8 @@ class SegmentScan:
         """Bytes that are no frame; the tail that a kill tears is no damage."""
         self._sealing_key = sealing_key
         self._cipher: SegmentCipher | None = None
-        self._offset = HEAD_BYTES
-        self._searched = 0
+        self._offset = START_BYTES
+        self._allocated = START_BYTES
 
     def scan(self) -> list[ScannedObject]:
         """The objects that have become whole since the last time, in the order of their ends.
@@ -86,13 +94,14 @@ class SegmentScan:
             writer_lives = _is_locked(descriptor)
             cipher = self._open_cipher(descriptor)
             size = os.fstat(descriptor).st_size
-            ended = self._walk(descriptor, cipher, size)
-            if not writer_lives:
-                self.finished = True
-                tail = self._damaged_tail(descriptor, size)
-                self.damaged_bytes += tail
-                if self.damaged_bytes:
-                    ended += self._without_end()
+            if writer_lives:
+                return self._walk(descriptor, cipher, size)
+            end = self._said_end(descriptor, cipher)
+            ended = self._walk(descriptor, cipher, size if end is None else min(end, size), closed=True)
+            self.finished = True
+            self.damaged_bytes += self._damaged_tail(descriptor, cipher, size, end)
+            if self.damaged_bytes:
+                ended += self._without_end()
         finally:
             os.close(descriptor)
         return ended
@@ -165,13 +174,29 @@ class SegmentScan:
 
         return FramedBytes(starts, size, open_frame)
 
-    def _damaged_tail(self, descriptor: int, size: int) -> int:
-        """Bytes after the last frame that no torn write explains.
+    def _said_end(self, descriptor: int, cipher: SegmentCipher) -> int | None:
+        """Where its writer said that the frames end; None when it was killed before it could."""
+        header = cipher.header(self._read(descriptor, FRAME_HEADER_BYTES, END_PLACE))
+        if header is None or header.kind is not FrameKind.CLOSE:
+            return None
+        try:
+            return decode_segment_end(self._payload(descriptor, cipher, END_PLACE, header))
+        except InstanceUnreadable:
+            return None
 
-        A write that was cut leaves the beginning of a frame; a crash of the machine may leave zeros.
+    def _damaged_tail(self, descriptor: int, cipher: SegmentCipher, size: int, end: int | None) -> int:
+        """Bytes after the last frame that were written, or must be there, and are no frame.
+
+        A kill cuts a write; a crash of the machine may leave zeros. Neither leaves other bytes in a file that grew.
         """
+        if end is not None:
+            return end - self._offset
+        if size < self._allocated:
+            return self._allocated - size
+        if self._offset < self._allocated:
+            return 0  # frames of an earlier segment stand there
         header = self._read(descriptor, FRAME_HEADER_BYTES, self._offset)
-        if len(header) < FRAME_HEADER_BYTES or decode_frame_header(header) is not None:
+        if len(header) < FRAME_HEADER_BYTES or cipher.header(header) is not None:
             return 0
         return size - self._offset if any(self._read(descriptor, size - self._offset, self._offset)) else 0
 
@@ -184,21 +209,30 @@ class SegmentScan:
 
     def _open_cipher(self, descriptor: int) -> SegmentCipher:
         if self._cipher is None:
-            try:
-                head = self._read_at(descriptor, HEAD_BYTES, 0)
-            except OSError as error:
-                raise InstanceUnreadable("the head of a spool segment cannot be read") from error
-            if is_destroyed(head):
+            heads = [self._head(descriptor, place) for place in HEAD_PLACES]
+            if is_destroyed(heads):
                 raise FileNotFoundError(f"{self.path.name} was released")
-            self._cipher = SegmentCipher(open_head(self._sealing_key, head))
+            head, segment_key = open_head(self._sealing_key, heads)
+            if head.name != self.path.name.removesuffix(SUFFIX):
+                if not is_at(descriptor, self.path):
+                    raise FileNotFoundError(f"{self.path.name} was released")
+                raise InstanceUnreadable("the spool segment has the name of another one")
+            self._allocated = head.allocated
+            self._cipher = SegmentCipher(segment_key)
         return self._cipher
 
-    def _walk(self, descriptor: int, cipher: SegmentCipher, size: int) -> list[ScannedObject]:
+    def _head(self, descriptor: int, place: int) -> bytes:
+        try:
+            return self._read_at(descriptor, HEAD_BYTES, place)
+        except OSError:
+            return b""
+
+    def _walk(self, descriptor: int, cipher: SegmentCipher, size: int, *, closed: bool = False) -> list[ScannedObject]:
         ended: dict[int, ScannedObject] = {}
         while self._offset + FRAME_HEADER_BYTES <= size:
-            header = decode_frame_header(self._read(descriptor, FRAME_HEADER_BYTES, self._offset))
+            header = cipher.header(self._read(descriptor, FRAME_HEADER_BYTES, self._offset))
             if header is None:
-                found = self._search(descriptor, size)
+                found = self._search(descriptor, cipher, size) if closed else None
                 if found is None:
                     break
                 self.damaged_bytes += found - self._offset
@@ -222,9 +256,10 @@ class SegmentScan:
             ended.pop(header.number, None)
         elif header.kind is FrameKind.BEGIN:
             known.header = self._begin(descriptor, cipher, header)
-        else:
+        elif header.kind is FrameKind.END:
+            if not known.ended:
+                ended[header.number] = known
             self._end(descriptor, cipher, header, known)
-            ended[header.number] = known
 
     def _begin(self, descriptor: int, cipher: SegmentCipher, header: FrameHeader) -> ObjectHeader | None:
         try:
@@ -262,19 +297,17 @@ class SegmentScan:
                 parts.append(bytes(length))
         return b"".join(parts)
 
-    def _search(self, descriptor: int, size: int) -> int | None:
-        """The next frame after damage; None, and not searched again, if there is none yet."""
-        start = max(self._offset + 1, self._searched)
+    def _search(self, descriptor: int, cipher: SegmentCipher, size: int) -> int | None:
+        """The next frame of this segment after damage; None if there is none."""
+        start = self._offset + 1
         while start + FRAME_HEADER_BYTES <= size:
-            window = self._read(descriptor, _SEARCH_BYTES, start)
+            window = self._read(descriptor, min(_SEARCH_BYTES, size - start), start)
             at = window.find(FRAME_MAGIC)
             while at >= 0:
-                if decode_frame_header(self._read(descriptor, FRAME_HEADER_BYTES, start + at)) is not None:
+                if cipher.header(self._read(descriptor, FRAME_HEADER_BYTES, start + at)) is not None:
                     return start + at
                 at = window.find(FRAME_MAGIC, at + 1)
             start += max(1, len(window) - len(FRAME_MAGIC) + 1)
-        # A header that is still being written may straddle the end.
-        self._searched = max(self._searched, size - FRAME_HEADER_BYTES)
         return None
 
 
@@ -310,8 +343,8 @@ def rename_unheld(path: Path, target: Path) -> bool:
     return True
 
 
-def destroy(path: Path) -> bool:
-    """Overwrite a segment's key and remove its file; False while anybody holds it.
+def destroy(path: Path, pool: SegmentPool | None = None) -> bool:
+    """Overwrite a segment's key and give its file to the pool, or remove it; False while anybody holds it.
 
     Raises
     ------
@@ -323,9 +356,10 @@ def destroy(path: Path) -> bool:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.pwrite(descriptor, bytes(HEAD_BYTES), 0)
+        os.pwrite(descriptor, bytes(START_BYTES), 0)
         os.fsync(descriptor)
-        path.unlink(missing_ok=True)
+        if pool is None or not pool.give(path, os.fstat(descriptor).st_size):
+            path.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     except OSError as error:

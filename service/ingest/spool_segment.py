@@ -13,9 +13,19 @@ from pathlib import Path
 from typing import Final
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
-from service.ingest.spool_frames import HEAD_BYTES, KEY_BYTES, NONCE_BYTES, FrameKind, SegmentCipher, encode_head
+from service.ingest.segment_pool import SUFFIX, SegmentPool
+from service.ingest.spool_frames import (
+    END_PLACE,
+    KEY_BYTES,
+    NONCE_BYTES,
+    START_BYTES,
+    FrameKind,
+    SegmentCipher,
+    SegmentHead,
+    encode_segment_end,
+    encode_start,
+)
 
-SUFFIX: Final = ".segment"
 NEW_SUFFIX: Final = ".new"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -42,14 +52,20 @@ class Segment:
     Parameters
     ----------
     name : the file's name without its suffix, unique among all processes
+    pool : gives files that are allocated and written already, beside which new ones are made
     """
 
     def __init__(
-        self, directory: Path, name: str, sealing_key: bytes, created_at: float, random_bytes: Callable[[int], bytes]
+        self,
+        pool: SegmentPool,
+        name: str,
+        sealing_key: bytes,
+        created_at: float,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self.name = name
         self.open_objects = 0
-        self._directory = directory
+        self._directory = pool.directory
         segment_key = random_bytes(KEY_BYTES)
         self._cipher = SegmentCipher(segment_key)
         self._counters = itertools.count()
@@ -59,14 +75,30 @@ class Segment:
         self._synced = 0
         self._syncing = False
         self._failure: GatewayError | None = None
-        head = encode_head(sealing_key, segment_key, random_bytes(NONCE_BYTES), created_at)
-        self._descriptor = self._create(head)
-        self._size = HEAD_BYTES
+        self._allocated = START_BYTES
+
+        def start(allocated: int) -> bytes:
+            self._allocated = allocated
+            head = SegmentHead(name, created_at, allocated)
+            return encode_start(head, sealing_key, segment_key, random_bytes(NONCE_BYTES))
+
+        self._descriptor = self._create(pool, start)
+        self._size = START_BYTES
 
     @property
     def size(self) -> int:
         """Bytes so far."""
         return self._size
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was let go of."""
+        return self._descriptor < 0
+
+    @property
+    def slack(self) -> int:
+        """Bytes of the file that are not written in this segment's life yet."""
+        return max(0, self._allocated - self._size)
 
     @property
     def failed(self) -> bool:
@@ -77,36 +109,37 @@ class Segment:
         """A number for a new object."""
         return next(self._numbers)
 
-    def append(self, number: int, frames: Sequence[tuple[FrameKind, int, bytes]]) -> int:
-        """Append frames of one object, each (kind, piece, payload); where the segment then ends.
+    def seal(
+        self, number: int, kind: FrameKind, payload: bytes | bytearray | memoryview, piece: int = 0
+    ) -> tuple[bytes, bytes]:
+        """One frame of an object, encrypted: header and payload, to be appended."""
+        return self._cipher.seal(kind, number, next(self._counters), payload, piece)
+
+    def append(self, parts: Sequence[bytes]) -> int:
+        """Append sealed frames; where the segment then ends.
 
         Raises
         ------
         StorageExhausted, GatewayError : the disk did not take it; the segment takes nothing more
         """
-        parts: list[bytes] = []
-        for kind, piece, payload in frames:
-            parts += self._cipher.seal(kind, number, next(self._counters), payload, piece)
         with self._append_lock:
             if self._failure is not None:
                 raise self._failure
             try:
-                _write_all(self._descriptor, parts)
+                self._size += _write_all(self._descriptor, parts, self._size)
             except OSError as error:
                 self._failure = storage_error(error)
                 with contextlib.suppress(OSError):
-                    os.ftruncate(self._descriptor, self._size)
+                    os.ftruncate(self._descriptor, max(self._allocated, self._size))
                 raise self._failure from error
-            self._size += sum(len(part) for part in parts)
             return self._size
 
     def revoke(self, number: int) -> None:
         """Say that an object is not kept, also after a failure; as well as can be done."""
-        part = b"".join(self._cipher.seal(FrameKind.ABANDON, number, next(self._counters), b""))
+        parts = self.seal(number, FrameKind.ABANDON, b"")
         with self._append_lock, contextlib.suppress(OSError):
             if self._descriptor >= 0:
-                _write_all(self._descriptor, [part])
-                self._size += len(part)
+                self._size += _write_all(self._descriptor, parts, self._size)
 
     def sync(self, end: int) -> None:
         """Return when everything up to ``end`` is on the disk; one fdatasync serves all who wait.
@@ -145,24 +178,32 @@ class Segment:
         self._synced = max(self._synced, end)
 
     def close(self) -> None:
-        """Let go of file and lock; a reader may then release the segment."""
+        """Say where the frames end, and let go of file and lock; a reader may then release the segment."""
         with self._append_lock:
             if self._descriptor >= 0:
+                with contextlib.suppress(OSError):
+                    # It only helps to tell damage from what was never written, so nobody waits for the disk.
+                    end = encode_segment_end(self._size)
+                    _write_all(self._descriptor, self.seal(0, FrameKind.CLOSE, end), END_PLACE)
                 with contextlib.suppress(OSError):
                     fcntl.flock(self._descriptor, fcntl.LOCK_UN)
                 os.close(self._descriptor)
                 self._descriptor = -1
             self._failure = self._failure or GatewayError("the spool segment is closed")
 
-    def _create(self, head: bytes) -> int:
-        """Make the file under a passing name, locked and with its head on the disk, before any reader can see it."""
+    def _create(self, pool: SegmentPool, start: Callable[[int], bytes]) -> int:
+        """Make the file under a passing name, locked and with its start on the disk, before any reader can see it."""
         new = self._directory / (self.name + NEW_SUFFIX)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = -1
         try:
-            descriptor = os.open(new, flags, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(descriptor, [head])
+            if (taken := pool.take()) is not None:
+                new, descriptor = taken
+            else:
+                descriptor = os.open(new, flags, 0o600)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            allocated = max(START_BYTES, os.fstat(descriptor).st_size)
+            _write_all(descriptor, [start(allocated)], 0)
             os.fdatasync(descriptor)
             new.rename(self._directory / (self.name + SUFFIX))
             sync_directory(self._directory)
@@ -174,11 +215,15 @@ class Segment:
         return descriptor
 
 
-def _write_all(descriptor: int, parts: Sequence[bytes]) -> None:
+def _write_all(descriptor: int, parts: Sequence[bytes], offset: int) -> int:
+    """Write parts one after the other; how many bytes."""
     left = [memoryview(part) for part in parts]
+    start = offset
     while left:
-        written = os.writev(descriptor, left[: os.sysconf("SC_IOV_MAX")])
+        written = os.pwritev(descriptor, left[: os.sysconf("SC_IOV_MAX")], offset)
+        offset += written
         while left and written >= len(left[0]):
             written -= len(left.pop(0))
         if written:
             left[0] = left[0][written:]
+    return offset - start

@@ -16,6 +16,7 @@ class StorageSettings(Section):
     data_dir: Path = Path("annogate-data")
     config_dir: Path | None = None
     spool_segment_mib: int = Field(64, ge=1, le=4096)
+    spool_recycled_segments: int = Field(4, ge=0, le=1024)
     spool_limit_gib: float = Field(50.0, gt=0)
     disk_reserve_gib: float = Field(1.0, ge=0)
     quarantine_days: int = Field(30, ge=1)

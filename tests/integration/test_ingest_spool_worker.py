@@ -13,7 +13,7 @@ from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.archive.intake import Arrival
 from service.core.records import OutcomeKind
 from service.ingest.blob_sweep import BlobSweep
-from service.ingest.spool_frames import FRAME_MAGIC, HEAD_BYTES
+from service.ingest.spool_frames import FRAME_MAGIC, HEAD_PLACES, START_BYTES
 from tests.datasets import ct_slice
 from tests.ingest_house import IngestHouse
 from tests.ingest_worker_process import PLACES
@@ -174,23 +174,42 @@ def test_failure_that_nobody_foresaw_does_not_hold_up_the_others(tmp_path):
     assert house.index.count("clinical") == GOOD
 
 
-def spooled_with_damage(house, place):
-    """Slices in the spool; ``place`` says from the file's bytes where one of them is not what was written."""
+def spooled_with_damage(house, places):
+    """Slices in the spool; ``places`` says from the file's bytes which of them are not what was written."""
     house.spool(slices(GOOD))
     (segment,) = (house.folder / "spool").iterdir()
     data = bytearray(segment.read_bytes())
-    data[place(data)] ^= 0xFF
+    for place in places(data):
+        data[place] ^= 0xFF
     segment.write_bytes(data)
 
 
-LAST_END = "the header of the last object's end"
+def last_ends(data):
+    """Where the two ends of the last object stand."""
+    second = data.rfind(FRAME_MAGIC)
+    return data.rfind(FRAME_MAGIC, 0, second), second
+
+
+LAST_END = "the headers of the last object's ends"
 LAST_PIECE = "the last object's pixels"
 DAMAGE = {
-    LAST_END: lambda data: data.rfind(FRAME_MAGIC) + 9,
-    LAST_PIECE: lambda data: data.rfind(FRAME_MAGIC) - 1,
-    "the first object's start": lambda _: HEAD_BYTES + 9,
-    "the head": lambda _: 20,
+    LAST_END: lambda data: [at + 9 for at in last_ends(data)],
+    LAST_PIECE: lambda data: [last_ends(data)[0] - 1],
+    "the first object's start": lambda _: [START_BYTES + 9],
+    "both heads": lambda _: [place + 20 for place in HEAD_PLACES],
 }
+HARMLESS = {
+    "one head": lambda _: [20],
+    "one end of an object": lambda data: [last_ends(data)[0] + 9],
+    "the first object's start": lambda _: [START_BYTES + 9],
+}
+
+
+@pytest.mark.parametrize("place", HARMLESS)
+def test_damage_in_what_is_written_twice_loses_nothing(house, place):
+    spooled_with_damage(house, HARMLESS[place])
+    house.worker.work()
+    assert (house.index.count("clinical"), house.quarantine.list()) == (GOOD, [])
 
 
 @pytest.mark.parametrize("place", [LAST_END, LAST_PIECE])
@@ -217,7 +236,7 @@ def test_segment_that_the_disk_damaged_is_set_aside_and_told(house, place):
 
 
 def test_objects_that_cannot_be_reached_any_more_hold_no_study_open(house):
-    spooled_with_damage(house, DAMAGE["the head"])
+    spooled_with_damage(house, DAMAGE["both heads"])
     house.intake.register([Arrival(f"{house.segments()[0].removesuffix('.segment')}/0", "clinical", 1.0)])
     house.worker.work()
     assert house.intake.oldest_pending_at("clinical") is None

@@ -16,15 +16,17 @@ from dicom_nodes.outgoing_object import OutgoingObject
 from dicom_nodes.peer import PeerAddress
 from dicom_nodes.sender import store
 from service.ingest.spool import SpoolReader
+from service.ingest.spool_frames import END_PLACE
 from tests.ct_series import write_ct_series
 from tests.listening_node import CT, EXPLICIT
 from tests.node_process import NodeProcess
 from tests.spooling import KEY, object_header, put, spool_at
 from tests.storescu import command, environment, responses_in, send
 
-CALLS = "openat,rename,fsync,fdatasync,writev,write,pwrite64,sendto,sendmsg"
+CALLS = "openat,rename,fsync,fdatasync,writev,write,pwrite64,pwritev2,sendto,sendmsg"
 CALL = re.compile(r"^(?P<thread>\d+) +(?P<name>\w+)\((?P<arguments>.*)$")
 RESUMED = re.compile(r"^(?P<thread>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$")
+END_RECORD = rf", {END_PLACE}, 0(\)| *$)"  # tells of a segment that is closed; no response waits for it
 RESPONSE = r'sendto\(\d+<[^>]*>, "\\4\\0'  # a P-DATA-TF PDU
 
 
@@ -52,8 +54,8 @@ class Trace:
         return self
 
     def _start(self, line: str) -> None:
-        written = re.search(r" (?:writev?|pwrite64)\(\d+<([^>]*\.(?:segment|new))>", line)
-        if written:
+        written = re.search(r" (?:writev?|pwrite64|pwritev2)\(\d+<([^>]*\.(?:segment|new))>", line)
+        if written and not re.search(END_RECORD, line):
             self.unsynced.add(written[1].removesuffix(".new").removesuffix(".segment"))
         elif re.search(RESPONSE, line):
             self.responses += 1

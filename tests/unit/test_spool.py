@@ -14,9 +14,9 @@ from dicom_nodes.errors import GatewayError, InstanceUnreadable, StorageExhauste
 from dicom_nodes.object_sink import ObjectSink
 from service.errors import KeysMissing
 from service.ingest.spool import Spool, SpoolReader
-from service.ingest.spool_frames import FRAME_HEADER_BYTES, HEAD_BYTES, decode_frame_header
+from service.ingest.spool_frames import FRAME_HEADER_BYTES, START_BYTES
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
-from tests.spooling import KEY, object_header, put, spool_at, spooled_bytes
+from tests.spooling import KEY, cipher_of, object_header, put, spool_at, spooled_bytes
 
 
 @pytest.fixture
@@ -127,13 +127,14 @@ def test_no_nonce_is_used_twice_in_a_segment(spool: Spool, tmp_path: Path):
         thread.start()
     for thread in threads:
         thread.join()
-    data, offset, counters = segment_files(tmp_path)[0].read_bytes(), HEAD_BYTES, []
+    data, offset, counters = segment_files(tmp_path)[0].read_bytes(), START_BYTES, []
+    cipher = cipher_of(data)
     while offset < len(data):
-        header = decode_frame_header(data[offset : offset + FRAME_HEADER_BYTES])
+        header = cipher.header(data[offset : offset + FRAME_HEADER_BYTES])
         assert header is not None
         counters.append(header.counter)
         offset += FRAME_HEADER_BYTES + header.payload_bytes
-    assert len(counters) == len(set(counters)) == 6 * 5
+    assert len(counters) == len(set(counters)) == 6 * 6
 
 
 def test_nothing_of_an_object_stands_in_the_clear(spool: Spool, tmp_path: Path):
@@ -203,7 +204,7 @@ def test_another_sealing_key_is_noticed(spool: Spool, tmp_path: Path):
 
 
 def test_a_large_segment_is_followed_by_another(tmp_path: Path):
-    with contextlib.closing(spool_at(tmp_path, segment_bytes=100_000)) as spool:
+    with contextlib.closing(spool_at(tmp_path, segment_bytes=180_000)) as spool:
         for _ in range(4):
             put(spool, b"x" * 60_000)
         assert len(segment_files(tmp_path)) == 2
@@ -259,7 +260,7 @@ def test_release_destroys_the_key_in_the_file_itself(spool: Spool, tmp_path: Pat
     with segment_files(tmp_path)[0].open("rb") as still_open:
         reader = SpoolReader(tmp_path, KEY)
         reader.release(reader.finished_segments()[0].name)
-        assert still_open.read(HEAD_BYTES) == bytes(HEAD_BYTES)
+        assert still_open.read(START_BYTES) == bytes(START_BYTES)
 
 
 def test_releasing_twice_is_harmless(spool: Spool, tmp_path: Path):
@@ -274,7 +275,7 @@ def test_a_release_that_was_cut_is_completed(spool: Spool, tmp_path: Path):
     put(spool, b"a")
     spool.roll_over()
     with segment_files(tmp_path)[0].open("r+b") as file:
-        file.write(bytes(HEAD_BYTES))
+        file.write(bytes(START_BYTES))
     assert (list(SpoolReader(tmp_path, KEY).committed()), segment_files(tmp_path)) == ([], [])
 
 
