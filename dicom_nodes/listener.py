@@ -5,32 +5,29 @@ Everything else is plugged in: ``DicomNode(..., services=(…))``, see ``service
 
 from __future__ import annotations
 
-import errno
 import logging
-import queue
 import socket
-import threading
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pynetdicom import AE, _config, evt
-from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.transport import AssociationServer, RequestHandler
+from pynetdicom.transport import AddressInformation
 
+from dicom_nodes.accepted_association import AcceptedAssociation, ReceivePath
+from dicom_nodes.acceptor import Acceptor
 from dicom_nodes.callers import CallerPolicy, Rejection
-from dicom_nodes.data_transfer import DataTransferUpperLayer
 from dicom_nodes.node_event import NodeEvent, NodeEventHandler, NodeEventKind
 from dicom_nodes.object_sink import ObjectSink
-from dicom_nodes.receiver import Reception, StoreReceiver
-from dicom_nodes.served_request import caller_of, is_served, serve
+from dicom_nodes.open_associations import OpenAssociations
+from dicom_nodes.receiver import Reception
+from dicom_nodes.served_request import caller_of
 from dicom_nodes.service_port import DimseService
-from dicom_nodes.service_table import Offer, ServiceTable
+from dicom_nodes.service_table import ServiceTable
 from dicom_nodes.storage_classes import VERIFICATION, storage_classes
-from dicom_nodes.upper_layer import EventDrivenUpperLayer, NodeAssociation
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,14 +36,10 @@ IMPLEMENTATION_VERSION_NAME: Final = "ANNOGATE"
 
 _REJECTED_PERMANENT: Final = 0x01
 _BY_SERVICE_USER: Final = 0x01
-_ACCEPT_POLL_S: Final = 0.1
-_OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
-
-ReceivePath = Literal["fast", "pynetdicom"]
-_UPPER_LAYERS: Final[dict[ReceivePath, type[EventDrivenUpperLayer]]] = {
-    "fast": DataTransferUpperLayer,
-    "pynetdicom": EventDrivenUpperLayer,
-}
+# Rejected transient, by the presentation related service provider (PS3.8 Table 9-21).
+_LOCAL_LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
+_REJECTED_AT_ONCE: Final = 64
+_ACCEPTOR_END_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,101 +74,6 @@ class NodeSettings:
     implementation_version_name: str = IMPLEMENTATION_VERSION_NAME
 
 
-class AcceptedAssociation(NodeAssociation):
-    """An association that a peer opened with us."""
-
-    def __init__(self, ae: AE, reception: Reception, receive_path: ReceivePath) -> None:
-        super().__init__(ae, MODE_ACCEPTOR, _UPPER_LAYERS[receive_path])
-        self.dimse = StoreReceiver(self, reception)
-        self.offer = Offer()
-        """What the caller may use of the node's services; known once it has proposed its contexts."""
-        self.application_information: dict[str, bytes] = {}
-        """By SOP class, what extended negotiation came to."""
-
-    def next_message(self, timeout_s: float) -> tuple[int, Any] | None:
-        """Take the next message that is not an object to be stored, with its context; None if none comes in time."""
-        try:
-            return self.dimse.msg_queue.get(timeout=timeout_s)  # type: ignore[no-any-return]
-        except queue.Empty:
-            return None
-
-    def _serve_request(self, msg: Any, context_id: int) -> None:
-        """Have the service answer whose context a request came on; the rest is pynetdicom's."""
-        context = self._accepted_cx.get(context_id)
-        service = self.offer.by_class.get(str(context.abstract_syntax)) if context else None
-        if service is None or not is_served(msg) or self._sent_release:
-            super()._serve_request(msg, context_id)
-        else:
-            serve(self, service, msg, context_id)
-
-    def transport_closed(self) -> None:
-        """End the wait for an A-ASSOCIATE-RQ that will not come; it would hold a place for ``acse_timeout_s``."""
-        if self.requestor.primitive is None and self.dul.to_user_queue.empty():
-            self.dul.to_user_queue.put(None)
-
-    def upper_layer_ended(self) -> None:
-        """Forget an object that was cut, then let the reactor see the end."""
-        try:
-            self.dimse.connection_ended()
-        finally:
-            self.transport_closed()
-            super().upper_layer_ended()
-
-
-class _Server(AssociationServer):  # type: ignore[misc]
-    """Accepts connections in one thread; each association then has its own two."""
-
-    allow_reuse_address = True
-
-    def __init__(self, *args: Any, node: DicomNode, adopted: socket.socket | None, backlog: int, **kwargs: Any) -> None:
-        self.node = node
-        self._adopted = adopted
-        self.request_queue_size = backlog
-        super().__init__(*args, request_handler=_ConnectionHandler, **kwargs)
-
-    def server_bind(self) -> None:
-        """Bind, or take the socket that a parent process has bound."""
-        if self._adopted is None:
-            super().server_bind()
-        else:
-            self.socket.close()  # type: ignore[has-type]
-            self.socket = self._adopted
-            self.server_address = self._adopted.getsockname()
-        # Several processes may accept from one socket; who comes second must not block.
-        self.socket.setblocking(False)
-
-    def server_close(self) -> None:
-        """Close our descriptor only: shutting an adopted socket down would end it for every process."""
-        if self._adopted is None:
-            super().server_close()
-        else:
-            self.socket.close()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; out of descriptors, rest a moment instead of spinning."""
-        try:
-            return super().get_request()  # type: ignore[no-any-return]
-        except OSError as error:
-            if error.errno in _OUT_OF_DESCRIPTORS:
-                _LOGGER.warning("a connection waits: no file descriptor is left")
-                threading.Event().wait(_ACCEPT_POLL_S)
-            raise
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 -- socketserver's
-        """Log what went wrong with one connection; the others go on."""
-        _LOGGER.exception("a connection could not be served")
-
-    def service_actions(self) -> None:
-        """Leave garbage collection to Python; pynetdicom runs it here."""
-
-
-class _ConnectionHandler(RequestHandler):  # type: ignore[misc]
-    """Makes an association of an accepted connection."""
-
-    def _create_association(self) -> AcceptedAssociation:
-        return self.server.node.association_for(self)  # type: ignore[no-any-return]
-
-
 class DicomNode:
     """A Verification and Storage SCP, and whatever ``services`` it is given.
 
@@ -206,8 +104,12 @@ class DicomNode:
         self._reception = Reception(
             sink, callers, storage_classes(settings.extra_storage_classes), self._tell, clock=clock
         )
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        _config.LOG_REQUEST_IDENTIFIERS = False
+        _config.LOG_RESPONSE_IDENTIFIERS = False
+        self._open = OpenAssociations()
+        self._ae = self._application_entity()
+        self._acceptor: Acceptor | None = None
+        self._address = (settings.host, settings.port)
 
     def start(self, listening_socket: socket.socket | None = None) -> None:
         """Listen, on a socket that a parent process bound or on one of our own; returns at once.
@@ -216,76 +118,100 @@ class DicomNode:
         ------
         OSError : the address cannot be bound
         """
-        _config.LOG_REQUEST_IDENTIFIERS = False
-        _config.LOG_RESPONSE_IDENTIFIERS = False
-        ae = self._application_entity()
-        address = listening_socket.getsockname() if listening_socket else (self._settings.host, self._settings.port)
-        server = _Server(
-            ae,
-            address,
-            self._settings.ae_title,
-            [],
-            node=self,
-            adopted=listening_socket,
-            backlog=self._settings.backlog,
-        )
-        ae._servers.append(server)
-        self._server = server
-        self._thread = threading.Thread(
-            target=server.serve_forever, args=(_ACCEPT_POLL_S,), name="dicom-node", daemon=True
-        )
-        self._thread.start()
+        listening = listening_socket or self._bind()
+        host, port = listening.getsockname()[:2]
+        self._address = (str(host), int(port))
+        self._acceptor = Acceptor(listening, self.serve)
+        self._acceptor.start()
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port that it listens on."""
-        if self._server is None:
+        if self._acceptor is None:
             raise RuntimeError("the node has not been started")
-        host, port = self._server.server_address[:2]
-        return str(host), int(port)
+        return self._address
+
+    @property
+    def associations(self) -> list[AcceptedAssociation]:
+        """Those that are open now."""
+        return self._open.all()
 
     def stop(self, grace_s: float = 5.0) -> None:
-        """Stop listening, abort what is open and wait for its threads; objects in progress are not acknowledged."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        server.shutdown()
-        open_associations = server.active_associations
-        for association in open_associations:
-            association.abort(block=False)
-        deadline = time.monotonic() + grace_s
-        for association in open_associations:
-            association.dul.join(max(0.1, deadline - time.monotonic()))
-            association.dul.socket._shutdown_socket()
-            association.kill()
-            association.join(max(0.1, deadline - time.monotonic()))
-        if self._thread is not None:
-            self._thread.join()
+        """Stop listening, abort what is open and wait for its threads; objects in progress are not acknowledged.
 
-    def association_for(self, handler: Any) -> AcceptedAssociation:
+        Takes ``grace_s`` and two seconds at most, whatever peers and the sink do.
+        """
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close(_ACCEPTOR_END_S)
+        self._open.end(grace_s)
+
+    def serve(
+        self,
+        connection: socket.socket,
+        peer: Any,
+        *,
+        over_limit: bool | None = None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Serve a connection that was accepted here or in another process; returns at once.
+
+        Parameters
+        ----------
+        peer : its address, as ``accept`` gives it
+        over_limit : whether the association is to be rejected for "local limit exceeded"; None counts our own
+        on_end : called once, from a thread of the association's, when the connection is closed again
+        """
+        if over_limit is None:
+            over_limit = self._open.count(over_limit=False) >= self._settings.maximum_associations
+        if over_limit and self._open.count(over_limit=True) >= _REJECTED_AT_ONCE:
+            connection.close()
+            on_end()
+            return
+
+        def ended(association: AcceptedAssociation) -> None:
+            self._open.discard(association)
+            on_end()
+
+        association = self._association(connection, peer, over_limit, ended)
+        self._open.add(association)
+        association.start()
+
+    def _bind(self) -> socket.socket:
+        host, port = self._settings.host, self._settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=self._settings.backlog)
+
+    def _association(
+        self,
+        connection: socket.socket,
+        peer: Any,
+        over_limit: bool,
+        on_end: Callable[[AcceptedAssociation], None],
+    ) -> AcceptedAssociation:
         """Set up the association of one accepted connection, as pynetdicom's own handler does."""
-        server = handler.server
-        association = AcceptedAssociation(server.ae, self._reception, self._settings.receive_path)
-        association._server = server
-        association.name = f"AcceptorThread@{datetime.now():%Y%m%d%H%M%S}"
-        association.adopt(handler.request, self._settings.maximum_pdu_bytes)
-        association.acceptor.maximum_length = self._settings.maximum_pdu_bytes
-        association.acceptor.ae_title = server.ae_title
-        association.acceptor.address_info = handler.local
-        association.acceptor.implementation_class_uid = server.ae.implementation_class_uid
-        association.acceptor.implementation_version_name = server.ae.implementation_version_name
-        association.requestor.address_info = handler.remote
+        settings = self._settings
+        association = AcceptedAssociation(
+            self._ae, self._reception, settings.receive_path, over_limit=over_limit, on_end=on_end
+        )
+        own = AddressInformation.from_tuple(connection.getsockname())
+        association.adopt(connection, settings.maximum_pdu_bytes)
+        association.acceptor.maximum_length = settings.maximum_pdu_bytes
+        association.acceptor.ae_title = settings.ae_title
+        association.acceptor.address_info = own
+        association.acceptor.implementation_class_uid = self._ae.implementation_class_uid
+        association.acceptor.implementation_version_name = self._ae.implementation_version_name
+        association.requestor.address_info = AddressInformation.from_tuple(peer)
         association.bind(evt.EVT_REQUESTED, self._requested)
         association.bind(evt.EVT_SOP_EXTENDED, self._negotiated)
         association.bind(evt.EVT_ACCEPTED, self._accepted)
-        association.bind(evt.EVT_REJECTED, self._limit_exceeded)
         association.bind(evt.EVT_CONN_CLOSE, self._closed)
         return association
 
     def _application_entity(self) -> AE:
         settings = self._settings
         ae = AE(settings.ae_title)
-        ae.maximum_associations = settings.maximum_associations
+        ae.maximum_associations = sys.maxsize  # they are counted here, and over all processes that receive
         ae.maximum_pdu_size = settings.maximum_pdu_bytes
         ae.acse_timeout = settings.acse_timeout_s
         ae.dimse_timeout = settings.dimse_timeout_s
@@ -299,6 +225,11 @@ class DicomNode:
         association = event.assoc
         request = association.requestor.primitive
         rejection = self._admit(association)
+        if rejection is None and association.over_limit:
+            self._tell(self._event(NodeEventKind.ASSOCIATION_REJECTED, association, "local limit exceeded"))
+            association.acse.send_reject(*_LOCAL_LIMIT_EXCEEDED)
+            association.kill()
+            return
         if rejection is None:
             proposed = request.presentation_context_definition_list or []
             classes = {str(context.abstract_syntax) for context in proposed}
@@ -357,10 +288,6 @@ class DicomNode:
 
     def _accepted(self, event: Any) -> None:
         self._tell(self._event(NodeEventKind.ASSOCIATION_ACCEPTED, event.assoc))
-
-    def _limit_exceeded(self, event: Any) -> None:
-        # What we reject ourselves does not pass here; pynetdicom rejects for this reason alone.
-        self._tell(self._event(NodeEventKind.ASSOCIATION_REJECTED, event.assoc, "local limit exceeded"))
 
     def _closed(self, event: Any) -> None:
         self._tell(self._event(NodeEventKind.ASSOCIATION_CLOSED, event.assoc))

@@ -10,12 +10,15 @@ They rest on these names of pynetdicom 3.0: ``DULServiceProvider._run_loop_delay
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import Any, Final
 
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import TRANSITION_TABLE
+from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 
 from dicom_nodes.association_socket import EventDrivenSocket, set_no_delay
 from dicom_nodes.wakeable import ActivityCheckpoint, WakeSignal, WakingQueue
@@ -24,7 +27,11 @@ from dicom_nodes.wakeable import ActivityCheckpoint, WakeSignal, WakingQueue
 REST_S: Final = 0.25
 _NAP_S: Final = 0.0001
 _LAST_NAP_S: Final = 0.005
+_KILL_POLL_S: Final = 0.005
+_THREAD_END_S: Final = 5.0
+_LONGEST_END_S: Final = 30.0
 _IDLE: Final = "Sta1"  # PS3.8 Table 9-1
+_ABORT: Final = "Evt15"  # A-ABORT request (PS3.8 Table 9-8)
 
 
 class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
@@ -46,6 +53,15 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
         finally:
             self.assoc.upper_layer_ended()
             self.wake.close()
+
+    def _process_recv_primitive(self) -> bool:
+        """Take the next primitive of our own; drop an abort that comes when the association is closing anyway."""
+        waiting = self.to_provider_queue.queue
+        state = self.state_machine.current_state
+        if waiting and isinstance(waiting[0], A_ABORT | A_P_ABORT) and (_ABORT, state) not in TRANSITION_TABLE:
+            self.to_provider_queue.get(block=False)
+            return False
+        return bool(super()._process_recv_primitive())
 
     def _is_transport_event(self) -> bool:
         """Read what came; once back in the idle state there is nothing to wait for but the end."""
@@ -88,6 +104,24 @@ class NodeAssociation(Association):  # type: ignore[misc]
         if connection is None:
             set_no_delay(wrapped.socket)
         self.set_socket(wrapped)
+
+    def kill(self) -> None:
+        """End both threads once the connection is closed; pynetdicom waits for that without an end.
+
+        A peer has the time of the ARTIM timer to close its side (PS3.8 9.1.4), then the connection is cut.
+        """
+        self._kill = True
+        self._checkpoint.set()
+        self.is_established = False
+        deadline = time.monotonic() + (_LONGEST_END_S if self.acse_timeout is None else self.acse_timeout)
+        while self.dul.is_alive() and self.dul.state_machine.current_state != _IDLE:
+            if time.monotonic() > deadline:
+                self.dul.socket._shutdown_socket()
+                break
+            time.sleep(_KILL_POLL_S)
+        self.dul.kill_dul()
+        if self.dul is not threading.current_thread() and self.dul.is_alive():
+            self.dul.join(_THREAD_END_S)
 
     def notice(self) -> None:
         """Something happened that the reactor wants to see."""

@@ -229,7 +229,7 @@ def test_a_silent_association_is_aborted():
     with listening(InMemoryObjectSink(), network_timeout_s=0.2) as node:
         association = Requestor(node.peer, [(VERIFICATION, IMPLICIT)])
         with pytest.raises(PeerUnavailable, match="broke off"):
-            association._answer()
+            association._next_response(0, None)
         association._association.kill()
 
 

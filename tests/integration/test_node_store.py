@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,7 @@ from dicom_nodes.errors import (
 )
 from dicom_nodes.node_event import NodeEventKind
 from dicom_nodes.outgoing_object import OutgoingObject
+from dicom_nodes.pdata import message_parts
 from dicom_nodes.peer import PeerUnavailable
 from dicom_nodes.requestor import Requestor, RequestorSettings
 from dicom_nodes.sender import echo, store
@@ -182,7 +184,6 @@ def test_a_right_that_is_withdrawn_is_answered_0124(sink: InMemoryObjectSink):
 
 def test_a_connection_cut_in_the_middle_leaves_no_object(node: Listening, sink: InMemoryObjectSink):
     association = Requestor(node.peer, [(CT, EXPLICIT)])
-    half = association._fragments(1, b"", 0)  # the PDU layout, not its content, comes from the sender
     connection = association._association.dul.socket.socket
     command = bytes.fromhex(
         "00000000040000003c000000" + "000002001a000000" + (CT + "\0").encode().hex() + "00000001020000000100"
@@ -191,7 +192,7 @@ def test_a_connection_cut_in_the_middle_leaves_no_object(node: Listening, sink: 
     length = len(command) + 6
     connection.sendall(b"\x04\0" + length.to_bytes(4, "big") + (length - 4).to_bytes(4, "big") + b"\x01\x03" + command)
     connection.sendall(b"\x04\0" + (1006).to_bytes(4, "big") + (1002).to_bytes(4, "big") + b"\x01\x00" + b"x" * 1000)
-    connection.sendall(half[0][:6])
+    connection.sendall(b"\x04\0\0\0\0\x64")
     connection.shutdown(socket.SHUT_RDWR)
     event = node.event(NodeEventKind.OBJECT_CUT)
     association._association.kill()
@@ -228,9 +229,9 @@ def test_bytes_that_are_no_association_do_no_harm(node: Listening, garbage: byte
 def test_an_unreadable_command_set_aborts_only_its_association(node: Listening):
     with Requestor(node.peer, [(CT, EXPLICIT)]) as other:
         broken = Requestor(node.peer, [(CT, EXPLICIT)])
-        broken._association.dul.socket.send_parts(broken._fragments(1, b"\x08\0\0\0nonsense", 1))
+        broken._association.dul.socket.send_message(message_parts(1, b"\x08\0\0\0nonsense", None, None))
         with pytest.raises(PeerUnavailable, match="broke off"):
-            broken._answer()
+            broken._next_response(0, None)
         broken._association.kill()
         assert c_store(other, 1)[0] == 0
 
@@ -248,6 +249,19 @@ def test_a_refusal_is_told_with_its_reason(node: Listening):
     assert node.event(NodeEventKind.OBJECT_REFUSED).status == 0xA900
 
 
+class HangingSink(InMemoryObjectSink):
+    """Its disk takes a commit and does not come back until a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.free = threading.Event(), threading.Event()
+
+    def fail_at(self, step: str) -> None:
+        if step == "commit":
+            self.reached.set()
+            assert self.free.wait(60)
+
+
 def test_stopping_ends_open_associations(sink: InMemoryObjectSink):
     with listening(sink) as node:
         association = Requestor(node.peer, [(CT, EXPLICIT)])
@@ -255,3 +269,18 @@ def test_stopping_ends_open_associations(sink: InMemoryObjectSink):
         with pytest.raises(PeerUnavailable):
             c_store(association, 1)
         association._association.kill()
+
+
+def test_stopping_does_not_wait_for_a_disk_that_hangs():
+    sink = HangingSink()
+    with listening(sink) as node:
+        association = Requestor(node.peer, [(CT, EXPLICIT)])
+        sender = threading.Thread(target=lambda: pytest.raises(PeerUnavailable, c_store, association, 1))
+        sender.start()
+        assert sink.reached.wait(20)
+        node.node.stop(grace_s=0.1)
+        stored_at_stop = list(sink.stored)
+        sink.free.set()
+        sender.join(20)
+        association._association.kill()
+    assert (stored_at_stop, sender.is_alive()) == ([], False)

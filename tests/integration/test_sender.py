@@ -195,7 +195,7 @@ def test_when_the_peer_breaks_off_the_rest_comes_back_without_status():
 
 def break_off(sink: Stopping, node) -> None:
     sink.asked.wait(30)
-    for association in node.node._server.active_associations:
+    for association in node.node.associations:
         association.dul.socket._shutdown_socket()
     sink.go_on.set()
 
