@@ -275,7 +275,12 @@ def test_stopping_does_not_wait_for_a_disk_that_hangs():
     sink = HangingSink()
     with listening(sink) as node:
         association = Requestor(node.peer, [(CT, EXPLICIT)])
-        sender = threading.Thread(target=lambda: pytest.raises(PeerUnavailable, c_store, association, 1))
+
+        def send() -> None:
+            with pytest.raises(PeerUnavailable):
+                c_store(association, 1)
+
+        sender = threading.Thread(target=send)
         sender.start()
         assert sink.reached.wait(20)
         node.node.stop(grace_s=0.1)
