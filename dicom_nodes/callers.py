@@ -7,30 +7,55 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
+PERMANENT, TRANSIENT = 1, 2
+BY_SERVICE_USER, BY_PRESENTATION = 1, 3
+NO_REASON_GIVEN = 1
 CALLING_AE_TITLE_NOT_RECOGNISED = 3
 CALLED_AE_TITLE_NOT_RECOGNISED = 7
+TEMPORARY_CONGESTION = 1
+LOCAL_LIMIT_EXCEEDED = 2
 
 
 class Rejection(Enum):
-    """Why a caller is turned away.
+    """Why a caller is turned away, with Result, Source and Reason/Diag. of the A-ASSOCIATE-RJ (PS3.8 Table 9-21).
 
-    The value's first item is Reason/Diag. of the A-ASSOCIATE-RJ, source DICOM UL service-user (PS3.8 Table 9-21). An
-    address has no code of its own there; the caller is then one that we do not recognise.
+    An address has no code of its own there; the caller is then one that we do not recognise. Nor has an identity that
+    is not believed (PS3.7 D.3.3.7). What may be granted a moment later is rejected as transient.
     """
 
-    CALLED_UNKNOWN = (CALLED_AE_TITLE_NOT_RECOGNISED, "called AE title not recognised")
-    CALLING_UNKNOWN = (CALLING_AE_TITLE_NOT_RECOGNISED, "calling AE title not recognised")
-    ADDRESS_NOT_ALLOWED = (CALLING_AE_TITLE_NOT_RECOGNISED, "the address may not call")
+    CALLED_UNKNOWN = (
+        PERMANENT,
+        BY_SERVICE_USER,
+        CALLED_AE_TITLE_NOT_RECOGNISED,
+        "called AE title not recognised",
+    )
+    CALLING_UNKNOWN = (
+        PERMANENT,
+        BY_SERVICE_USER,
+        CALLING_AE_TITLE_NOT_RECOGNISED,
+        "calling AE title not recognised",
+    )
+    ADDRESS_NOT_ALLOWED = (PERMANENT, BY_SERVICE_USER, CALLING_AE_TITLE_NOT_RECOGNISED, "the address may not call")
+    USER_NOT_KNOWN = (PERMANENT, BY_SERVICE_USER, NO_REASON_GIVEN, "the user identity is not accepted")
+    USER_MISSING = (PERMANENT, BY_SERVICE_USER, NO_REASON_GIVEN, "a user identity is required")
+    TOO_MANY_AT_ONCE = (TRANSIENT, BY_PRESENTATION, LOCAL_LIMIT_EXCEEDED, "local limit exceeded")
+    TOO_MANY_A_MINUTE = (TRANSIENT, BY_PRESENTATION, TEMPORARY_CONGESTION, "too many associations a minute")
+
+    @property
+    def answer(self) -> tuple[int, int, int]:
+        """Result, Source and Reason/Diag. of the A-ASSOCIATE-RJ."""
+        result, source, diagnostic, _ = self.value
+        return result, source, diagnostic
 
     @property
     def diagnostic(self) -> int:
         """Reason/Diag. of the A-ASSOCIATE-RJ."""
-        return self.value[0]
+        return self.value[2]
 
     @property
     def words(self) -> str:
         """The reason for people."""
-        return self.value[1]
+        return self.value[3]
 
 
 class CallerPolicy(Protocol):
