@@ -88,14 +88,16 @@ def _region(region: Region) -> dict[str, object]:
 
 @quarantine.command("release")
 @with_settings
+@click.option("--cut", is_flag=True, help="Without the bytes behind the last frame, which are gone then.")
 @click.argument("quarantine_ids", nargs=-1, required=True)
-def release(config_file: Path | None, data_dir: Path | None, quarantine_ids: tuple[str, ...]) -> None:
+def release(config_file: Path | None, data_dir: Path | None, cut: bool, quarantine_ids: tuple[str, ...]) -> None:
     """Process objects again from the bytes that were kept."""
     refused = []
     with Gateway(settings_of(config_file, data_dir)) as gateway:
         gateway.require_data()
         for quarantine_id in quarantine_ids:
-            outcome = gateway.quarantine_desk.release(quarantine_id, getpass.getuser())
+            desk = gateway.quarantine_desk
+            outcome = (desk.release_cut if cut else desk.release)(quarantine_id, getpass.getuser())
             click.echo(f"{quarantine_id}: {outcome.kind} {outcome.reason}".rstrip())
             if outcome.kind is OutcomeKind.QUARANTINED:
                 refused.append(quarantine_id)

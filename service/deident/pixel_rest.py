@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from service.core.encoded_bytes import EncodedBytes, chunks
 from service.deident.element_values import ascii_text
-from service.errors import IdentityNotRemovable
+from service.errors import PixelRestFound
 
 SAMPLES, PHOTOMETRIC, FRAMES = 0x00280002, 0x00280004, 0x00280008
 ROWS, COLUMNS, BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
@@ -23,13 +23,13 @@ def refuse_pixel_rest(value: EncodedBytes, header: Dataset) -> None:
 
     Raises
     ------
-    IdentityNotRemovable : there is more than padding
+    PixelRestFound : there is more than padding
     """
     expected = frames_length(header)
     if expected is None or len(value) <= expected:
         return
     if any(bytes(piece).strip(b"\0") for piece in chunks(value, expected)):
-        raise IdentityNotRemovable("Pixel Data is longer than Rows, Columns and Frames say: the rest may be anything")
+        raise PixelRestFound("Pixel Data is longer than Rows, Columns and Frames say: the rest may be anything")
 
 
 def frames_length(header: Dataset) -> int | None:

@@ -13,14 +13,15 @@ from service.errors import InstanceNotFound
 from service.ingest.pipeline import IngestPipeline
 from service.ingest.pixel_case import PixelCase
 from service.ingest.quarantine import Quarantine
+from service.ingest.rest_cut import without_rest
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What was decided on one object.
 
-    ``action`` is "release", "release-blackened", "release-unchanged", "discard" or "expire"; ``regions`` says how many
-    regions a person had blackened.
+    ``action`` is "release", "release-blackened", "release-unchanged", "release-cut", "discard" or "expire"; ``regions``
+    says how many regions a person had blackened.
     """
 
     action: str
@@ -72,6 +73,24 @@ class QuarantineDesk:
         incoming = self._quarantine.read(quarantine_id)
         outcome = self._pipeline.process_released(incoming)
         return self._closed("release", quarantine_id, incoming.project, by, outcome)
+
+    def release_cut(self, quarantine_id: str, by: str) -> Outcome:
+        """Process an object without the bytes behind its last frame, which go for good; its frames stay.
+
+        It is taken like one that was sent so: its pixels are looked at where the policy says so, and should they need
+        a person the cut object waits under an id of its own, in the place of this one.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held
+        BadRequest : nothing stands behind its frames
+        """
+        incoming = self._quarantine.read(quarantine_id)
+        outcome = self._pipeline.process(without_rest(incoming))
+        self._quarantine.close_case(quarantine_id, RELEASED, by)
+        decision = Decision("release-cut", quarantine_id, incoming.project, by, succeeded=True, reason=outcome.reason)
+        self._on_decision(decision)
+        return outcome
 
     def _closed(
         self, action: str, quarantine_id: str, project: str, by: str, outcome: Outcome, regions: int = 0

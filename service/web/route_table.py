@@ -75,6 +75,7 @@ _PAGES: dict[tuple[str, str], Row] = {
     ("dashboard.pixels", "GET"): Row(DECIDERS, "quarantine.show"),
     ("dashboard.picture", "GET"): _decision(DECIDERS, "quarantine.look"),
     ("dashboard.release_seen", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
+    ("dashboard.release_cut", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
     ("dashboard.release", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
     ("dashboard.discard", "POST"): Row(DECIDERS, "quarantine.discard", Record.ELSEWHERE),
     ("dashboard.status", "GET"): Row(EVERYBODY_KNOWN, "status.read"),
@@ -95,6 +96,7 @@ _API: dict[tuple[str, str], Row] = {
     ("api.quarantine_entry", "GET"): Row(OPERATORS, "quarantine.show"),
     ("api.pixels", "GET"): Row(OPERATORS, "quarantine.show"),
     ("api.release_seen", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
+    ("api.release_cut", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
     ("api.release", "POST"): Row(DECIDERS, "quarantine.release", Record.ELSEWHERE),
     ("api.discard", "POST"): Row(DECIDERS, "quarantine.discard", Record.ELSEWHERE),
     # Identity: on disk before it is answered.

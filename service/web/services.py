@@ -77,6 +77,15 @@ class QuarantineDesk(Protocol):
         BadRequest : a region lies outside of the image
         """
 
+    def release_cut(self, quarantine_id: str, by: str) -> Outcome:
+        """Process the object without the bytes behind its last frame.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held
+        BadRequest : nothing stands behind its frames
+        """
+
     def discard(self, quarantine_id: str, by: str) -> QuarantineRow:
         """Destroy the object and keep its row.
 

@@ -40,6 +40,7 @@ class InMemoryQuarantineDesk:
         self.rows = {row.id: row for row in rows}
         self.cases: dict[str, PixelCase] = {}
         self.looks: list[tuple[str, int]] = []
+        self.cut: list[str] = []
         self.drawn: dict[str, tuple[Region, ...]] = {}
 
     def list(
@@ -71,6 +72,10 @@ class InMemoryQuarantineDesk:
 
     def release_seen(self, quarantine_id: str, by: str, regions: Sequence[Region]) -> Outcome:
         self.drawn[quarantine_id] = self.cases[quarantine_id].checked(regions)
+        return self.release(quarantine_id, by)
+
+    def release_cut(self, quarantine_id: str, by: str) -> Outcome:
+        self.cut.append(quarantine_id)
         return self.release(quarantine_id, by)
 
     def _decide(self, quarantine_id: str, state: str, by: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_nodes.errors import GatewayError
 from service.core.pydicom_reading import read_leniently
 from service.core.records import OutcomeKind
 from service.deident.deidentifier import Deidentifier
@@ -11,6 +13,8 @@ from service.deident.keys import KeyFile
 from service.deident.offline import FileStatus, deidentify_files
 from service.deident.pixel_rest import frames_length
 from service.deident.profile import load_profile
+from service.errors import PixelRestFound
+from service.ingest.quarantine_desk import QuarantineDesk
 from tests.bad_objects import file_lead
 from tests.datasets import ct_slice, encode
 from tests.ingest_house import IngestHouse
@@ -44,6 +48,58 @@ def test_an_image_with_more_than_its_frames_waits_for_a_person(house, name):
     outcome = house.pipeline.process(house.incoming(image(RESTS[name]), "research"))
     assert outcome.kind is OutcomeKind.QUARANTINED
     assert "Pixel Data is longer" in outcome.reason
+
+
+@pytest.fixture
+def decisions():
+    return []
+
+
+@pytest.fixture
+def desk(house, decisions):
+    return QuarantineDesk(house.quarantine, house.pipeline, decisions.append)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_person_has_the_rest_cut_off(house, desk, decisions, syntax):
+    data_set = ct_slice(1)
+    frames = data_set.PixelData
+    data_set.PixelData = frames + SECRET
+    data_set["PixelData"].VR = "OW"
+    data_set.add_new(0xFFFCFFFC, "OB", bytes(8))
+    held = house.pipeline.process(house.incoming(encode(data_set, syntax), "research", syntax))
+    assert held.failure_reason == PixelRestFound.dimse_status
+    outcome = desk.release_cut(held.quarantine_id, "alice")
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.ARCHIVED, "")
+    row = house.index.find("research", outcome.sop_instance_uid)
+    assert house.stored(row).PixelData == frames
+    assert SECRET not in house.stored_bytes(row)
+    [decision] = decisions
+    assert (decision.action, decision.by, decision.succeeded) == ("release-cut", "alice", True)
+    assert house.quarantine.show(held.quarantine_id).state == "released"
+
+
+def test_a_cut_object_that_must_be_held_for_more_waits_in_its_own_row(house, desk):
+    data_set = ct_slice(1, study_uid="1.2.3")
+    assert house.pipeline.process(house.incoming(encode(data_set), "research")).kind is OutcomeKind.ARCHIVED
+    other = ct_slice(2, study_uid="1.2.3", patient_id="PAT-9")
+    other.PixelData = other.PixelData + SECRET
+    other["PixelData"].VR = "OW"
+    held = house.pipeline.process(house.incoming(encode(other), "research"))
+    outcome = desk.release_cut(held.quarantine_id, "alice")
+    assert outcome.kind is OutcomeKind.QUARANTINED
+    assert house.quarantine.show(held.quarantine_id).state == "released"
+    [waits] = house.quarantine.list("research")
+    assert (waits.id, "another patient" in waits.reason) == (outcome.quarantine_id, True)
+
+
+def test_nothing_is_cut_where_nothing_stands_behind_the_frames(house, desk):
+    data_set = ct_slice(1)
+    del data_set.StudyInstanceUID
+    held = house.pipeline.process(house.incoming(encode(data_set), "research"))
+    with pytest.raises(GatewayError):
+        desk.release_cut(held.quarantine_id, "alice")
+    assert house.quarantine.show(held.quarantine_id).state == "held"
 
 
 def test_padding_is_no_reason_to_wait(house):

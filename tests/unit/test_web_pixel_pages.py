@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from service.archive.audit import Outcome
 from service.core.access import Role
-from service.errors import BadRequest, PixelsNeedPerson
+from service.errors import BadRequest, FramesNotReadable, PixelRestFound, PixelsNeedPerson
 from service.ingest.pixel_case import PixelCase, Region, RegionOrigin
 from service.web.dashboard.pixel_pages import drawn_regions
 from tests.fakes.in_memory_quarantine_desk import held_row
@@ -44,6 +44,27 @@ def test_list_leads_to_the_page(gateway: WebGateway) -> None:
     page = text(gateway.client().get("/quarantine"))
     assert f'href="{PAGE}"' in page
     assert f"{PAGE}/release" not in page
+
+
+def decide(gateway: WebGateway, place: str):
+    """Use the form of the list that leads to a place."""
+    page = text(gateway.client().get("/quarantine"))
+    form = re.search(rf'action="{place}">\s*<input type="hidden" name="sign" value="([^"]+)"', page)
+    assert form is not None
+    return gateway.client().post(place, data={"sign": form[1]})
+
+
+def test_bytes_behind_the_frames_are_cut_off_by_a_form(gateway: WebGateway) -> None:
+    gateway.desk.rows["r1"] = held_row("r1", failure_reason=PixelRestFound.dimse_status)
+    assert 'action="/quarantine/r1/release"' not in text(gateway.client().get("/quarantine"))
+    assert decide(gateway, "/quarantine/r1/release-cut").status_code == 303
+    assert (gateway.desk.cut, gateway.desk.rows["r1"].state) == (["r1"], "released")
+
+
+def test_list_says_why_frames_that_cannot_be_read_stay(gateway: WebGateway) -> None:
+    assert "text beside it" not in text(gateway.client().get("/quarantine"))
+    gateway.desk.rows["f1"] = held_row("f1", failure_reason=FramesNotReadable.dimse_status)
+    assert "text beside it" in text(gateway.client().get("/quarantine"))
 
 
 def test_page_shows_the_frame_with_its_boxes(gateway: WebGateway) -> None:

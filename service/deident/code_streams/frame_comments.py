@@ -12,7 +12,7 @@ from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.code_streams.jpeg2000_segments import jpeg2000_blanks
 from service.deident.code_streams.jpeg_segments import jpeg_blanks
 from service.deident.code_streams.overwritten_bytes import Blank, OverwrittenBytes
-from service.errors import IdentityNotRemovable
+from service.errors import FramesNotReadable
 
 _UID: Final = "1.2.840.10008.1.2."
 _WITHOUT_COMMENTS: Final = frozenset({f"{_UID}5", f"{_UID}1.98", f"{_UID}8.1"})
@@ -38,14 +38,14 @@ def without_comments(
 
     Raises
     ------
-    IdentityNotRemovable : frames cannot be told apart, or what stands in one
+    FramesNotReadable : frames cannot be told apart, or what stands in one
     """
     if transfer_syntax_uid in _WITHOUT_COMMENTS | _VIDEO:
         return None
     try:
         blanks = list(_blanks(value, frames, harmless))
     except InstanceUnreadable as error:
-        raise IdentityNotRemovable(str(error)) from error
+        raise FramesNotReadable(str(error)) from error
     return OverwrittenBytes(value, blanks) if blanks else None
 
 

@@ -113,6 +113,14 @@ OPERATIONS = (
         errors=(404,),
     ),
     Operation(
+        "release_cut",
+        "POST",
+        "/quarantine/<quarantine_id>/release-cut",
+        "Process an object without the bytes behind its last frame, which are gone then; its frames stay.",
+        quarantine_shapes.Release,
+        errors=(404,),
+    ),
+    Operation(
         "discard",
         "POST",
         "/quarantine/<quarantine_id>/discard",

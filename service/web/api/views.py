@@ -187,6 +187,11 @@ class ApiViews:
         self._held(quarantine_id)
         return quarantine_shapes.Release.of(self._services.desk.release(quarantine_id, present_caller().name))
 
+    def release_cut(self, quarantine_id: str) -> quarantine_shapes.Release:
+        """Process one without what stands behind its last frame."""
+        self._held(quarantine_id)
+        return quarantine_shapes.Release.of(self._services.desk.release_cut(quarantine_id, present_caller().name))
+
     def discard(self, quarantine_id: str) -> quarantine_shapes.QuarantineShape:
         """Destroy one."""
         self._held(quarantine_id)

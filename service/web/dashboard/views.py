@@ -6,7 +6,8 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.core.archived import QuarantineRow
-from service.errors import InstanceNotFound, PixelsNeedPerson
+from service.core.records import OutcomeKind
+from service.errors import FramesNotReadable, InstanceNotFound, PixelRestFound, PixelsNeedPerson
 from service.web.dashboard import presentation
 from service.web.dashboard.pixel_pages import register_pixel_pages
 from service.web.forms import FormSigns
@@ -29,6 +30,7 @@ _TOLD = {
     "own-object": "Released: it was a result of this gateway.",
     "dropped": "Released: the project does not want this kind of object.",
     "quarantined": "It was tried again and cannot be processed still.",
+    "cut": "Cut off: what stood behind the last frame is gone. The object waits for another reason, in its own row.",
     "discarded": "Discarded: the object is destroyed, its row stays.",
 }
 
@@ -146,6 +148,8 @@ def _register_quarantine(pages: Blueprint, services: WebServices, signs: FormSig
             more=len(found) > _PAGE,
             may_decide=present_caller().role in DECIDERS,
             pixels_status=PixelsNeedPerson.dimse_status,
+            rest_status=PixelRestFound.dimse_status,
+            frames_status=FramesNotReadable.dimse_status,
             told=_TOLD.get(request.args.get("told", ""), ""),
         )
 
@@ -154,6 +158,12 @@ def _register_quarantine(pages: Blueprint, services: WebServices, signs: FormSig
         project = _decidable(services, signs, quarantine_id)
         outcome = services.desk.release(quarantine_id, present_caller().name)
         return _back(project, outcome.kind.value)
+
+    @pages.post("/quarantine/<quarantine_id>/release-cut")
+    def release_cut(quarantine_id: str) -> AnyResponse:
+        project = _decidable(services, signs, quarantine_id)
+        outcome = services.desk.release_cut(quarantine_id, present_caller().name)
+        return _back(project, "cut" if outcome.kind is OutcomeKind.QUARANTINED else outcome.kind.value)
 
     @pages.post("/quarantine/<quarantine_id>/discard")
     def discard(quarantine_id: str) -> AnyResponse:
