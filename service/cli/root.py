@@ -18,6 +18,7 @@ COMMANDS = {
     "status": "service.cli.state:status",
     "study": "service.cli.state:study",
     "quarantine": "service.cli.quarantine:quarantine",
+    "outbox": "service.cli.outbox:outbox",
     "user": "service.cli.accounts:user",
     "token": "service.cli.accounts:token",
     "audit": "service.cli.audit:audit",

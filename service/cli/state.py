@@ -9,6 +9,7 @@ import click
 
 from service.bootstrap import Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
+from service.cli.results import reject, release, results
 from service.cli.tables import moment, print_table
 from service.errors import InstanceNotFound
 from service.ingest.spool_reader import DAMAGED_SUFFIX
@@ -161,3 +162,7 @@ def show_study(config_file: Path | None, data_dir: Path | None, as_json: bool, p
         [(run.annotator, str(run.version), run.state, run.summary or run.reason) for run in runs],
         empty="None yet.",
     )
+
+
+for command in (results, release, reject):
+    study.add_command(command)
