@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from service.errors import InstanceNotFound
 _UNFINISHED = ".part"
 _SHARD = re.compile(r"[0-9a-f]{2}").fullmatch
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_PARTS_AT_ONCE = 16
+_LARGE_PART = 64 << 10
 _TOGETHER = 4
 """So many blobs at once are synced with their file system, fewer each by itself."""
 
@@ -154,17 +155,19 @@ class FilesystemBlobStore:
 
     def _write(self, target: Path, parts: Iterable[bytes | memoryview], *, synced: bool) -> _Written:
         self._make_directory(target.parent, synced=synced)
-        # mkstemp makes the file with mode 0600 whatever the umask
-        descriptor, name = tempfile.mkstemp(suffix=_UNFINISHED, prefix=".", dir=target.parent)
+        unfinished = target.parent / f".{os.urandom(8).hex()}{_UNFINISHED}"
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                size = sum(_write_all(file.fileno(), part) for part in parts)
+            try:
+                size = _write_all(descriptor, parts)
                 if synced:
-                    os.fdatasync(file.fileno())
+                    os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise
-        return _Written(Path(name), target, size)
+        return _Written(unfinished, target, size)
 
     def _make_directory(self, directory: Path, *, synced: bool) -> None:
         if directory in self._known_directories:
@@ -179,12 +182,27 @@ class FilesystemBlobStore:
         self._known_directories.add(directory)
 
 
-def _write_all(descriptor: int, data: bytes | memoryview) -> int:
-    view = memoryview(data).cast("B")
-    done = 0
-    while done < len(view):
-        done += os.write(descriptor, view[done:])
-    return done
+def _write_all(descriptor: int, parts: Iterable[bytes | memoryview]) -> int:
+    """Write parts, several small ones at a time; how many bytes."""
+    size = 0
+    waiting: list[memoryview] = []
+    for part in parts:
+        waiting.append(memoryview(part).cast("B"))
+        if len(waiting) == _PARTS_AT_ONCE or len(part) >= _LARGE_PART:
+            size += _write_views(descriptor, waiting)
+            waiting = []
+    return size + _write_views(descriptor, waiting)
+
+
+def _write_views(descriptor: int, views: list[memoryview]) -> int:
+    size = sum(len(view) for view in views)
+    while views:
+        written = os.writev(descriptor, views)
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if views:
+            views[0] = views[0][written:]
+    return size
 
 
 def _sync_directory(directory: Path) -> None:

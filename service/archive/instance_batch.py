@@ -93,18 +93,7 @@ class InstanceBatch:
 
     def held(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], InstanceRow]:
         """What is held under pairs of project and SOP Instance UID."""
-        by_project: dict[str, list[str]] = {}
-        for project, sop_instance_uid in keys:
-            by_project.setdefault(project, []).append(sop_instance_uid)
-        found = {}
-        for project, uids in by_project.items():
-            for start in range(0, len(uids), _CHUNK):
-                query = instance_query().where(
-                    instances.c.project == project, instances.c.sop_instance_uid.in_(uids[start : start + _CHUNK])
-                )
-                for row in map(instance_row, self._connection.execute(query)):
-                    found[project, row.sop_instance_uid] = row
-        return found
+        return held_instances(self._connection, keys)
 
     def touch(self, instance: InstanceRow) -> None:
         """Mark the study and series that an instance leaves as changed."""
@@ -208,6 +197,22 @@ class InstanceBatch:
 
     def _later_than(self, before: float) -> float:
         return max(self._now, before + _TICK)
+
+
+def held_instances(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], InstanceRow]:
+    """What is held under pairs of project and SOP Instance UID."""
+    by_project: dict[str, list[str]] = {}
+    for project, sop_instance_uid in keys:
+        by_project.setdefault(project, []).append(sop_instance_uid)
+    found = {}
+    for project, uids in by_project.items():
+        for start in range(0, len(uids), _CHUNK):
+            query = instance_query().where(
+                instances.c.project == project, instances.c.sop_instance_uid.in_(uids[start : start + _CHUNK])
+            )
+            for row in map(instance_row, connection.execute(query)):
+                found[project, row.sop_instance_uid] = row
+    return found
 
 
 def _same_patient(study: _Level, digest: bytes | None) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, select, update
 
 from service.archive.database import Database
-from service.archive.instance_batch import InstanceBatch
+from service.archive.instance_batch import InstanceBatch, held_instances
 from service.archive.prepared import PreparedInstance
 from service.archive.rows import (
     AddKind,
@@ -129,6 +129,12 @@ class InstanceIndex:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else instance_row(row)
+
+    def find_all(self, project: str, sop_instance_uids: Sequence[str]) -> dict[str, InstanceRow]:
+        """Those of the instances that are held, by UID, visible or not."""
+        with self._database.read() as connection:
+            held = held_instances(connection, ((project, uid) for uid in sop_instance_uids))
+        return {uid: row for (_, uid), row in held.items()}
 
     def study(self, project: str, study_uid: str) -> StudyRow | None:
         """The study held under a UID."""

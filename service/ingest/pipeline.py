@@ -258,7 +258,7 @@ class IngestPipeline:
         return rules
 
     def _admit(self, step: Step, admitted: Admitted) -> None:
-        """Work out the index's row, and what is known already about the UID that it goes under."""
+        """Work out the index's row."""
         project = step.incoming.project
         uid = text_of(admitted.header, 0x00080018)
         key = blob_key(project, uid, 1 + self._number(_LARGEST_VERSION))
@@ -274,14 +274,24 @@ class IngestPipeline:
             patient_digest=admitted.patient_digest,
             aside=admitted.aside,
         )
-        held = self._index.find(project, uid)
-        if held is not None:
-            step.held = held
-            step.is_duplicate = held.content_digest == admitted.content_digest
         step.prepared = PreparedInstance.of(new)
         step.file = admitted.file
         step.elements_removed, step.elements_replaced = admitted.elements_removed, admitted.elements_replaced
         step.report, step.pixel_outcome = admitted.report, admitted.pixel_outcome
+
+    def _find_held(self, steps: Sequence[Step]) -> None:
+        """Learn what the index holds already under the UIDs that objects go under, with one look a project."""
+        by_project: dict[str, list[Step]] = defaultdict(list)
+        for step in steps:
+            if step.prepared is not None and not step.is_decided:
+                by_project[step.incoming.project].append(step)
+        for project, open_steps in by_project.items():
+            held = self._index.find_all(project, [step.instance.sop_instance_uid for step in open_steps])
+            for step in open_steps:
+                step.held = held.get(step.instance.sop_instance_uid)
+                step.is_duplicate = (
+                    step.held is not None and step.held.content_digest == step.instance.new.content_digest
+                )
 
     def _learn_persons(self, batch: Sequence[Incoming]) -> dict[str, str]:
         """By project, the revision of which identifiers are the same person's that cleaning follows from now on."""
@@ -299,6 +309,7 @@ class IngestPipeline:
 
     def _store(self, steps: Sequence[Step], record: Record | None, persons: Mapping[str, str]) -> None:
         """Blobs first, then one transaction for everything that the index learns."""
+        self._find_held(steps)
         written = [step for step in steps if step.needs_blob]
         self._blobs.put_many([(step.blob_key, step.parts) for step in written])
         obsolete: list[str] = []

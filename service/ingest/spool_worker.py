@@ -50,8 +50,8 @@ class WorkerLimits:
     trouble_s : before the next try when disk or index fail
     """
 
-    objects: int = 32
-    bytes: int = 16 << 20
+    objects: int = 64
+    bytes: int = 32 << 20
     attempts: int = 3
     sweep_s: float = 5.0
     trouble_s: float = 2.0
