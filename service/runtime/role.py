@@ -5,25 +5,16 @@ The settings come on standard input, as the supervisor read them; a line on the 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 
 from service.errors import GatewayError
 from service.log import configure_logging
+from service.runtime.parent_death import end_with
 from service.runtime.roles import RoleContext, run_role
 from service.runtime.sockets import adopt
 from service.settings import Settings
-
-PR_SET_PDEATHSIG = 1
-
-
-def end_with(parent_pid: int) -> None:
-    """Have the kernel send SIGTERM when the supervisor dies, however it dies (Linux)."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent_pid:
-        raise SystemExit(1)
 
 
 def main(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from service.bootstrap import COMMITMENT_BELL, DAY_S, OUTBOX_BELL, SPOOL_BELL, STUDIES_BELL, Gateway
+from service.runtime.parent_death import end_with
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
@@ -52,7 +54,11 @@ def run_prepare(context: RoleContext) -> None:
 
 
 def run_node(context: RoleContext) -> None:
-    """Receive objects into the spool."""
+    """Receive objects into the spool, in this process or in several below it."""
+    receivers = context.settings.dicom.receivers
+    if receivers > 1 and context.listening is not None:
+        _run_receivers(context, context.listening, receivers)
+        return
     stop = stop_on_sigterm()
     with Gateway(context.settings) as gateway:
         node = gateway.node()
@@ -60,6 +66,23 @@ def run_node(context: RoleContext) -> None:
         context.say_ready()
         stop.wait()
         node.stop()
+
+
+def _run_receivers(context: RoleContext, listening: socket.socket, count: int) -> None:
+    from service.runtime.receiver import import_early, receive
+    from service.runtime.receiver_pool import ReceiverPool
+
+    acceptor_pid = os.getpid()
+
+    def run_receiver(channel: socket.socket) -> None:
+        end_with(acceptor_pid)
+        stop_on_sigterm(lambda: channel.shutdown(socket.SHUT_RD))
+        with Gateway(context.settings) as gateway:
+            receive(gateway.node(), channel)
+
+    import_early()
+    maximum = context.settings.dicom.maximum_associations
+    ReceiverPool(listening, count, maximum, run_receiver, context.say_ready).run()
 
 
 def run_ingest(context: RoleContext) -> None:

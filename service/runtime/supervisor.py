@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 from service.data_directory import DataDirectory
+from service.runtime.signal_socket import SignalSocket
 from service.runtime.sockets import address_of, listen
 from service.runtime.supervisor_lock import SupervisorLock
 from service.settings import Settings
@@ -203,26 +204,5 @@ class Supervisor:
                 role.process.kill()
                 role.process.wait()
 
-    def _signals(self) -> _SignalSocket:
-        return _SignalSocket((signal.SIGTERM, signal.SIGINT))
-
-
-class _SignalSocket:
-    """A socket that becomes readable when one of the signals arrives; restores their handlers at the end."""
-
-    def __init__(self, signals: Iterable[signal.Signals]) -> None:
-        self._signals = tuple(signals)
-        self._read, self._write = socket.socketpair()
-        self._write.setblocking(False)
-
-    def __enter__(self) -> socket.socket:
-        self._handlers = {number: signal.signal(number, lambda *_: None) for number in self._signals}
-        self._old_fd = signal.set_wakeup_fd(self._write.fileno())
-        return self._read
-
-    def __exit__(self, *_: object) -> None:
-        signal.set_wakeup_fd(self._old_fd)
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._read.close()
-        self._write.close()
+    def _signals(self) -> SignalSocket:
+        return SignalSocket((signal.SIGTERM, signal.SIGINT))

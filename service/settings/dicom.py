@@ -24,6 +24,7 @@ class DicomSettings(Section):
     unknown_callers: Literal["accept", "reject"] | None = None
     extra_sop_classes: tuple[Uid, ...] = ()
     receive_path: Literal["fast", "pynetdicom"] = "fast"
+    receivers: int = Field(1, ge=1, le=64)
 
 
 class CallerSettings(Section):
