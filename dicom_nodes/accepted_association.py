@@ -46,6 +46,8 @@ class AcceptedAssociation(NodeAssociation):
         self.daemon = True  # a peer that stalls must not hold the process
         self.dimse = StoreReceiver(self, reception)
         self.over_limit = over_limit
+        self.entered = ""
+        """The calling AE title among whose associations it is counted."""
         self._on_end = on_end
         self.offer = Offer()
         """What the caller may use of the node's services; known once it has proposed its contexts."""

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from socket import socket as Socket  # noqa: N812 -- the attribute of pynetdicom that holds one is called socket
 from typing import Any, Final
 
 from pynetdicom.transport import AssociationSocket
@@ -30,7 +31,7 @@ _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-def set_no_delay(connection: socket.socket) -> None:
+def set_no_delay(connection: Socket) -> None:
     """Send small segments at once: an answer of 200 bytes must not wait for an acknowledgement."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -48,6 +49,8 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
     rest_s : the longest wait for data, so that the timers of the upper layer are seen to
     maximum_pdu_bytes : what we announced; a PDU far longer breaks the association (PS3.8 D.1)
     """
+
+    socket: Any  # a socket, or None once closed; pynetdicom does not say
 
     def __init__(
         self, assoc: Any, wake: WakeSignal, rest_s: float, maximum_pdu_bytes: int, *args: Any, **kwargs: Any
@@ -69,6 +72,30 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         super().connect(primitive)
         if self.socket is not None:
             self.socket.setblocking(False)
+
+    def secure(self, context: ssl.SSLContext, timeout_s: float | None) -> None:
+        """Make the handshake of TLS as the side that accepted, in its time.
+
+        Raises
+        ------
+        OSError : it failed, or took too long
+        """
+        if self.socket is None:
+            raise ConnectionError("the connection is closed")
+        secured = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.socket = secured
+        deadline = _after(timeout_s)
+        while True:
+            try:
+                secured.do_handshake()
+            except ssl.SSLWantReadError:
+                _wait_for(secured, select.POLLIN, deadline)
+            except ssl.SSLWantWriteError:
+                _wait_for(secured, select.POLLOUT, deadline)
+            else:
+                # What came behind the handshake lies decrypted in its buffer already.
+                self._more = secured.pending() > 0
+                return
 
     @property
     def ready(self) -> bool:
@@ -205,7 +232,7 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             except _WOULD_BLOCK:
                 _wait_for(connection, select.POLLIN, deadline)
 
-    def _receive_into(self, connection: socket.socket, view: memoryview) -> int:
+    def _receive_into(self, connection: Socket, view: memoryview) -> int:
         count: int = connection.recv_into(view)
         # TLS: bytes that lie decrypted in its buffer are not seen by poll(2).
         self._more = count == len(view) or (isinstance(connection, ssl.SSLSocket) and connection.pending() > 0)
@@ -213,7 +240,7 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         return count
 
-    def _send_some(self, connection: socket.socket, left: deque[memoryview]) -> int:
+    def _send_some(self, connection: Socket, left: deque[memoryview]) -> int:
         deadline = _after(self.assoc.network_timeout)
         while True:
             try:
@@ -223,7 +250,7 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             except _WOULD_BLOCK:
                 _wait_for(connection, select.POLLOUT, deadline)
 
-    def _wait_for_data(self, connection: socket.socket) -> bool:
+    def _wait_for_data(self, connection: Socket) -> bool:
         """Wait for data or the wake-up; whether there is data."""
         if self._more and isinstance(connection, ssl.SSLSocket):
             return True
@@ -239,7 +266,7 @@ def _after(timeout_s: float | None) -> float | None:
     return None if timeout_s is None else time.monotonic() + timeout_s
 
 
-def _wait_for(connection: socket.socket, what: int, deadline: float | None) -> None:
+def _wait_for(connection: Socket, what: int, deadline: float | None) -> None:
     """Wait until a socket can be read from or written to.
 
     Raises
@@ -251,7 +278,7 @@ def _wait_for(connection: socket.socket, what: int, deadline: float | None) -> N
         raise TimeoutError("the peer stalls")
 
 
-def _poll(connection: socket.socket, what: int, timeout_s: float | None, wake: WakeSignal | None) -> set[int]:
+def _poll(connection: Socket, what: int, timeout_s: float | None, wake: WakeSignal | None) -> set[int]:
     """Descriptors on which something happened. By poll(2): select(2) stops at descriptor 1023."""
     poll = select.poll()
     poll.register(connection, what)

@@ -19,6 +19,7 @@ from pynetdicom.transport import AddressInformation
 
 from dicom_nodes.accepted_association import AcceptedAssociation, ReceivePath
 from dicom_nodes.acceptor import Acceptor
+from dicom_nodes.admission import Admission
 from dicom_nodes.callers import CallerPolicy, Rejection
 from dicom_nodes.node_event import NodeEvent, NodeEventHandler, NodeEventKind
 from dicom_nodes.object_sink import ObjectSink
@@ -28,16 +29,13 @@ from dicom_nodes.served_request import caller_of
 from dicom_nodes.service_port import DimseService
 from dicom_nodes.service_table import ServiceTable
 from dicom_nodes.storage_classes import VERIFICATION, storage_classes
+from dicom_nodes.user_identity import identity_response
 
 _LOGGER = logging.getLogger(__name__)
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.280318406542157203925563347218466134203"
 IMPLEMENTATION_VERSION_NAME: Final = "ANNOGATE"
 
-_REJECTED_PERMANENT: Final = 0x01
-_BY_SERVICE_USER: Final = 0x01
-# Rejected transient, by the presentation related service provider (PS3.8 Table 9-21).
-_LOCAL_LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
 _REJECTED_AT_ONCE: Final = 64
 _ACCEPTOR_END_S: Final = 1.0
 
@@ -86,6 +84,7 @@ class DicomNode:
     callers : decides who may call, and under which called titles
     on_event : told what happens, from the threads of associations; it must not block
     services : what else it answers, such as query/retrieve and storage commitment; see ``service_port``
+    admission : what else is asked of callers: TLS, user identity, limits
     """
 
     def __init__(
@@ -96,8 +95,10 @@ class DicomNode:
         on_event: NodeEventHandler | None = None,
         clock: Callable[[], float] = time.time,
         services: Iterable[DimseService] = (),
+        admission: Admission | None = None,
     ) -> None:
         self._settings = settings
+        self._admission = admission or Admission()
         self._services = ServiceTable(services)
         self._callers = callers
         self._on_event = on_event
@@ -108,11 +109,11 @@ class DicomNode:
         _config.LOG_RESPONSE_IDENTIFIERS = False
         self._open = OpenAssociations()
         self._ae = self._application_entity()
-        self._acceptor: Acceptor | None = None
+        self._acceptors: list[Acceptor] = []
         self._address = (settings.host, settings.port)
 
-    def start(self, listening_socket: socket.socket | None = None) -> None:
-        """Listen, on a socket that a parent process bound or on one of our own; returns at once.
+    def start(self, listening_socket: socket.socket | None = None, *also: socket.socket) -> None:
+        """Listen, on sockets that a parent process bound or on one of our own; returns at once.
 
         Raises
         ------
@@ -121,13 +122,14 @@ class DicomNode:
         listening = listening_socket or self._bind()
         host, port = listening.getsockname()[:2]
         self._address = (str(host), int(port))
-        self._acceptor = Acceptor(listening, self.serve)
-        self._acceptor.start()
+        self._acceptors = [Acceptor(one, self.serve) for one in (listening, *also)]
+        for acceptor in self._acceptors:
+            acceptor.start()
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port that it listens on."""
-        if self._acceptor is None:
+        """Host and port that it listens on, the first of several."""
+        if not self._acceptors:
             raise RuntimeError("the node has not been started")
         return self._address
 
@@ -141,8 +143,8 @@ class DicomNode:
 
         Takes ``grace_s`` and two seconds at most, whatever peers and the sink do.
         """
-        acceptor, self._acceptor = self._acceptor, None
-        if acceptor is not None:
+        acceptors, self._acceptors = self._acceptors, []
+        for acceptor in acceptors:
             acceptor.close(_ACCEPTOR_END_S)
         self._open.end(grace_s)
 
@@ -171,6 +173,8 @@ class DicomNode:
 
         def ended(association: AcceptedAssociation) -> None:
             self._open.discard(association)
+            if association.entered:
+                self._admission.leave(association.entered)
             on_end()
 
         association = self._association(connection, peer, over_limit, ended)
@@ -195,7 +199,8 @@ class DicomNode:
             self._ae, self._reception, settings.receive_path, over_limit=over_limit, on_end=on_end
         )
         own = AddressInformation.from_tuple(connection.getsockname())
-        association.adopt(connection, settings.maximum_pdu_bytes)
+        association.adopt(connection, settings.maximum_pdu_bytes, tls=self._admission.secures(connection))
+        association.on_insecure = self._insecure
         association.acceptor.maximum_length = settings.maximum_pdu_bytes
         association.acceptor.ae_title = settings.ae_title
         association.acceptor.address_info = own
@@ -224,29 +229,37 @@ class DicomNode:
         """Turn a caller away, or say which of its presentation contexts we take."""
         association = event.assoc
         request = association.requestor.primitive
-        rejection = self._admit(association)
-        if rejection is None and association.over_limit:
-            self._tell(self._event(NodeEventKind.ASSOCIATION_REJECTED, association, "local limit exceeded"))
-            association.acse.send_reject(*_LOCAL_LIMIT_EXCEEDED)
+        rejection = self._admit(association) or self._enter(association)
+        if rejection is not None:
+            self._tell(self._event(NodeEventKind.ASSOCIATION_REJECTED, association, rejection.words))
+            association.acse.send_reject(*rejection.answer)
             association.kill()
             return
+        proposed = request.presentation_context_definition_list or []
+        classes = {str(context.abstract_syntax) for context in proposed}
+        association.offer = self._services.offered(caller_of(association), classes)
+        association.acceptor.supported_contexts = self._supported(association, proposed)
+        if (identity := association.requestor.user_identity) is not None and identity.positive_response_requested:
+            association.acceptor.add_negotiation_item(identity_response())
+
+    def _enter(self, association: AcceptedAssociation) -> Rejection | None:
+        """Count the association among those of all callers, and of this one."""
+        if association.over_limit:
+            return Rejection.TOO_MANY_AT_ONCE
+        calling = str(association.requestor.primitive.calling_ae_title)
+        rejection = self._admission.enter(calling)
         if rejection is None:
-            proposed = request.presentation_context_definition_list or []
-            classes = {str(context.abstract_syntax) for context in proposed}
-            association.offer = self._services.offered(caller_of(association), classes)
-            association.acceptor.supported_contexts = self._supported(association, proposed)
-            return
-        self._tell(self._event(NodeEventKind.ASSOCIATION_REJECTED, association, rejection.words))
-        association.acse.send_reject(_REJECTED_PERMANENT, _BY_SERVICE_USER, rejection.diagnostic)
-        association.kill()
+            association.entered = calling
+        return rejection
 
     def _admit(self, association: Any) -> Rejection | None:
-        request = association.requestor.primitive
+        caller = caller_of(association)
         try:
-            return self._callers.admit(request.calling_ae_title, request.called_ae_title, association.requestor.address)
+            rejection = self._callers.admit(caller.calling_ae_title, caller.called_ae_title, caller.address)
         except Exception:  # the edge to the peer: a broken policy admits nobody
             _LOGGER.exception("the caller policy failed")
             return Rejection.CALLING_UNKNOWN
+        return rejection or self._admission.verify(caller, association.requestor.user_identity)
 
     def _negotiated(self, event: Any) -> dict[str, bytes]:
         """Answer SOP Class Extended Negotiation for the services (PS3.7 D.3.3.5)."""
@@ -285,6 +298,10 @@ class DicomNode:
                 # Whether the requestor may be SCU and SCP, as it asked for (PS3.7 D.3.3.4).
                 ours.scu_role, ours.scp_role = True, True
         return list(supported.values())
+
+    def _insecure(self, association: Any, words: str) -> None:
+        """A connection that should have been secured was not."""
+        self._tell(self._event(NodeEventKind.ASSOCIATION_REJECTED, association, f"TLS: {words}"))
 
     def _accepted(self, event: Any) -> None:
         self._tell(self._event(NodeEventKind.ASSOCIATION_ACCEPTED, event.assoc))

@@ -34,7 +34,9 @@ from dicom_nodes.peer_requests import PeerRequests
 from dicom_nodes.query_model import is_pending
 from dicom_nodes.responses import Response, ResponseStream
 from dicom_nodes.service_port import AcceptedContext
+from dicom_nodes.tls import TlsRequestor, TlsUnusable
 from dicom_nodes.upper_layer import REST_S, NodeAssociation
+from dicom_nodes.user_identity import UserIdentity, identity_item
 
 MAXIMUM_CONTEXTS: Final = 128
 _RESPONSES_HELD: Final = 64
@@ -57,6 +59,8 @@ class RequestorSettings:
     Parameters
     ----------
     answer_timeout_s : how long a peer may take for the answer to one message
+    tls : secures the association; None calls plainly
+    identity : the user that we say we are (PS3.7 D.3.3.7)
     """
 
     calling_ae_title: str = "ANNOGATE"
@@ -65,6 +69,8 @@ class RequestorSettings:
     acse_timeout_s: float = 30.0
     answer_timeout_s: float = 120.0
     network_timeout_s: float = 120.0
+    tls: TlsRequestor | None = None
+    identity: UserIdentity | None = None
 
 
 class _RequestedAssociation(NodeAssociation):
@@ -72,8 +78,14 @@ class _RequestedAssociation(NodeAssociation):
 
     def __init__(self, ae: AE, peer_requests: PeerRequests | None) -> None:
         self.responses: queue.Queue[Response | None] = queue.Queue(_RESPONSES_HELD)
+        self.trouble = ""
+        """Why the connection could not be secured."""
         super().__init__(ae, MODE_REQUESTOR)
         self.dimse = ResponseStream(self, self.responses, peer_requests)
+
+    def tell(self, words: str) -> None:
+        """Keep why the connection could not be secured."""
+        self.trouble = words
 
     def notice(self) -> None:
         """Wake who waits for an answer."""
@@ -294,7 +306,8 @@ class Requestor:
             raise PeerUnavailable(f"{self._peer} rejected us: {association.acceptor.primitive.reason_str}")
         if association.acceptor.primitive is not None:
             raise ContextsRefused(f"{self._peer} accepted no presentation context")
-        raise PeerUnavailable(f"{self._peer} cannot be reached")
+        words = f": {association.trouble}" if association.trouble else ""
+        raise PeerUnavailable(f"{self._peer} cannot be reached{words}")
 
     def _prepare(self, contexts: Contexts) -> _RequestedAssociation:
         """Set an association up as ``AE.associate`` does."""
@@ -309,6 +322,10 @@ class Requestor:
             local = AddressInformation("::" if remote.is_ipv6 else "0.0.0.0", 0)  # noqa: S104 -- any address, to call from
             association = _RequestedAssociation(ae, self._peer_requests)
             association.adopt(None, settings.maximum_pdu_bytes, address=local)
+            if settings.tls is not None:
+                association.dul.socket.tls_args = settings.tls.arguments(self._peer.host, association.tell)
+        except TlsUnusable as error:
+            raise PeerUnavailable(f"{self._peer} cannot be called: {error}") from error
         except OSError as error:
             raise PeerUnavailable(f"{self._peer} cannot be reached: {error.strerror or 'no such host'}") from error
         association.acceptor.ae_title = self._peer.ae_title
@@ -323,6 +340,8 @@ class Requestor:
             association.requestor.add_negotiation_item(_role(sop_class_uid, as_scu=as_scu, as_scp=as_scp))
         for sop_class_uid, information in self._extended.items():
             association.requestor.add_negotiation_item(_extended_item(sop_class_uid, information))
+        if settings.identity is not None:
+            association.requestor.add_negotiation_item(identity_item(settings.identity))
         if self._on_event is not None:
             association.bind(evt.EVT_N_EVENT_REPORT, _event_reported, [self._on_event])
         return association

@@ -12,6 +12,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from pynetdicom import evt
@@ -21,6 +22,8 @@ from pynetdicom.fsm import TRANSITION_TABLE
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 
 from dicom_nodes.association_socket import EventDrivenSocket, set_no_delay
+from dicom_nodes.errors import GatewayError
+from dicom_nodes.tls import TlsAcceptor, words_of
 from dicom_nodes.wakeable import ActivityCheckpoint, WakeSignal, WakingQueue
 
 # Timers (ARTIM, idle, kill) are looked at this often; they are all of whole seconds.
@@ -49,6 +52,7 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
     def run_reactor(self) -> None:
         """Run until the association is over, then let everything know that waits for it."""
         try:
+            self.assoc.secure_connection()
             super().run_reactor()
         finally:
             self.assoc.upper_layer_ended()
@@ -89,13 +93,29 @@ class NodeAssociation(Association):  # type: ignore[misc]
         super().__init__(ae, mode)
         self._reactor_checkpoint = self._checkpoint = ActivityCheckpoint(REST_S)
         self._checkpoint.set()
+        self._tls: TlsAcceptor | None = None
+        self.on_insecure: Callable[[NodeAssociation, str], None] = lambda *_: None
+        """Told why a connection could not be secured."""
         self.dul = upper_layer(self)
         # The timers of the upper layer are set through these, and it is a new one.
         self.acse_timeout = ae.acse_timeout
         self.network_timeout = ae.network_timeout
 
-    def adopt(self, connection: socket.socket | None, maximum_pdu_bytes: int, address: Any = None) -> None:
-        """Give the association its socket: an accepted ``connection``, or one yet to connect, bound to ``address``."""
+    def adopt(
+        self,
+        connection: socket.socket | None,
+        maximum_pdu_bytes: int,
+        address: Any = None,
+        *,
+        tls: TlsAcceptor | None = None,
+    ) -> None:
+        """Give the association its socket: an accepted ``connection``, or one yet to connect, bound to ``address``.
+
+        Parameters
+        ----------
+        tls : secures an accepted connection, in the thread of the upper layer
+        """
+        self._tls = tls
         if connection is not None:
             set_no_delay(connection)
         wrapped = EventDrivenSocket(
@@ -104,6 +124,21 @@ class NodeAssociation(Association):  # type: ignore[misc]
         if connection is None:
             set_no_delay(wrapped.socket)
         self.set_socket(wrapped)
+
+    def secure_connection(self) -> None:
+        """Make the TLS handshake of an accepted connection; one that fails is closed, and its end told."""
+        if self._tls is None:
+            return
+        try:
+            self.dul.socket.secure(self._tls.context(), self.acse_timeout)
+        except GatewayError as error:
+            words = str(error)
+        except OSError as error:
+            words = words_of(error)
+        else:
+            return
+        self.on_insecure(self, words)
+        self.dul.socket.close()
 
     def kill(self) -> None:
         """End both threads once the connection is closed; pynetdicom waits for that without an end.

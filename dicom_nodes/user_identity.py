@@ -69,6 +69,13 @@ def offered_identity(negotiated: Any) -> UserIdentity | None:
     return UserIdentity(username, passcode if kind == IdentityType.USERNAME_AND_PASSCODE else None)
 
 
+def identity_response() -> Any:
+    """The positive response to a user name, with or without a password: it is empty (PS3.7 D.3.3.7.2)."""
+    item = UserIdentityNegotiation()
+    item.server_response = b""
+    return item
+
+
 def identity_item(identity: UserIdentity) -> Any:
     """The negotiation item by which we say who we are; a positive response is asked for."""
     item = UserIdentityNegotiation()

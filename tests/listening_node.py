@@ -7,6 +7,7 @@ import queue
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from dicom_nodes.admission import Admission
 from dicom_nodes.callers import CallerPolicy, KnownCallers
 from dicom_nodes.command_set import (
     AFFECTED_SOP_CLASS_UID,
@@ -61,7 +62,11 @@ class Listening:
 
 @contextlib.contextmanager
 def listening(
-    sink: ObjectSink, callers: CallerPolicy | None = None, services: Iterable[DimseService] = (), **settings: object
+    sink: ObjectSink,
+    callers: CallerPolicy | None = None,
+    services: Iterable[DimseService] = (),
+    admission: Admission | None = None,
+    **settings: object,
 ) -> Iterator[Listening]:
     """Run a node for the length of a test."""
     events: queue.Queue[NodeEvent] = queue.Queue()
@@ -71,6 +76,7 @@ def listening(
         callers or KnownCallers([TITLE]),
         events.put,
         services=services,
+        admission=admission,
     )
     node.start()
     try:
