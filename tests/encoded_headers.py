@@ -45,6 +45,7 @@ INSIDE = (
 TEXTS = (
     *(b"", b" ", b"Smith^John", b"smith", b"J. Smith, 61", b"PAT-0012345", b"12345", b"Thorax", b"CT", b"ORIGINAL"),
     *(b"1.2.840.113619.2.5.1.2.3.4", b"20240317", b"17.03.2024", b"A\\B", b"Smith\\CT", b"M\xfcller", b"\xff\xfe"),
+    *(b"101500", b"0012345\\1"),
     *(b"\x1b$B\x1b(B", b"lesion 3", b"a\0", b"YES", b"113100", b"DCM", b"application/pdf", b"x" * 70),
 )
 CHARACTER_SETS = (b"ISO_IR 100", b"ISO_IR 192", b"\\ISO 2022 IR 87 ", b"", b"NO SUCH SET ")
@@ -64,11 +65,40 @@ BY_TAG = {
     0x00080102: (b"DCM ", b"SCT ", b"99LOCAL ", b"SRT ", b"Smith"),
     0x00080104: (b"Subject Name", b"Thorax", b"Smith ", b"Lung"),
     0x00280301: (b"NO",),
-    0x00190010: (b"GEMS_ACQU_01", b"Smith "),
-    0x00191023: (b"1.5 ", b"Smith "),
     0x00120062: (b"YES ", b"NO"),
 }
 """What decides about other elements of the same data set has to mean something now and then."""
+CREATORS = {
+    0x0019: (b"GEMS_ACQU_01", b"SIEMENS MR HEADER ", b"Smith "),
+    0x0119: (b"SIEMENS Ultrasound SC2000 ",),
+    0x2001: (b"Philips Imaging DD 001", b"Philips Imaging DD 002", b"Philips Imaging DD 097"),
+    0x7FD1: (b"SIEMENS Ultrasound SC2000 ",),
+    0x0029: (b"SIEMENS CSA HEADER",),
+    0x0009: (b"Smith ",),
+}
+"""Private blocks of which Table E.3.10-1 names elements, and some of which it names none."""
+PLACES = {
+    0x0019: {0x0C: "IS", 0x0D: "CS", 0x0E: "FD", 0x23: "DS", 0x9E: "LO", 0x55: "LO"},
+    0x0119: {0x00: "LO", 0x01: "OB", 0x02: "SQ", 0x03: "SQ", 0x05: "UL", 0x11: "UN"},
+    0x2001: {
+        0x01: "FL",
+        0x02: "IS",
+        0x04: "CS",
+        0x50: "LO",
+        0x58: "UL",
+        0x5A: "ST",
+        0x5F: "SQ",
+        0x7D: "OW",
+        0x0D: "FD",
+    },
+    0x7FD1: {0x01: "OB", 0x09: "UI"},
+    0x0029: {0x10: "OB", 0x20: "LO"},
+    0x0009: {0x01: "LO", 0xFF: "UN"},
+}
+"""VRs by their low bytes."""
+ENCODED_ITEM = b"\xfe\xff\0\xe0\x10\0\0\0\x10\0\x10\0\x08\0\0\0Smith^J "
+"""An item in implicit VR, as it stands in an element of which nobody knew that it is a sequence (PS3.5 6.2.2)."""
+BY_VR |= {"UN": (*TEXTS, ENCODED_ITEM, ENCODED_ITEM[:-3]), "OB": (*TEXTS, ENCODED_ITEM, b"\0\1\2\3")}
 
 
 @dataclass(slots=True)
@@ -118,8 +148,17 @@ def _encode_item(item: Item, *, implicit: bool) -> bytes:
 
 
 def dictionary_vr(tag: int) -> str:
-    """Return the VR of the standard; the first where it has several."""
+    """Return the VR of the standard, the first where it has several; of private elements what their vendor says."""
+    if tag >> 16 & 1:
+        return "LO" if tag & 0xFFFF < 0x100 else PLACES.get(tag >> 16, {}).get(tag & 0xFF, "UN")
     return str(DicomDictionary[tag][0]).split(" or ")[0] if tag in DicomDictionary else "UN"
+
+
+PRIVATE = (
+    *(group << 16 | 0x1000 | place for group, known in PLACES.items() for place in known),
+    *(0x00191100, 0x00190011, 0x00190001, 0x50011001),
+)
+"""Places of a first block, one of a second, its creator alone, and what is of no block."""
 
 
 @st.composite
@@ -133,9 +172,7 @@ def tags(draw: st.DrawFn, depth: int) -> int:
     if kind < 8:
         return draw(st.sampled_from(PUBLIC))
     if kind == 8:
-        return draw(st.sampled_from([0x0009, 0x0019, 0x0029, 0x5001])) << 16 | draw(
-            st.sampled_from([0x10, 0x1001, 0x1023, 0x10FF])
-        )
+        return draw(st.sampled_from(PRIVATE))
     return draw(st.sampled_from([0x00080FFF, 0x0010FFF1, 0x60000010, 0x60003000, 0x60000102, 0x50003000]))
 
 
@@ -150,6 +187,8 @@ def elements(draw: st.DrawFn, tag: int, depth: int, *, implicit: bool) -> Elemen
             return Element(tag, vr, draw(st.binary(max_size=12)))
         inside = [] if depth >= 3 else draw(st.lists(data_sets(depth=depth + 1, implicit=implicit), max_size=2))
         return Element(tag, vr, b"", inside, undefined=draw(st.booleans()))
+    if tag >> 16 in CREATORS and tag & 0xFFFF < 0x100:
+        return Element(tag, vr, draw(st.sampled_from(CREATORS[tag >> 16])))
     if tag in BY_TAG and draw(st.integers(0, 3)):
         return Element(tag, vr, draw(st.sampled_from(BY_TAG[tag])))
     return Element(tag, vr, draw(values(vr)))
@@ -169,8 +208,11 @@ def values(draw: st.DrawFn, vr: str) -> bytes:
 @st.composite
 def data_sets(draw: st.DrawFn, *, depth: int = 0, implicit: bool, most: int = 6) -> Item:
     """Draw a data set with its tags in order."""
-    found = sorted(draw(st.sets(tags(depth), max_size=most)))
-    return Item([draw(elements(tag, depth, implicit=implicit)) for tag in found], undefined=draw(st.booleans()))
+    found = draw(st.sets(tags(depth), max_size=most))
+    if draw(st.integers(0, 7)):
+        found |= {tag & 0xFFFF0000 | tag >> 8 & 0xFF for tag in found if tag >> 16 & 1 and tag & 0xFFFF >= 0x1000}
+    drawn = [draw(elements(tag, depth, implicit=implicit)) for tag in sorted(found)]
+    return Item(drawn, undefined=draw(st.booleans()))
 
 
 @st.composite

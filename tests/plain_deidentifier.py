@@ -112,7 +112,7 @@ class PlainDeidentifier:
         merged: dict[str, dict[str, Any]] = {}
         self.words: dict[str, list[str]] = {"list": [], "terms": [], "patterns": []}
         for document in chain:
-            for section in ("options", "rules", "elements", "content_text"):
+            for section in ("options", "rules", "elements", "content_text", "private"):
                 merged.setdefault(section, {}).update(document.get(section, {}))
             for key, values in document.get("words", {}).items():
                 self.words[key] += values
@@ -128,6 +128,14 @@ class PlainDeidentifier:
             (row["scheme"], row["code"], row["value_type"]): row for row in table(directory / "ps3.15-e3.4-1.csv")
         }
         self.types = json.loads((directory / "element-types.json").read_text())
+        self.private: dict[tuple[int, str, int], str] = {}
+        if "retain_safe_private" in self.options:
+            for listed in reversed(
+                merged["private"].get("lists", ["standard"])
+            ):  # the first list that names an element holds
+                for row in table(directory / f"safe-private-{listed}.csv"):
+                    place = int(row["group"], 16), row["creator"].strip(), int(row["element"], 16)
+                    self.private[place] = row["vr"]
 
     # -- one header --------------------------------------------------------------------------------------------------
 
@@ -190,16 +198,21 @@ class PlainDeidentifier:
         for tag in sorted(source.keys()):
             element = source.get_item(tag, keep_deferred=True)
             verb, vr, otherwise = overrides.get(int(tag)) or self.decide(int(tag), parent, element.VR)
+            if verb == "safe private":
+                verb, vr = self.decide_private(element, source)
             result = self.value(verb, vr, otherwise, element, source, here, depth)
             if result is None:
                 continue
             if result is element:
                 result = list(element.value or ()) if isinstance(element, DataElement) else octets(element)
-                clean[int(tag)] = (element.VR, result, is_undefined(element))
+                clean[int(tag)] = (element.VR or vr or None, result, is_undefined(element))
             elif isinstance(result, list):
                 clean[int(tag)] = ("SQ", result, is_undefined(element))
             else:
                 put(clean, int(tag), vr, result)
+        for tag in [tag for tag in clean if tag >> 16 & 1 and tag & 0xFFFF < 0x1000]:
+            if not any(other & 0xFFFF0000 == tag & 0xFFFF0000 and other >> 8 & 0xFF == tag & 0xFF for other in clean):
+                del clean[tag]
         listed = [tag for tag in (0x00081115, 0x00081200) if not depth and self.is_instance_list(tag)]
         if not refers({tag: held for tag, held in clean.items() if tag not in listed}):
             clean = {tag: held for tag, held in clean.items() if tag not in listed}
@@ -244,6 +257,11 @@ class PlainDeidentifier:
     def decide(self, tag: int, parent: int, encoded_vr: str | None) -> tuple[str, str, str]:
         """What happens, the VR that holds, and what happens to a value that may not stay."""
         group = tag >> 16
+        if group & 1 and 8 <= group < 0xFFFE and self.private:
+            if 0x10 <= tag & 0xFFFF < 0x100:
+                return "creator", "LO", "remove"
+            if tag & 0xFFFF >= 0x1000:
+                return "safe private", "", "remove"
         if tag & 0xFFFF == 0 or group < 8 or group >= 0xFFFE or group & 1 or group & 0xFF00 == 0x5000:
             return "remove", "", "remove"
         if group & 0xFF00 == 0x6000:
@@ -275,6 +293,26 @@ class PlainDeidentifier:
         if vr == "SQ" and keyword.endswith("CodeSequence") and self.cleans(parent):
             return "clean codes", vr, otherwise
         return self.by_vr(keyword, vr, kind, kept=False) or otherwise, vr, otherwise
+
+    def decide_private(self, element: Any, source: Dataset) -> tuple[str, str]:
+        """What happens to an element of a private block, and the VR that holds: what the VR that is listed asks for."""
+        group, number = element.tag.group, element.tag.element
+        listed = self.private.get((group, text_at(source, group << 16 | number >> 8), number & 0xFF))
+        if listed is None:
+            return "remove", ""
+        vr = listed or element.VR or "UN"
+        related = any(element.VR in family and vr in family for family in VR_FAMILIES)
+        if "PN" in (vr, element.VR) or (element.VR not in (None, "UN", vr) and not related):
+            return "remove", ""
+        if element.VR not in (None, *STANDARD_VR):
+            return "remove", ""
+        verb = self.by_vr("", vr, "3", kept=False) or "remove"
+        if verb not in ("keep", "search bytes"):
+            return verb, vr
+        value = octets(element)
+        if value.startswith(b"\xfe\xff\x00\xe0"):
+            return "items", "SQ"
+        return ("search bytes" if value.strip(b"\0").translate(None, PRINTABLE) else "search"), vr
 
     def cleans(self, parent: int) -> bool:
         """Whether items are there only because descriptors are cleaned, not because something is kept."""
@@ -409,6 +447,8 @@ class PlainDeidentifier:
         """The element itself where it stays, new bytes or items in its place, None where it goes."""
         if verb == "keep":
             return element
+        if verb == "creator":
+            return element if element.VR in (None, "LO") else text(element).encode("ascii", "replace")
         if verb == "remove":
             return None
         if verb in ("items", "clean codes"):
@@ -451,7 +491,8 @@ class PlainDeidentifier:
             return bytes(len(value))
         if verb == "search":
             terms = vr == "CS" and all(part.strip() in self.words["terms"] for part in parts)
-            hidden = value.rstrip(b"\0 ").translate(None, PRINTABLE)
+            is_text = vr in ("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT")
+            hidden = is_text and value.rstrip(b"\0 ").translate(None, PRINTABLE)
             return REFUSED if hidden or (self.own_in(value, here, coded=vr == "CS") and not terms) else element
         if verb == "term":
             return self.term(value, parts, element, here)
@@ -471,7 +512,8 @@ class PlainDeidentifier:
             return self.shifted(vr, plain, parts, element)
         if verb == "time":
             form = r"\d{2}(:?\d{2}(:?\d{2}(\.\d{1,6})?)?)?\Z"
-            return element if all(re.match(form, part.strip()) for part in parts if part.strip()) else REFUSED
+            times = all(re.match(form, part.strip()) for part in parts if part.strip())
+            return element if times and not self.own.has_identifier(value) else REFUSED
         if verb == "offset":
             return element if len(plain) == 5 and plain[0] in "+-" and plain[1:].isdigit() else REFUSED
         if verb == "version":
@@ -479,9 +521,12 @@ class PlainDeidentifier:
         if verb == "age":
             return age(plain, element)
         if verb == "number":
-            number = not value.translate(None, b"0123456789+-.eE\\ \0")
-            an_id = vr == "IS" and otherwise != "dummy" and self.own.is_identifier(value)
-            return element if number and not an_id else REFUSED
+            if value.translate(None, b"0123456789+-.eE\\ \0"):
+                return REFUSED
+            if element.tag == 0x00280008 or not self.own.has_identifier(value):
+                return element
+            numbers = [b"0" if self.own.has_identifier(one) else one for one in value.split(b"\\")]
+            return b"\\".join(numbers) if otherwise == "dummy" else REFUSED
         if verb == "character set":
             return element if all(part.strip() in python_encoding for part in parts) else None
         if verb == "clean":
@@ -636,7 +681,9 @@ def items(data_set: Dataset, tag: int) -> list[Dataset] | None:
     if element is None:
         return None
     try:
-        if isinstance(element, RawDataElement) and element.VR == "UN":
+        if isinstance(element, RawDataElement) and (
+            element.VR == "UN" or (element.VR is None and element.tag.is_private)
+        ):
             read = list(convert_SQ(element.value or b"", True, True))
         elif isinstance(element, RawDataElement):
             alone = Dataset({element.tag: element})  # reading it in place would convert Pixel Representation as well

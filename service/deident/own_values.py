@@ -25,6 +25,7 @@ from service.deident.own_value_search import JoinedText, Span, merged
 
 UID_LIKE = re.compile(r"(?<![0-9])[0-9]++(?:\.[0-9]++){6,}")
 DIGIT = re.compile(r"\d")
+NUMBER = re.compile(rb"[ \0]*+[+-]?(0*+([0-9]*+))(?:\.0*+)?[ \0]*+")
 REMEMBERED = 4096
 LONGEST_REMEMBERED = 256
 STRETCH = 1 << 20
@@ -75,6 +76,7 @@ class OwnValues:
         self._words = frozenset(words)
         self._inside = tuple(sorted(set(inside)))
         self._raw = tuple(sorted(set(raw)))
+        self._numbers = frozenset(term for term in self._raw if term.isdigit())
         self._staff = frozenset(staff)
         self._days = two_digit_years(set(days))
         self._memory: dict[tuple[bytes, tuple[str, ...], bool], bool] = {}
@@ -115,9 +117,15 @@ class OwnValues:
         stretches = (value[at : at + STRETCH + overlap].lower() for at in range(0, len(value), STRETCH))
         return any(term in stretch or _wide(term) in stretch for stretch in stretches for term in self._raw)
 
-    def is_identifier(self, value: bytes) -> bool:
-        """Whether the whole of an encoded value is one of the patient's identifiers of five characters or more."""
-        return value.strip(b" \0").lower() in self._raw
+    def has_identifier(self, value: bytes) -> bool:
+        """Whether one of the numbers or times in an encoded value is an identifier of five digits or more.
+
+        A sign, zeros that lead to five digits more, and a fraction of zeros make no other number of it.
+        """
+        if not any(term in value for term in self._numbers):
+            return False
+        numbers = (NUMBER.fullmatch(number) for number in value.split(b"\\"))
+        return any(found is not None and not self._numbers.isdisjoint(found.groups()) for found in numbers)
 
     def _found(self, text: str, *, coded: bool) -> bool:
         read = _reading(text) if len(text) <= LONGEST_REMEMBERED else _read(text)

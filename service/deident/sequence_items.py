@@ -18,10 +18,14 @@ def as_sequence(data_set: Dataset, tag: int) -> DataElement | None:
     if tag not in data_set:
         return None
     try:
-        raw = data_set.get_item(tag)
+        raw = data_set.get_item(tag, keep_deferred=True)
+        if isinstance(raw, RawDataElement) and raw.value is None and raw.length:
+            raw = data_set[tag]  # its reading was deferred
         if isinstance(raw, RawDataElement) and (raw.VR == "UN" or (raw.VR is None and tag >> 16 & 1)):
             items = convert_SQ(raw.value or b"", True, True)
-            return None if any(map(is_cut_short, items)) else DataElement(raw.tag, "SQ", items)
+            read = DataElement(raw.tag, "SQ", items)
+            read.is_undefined_length = raw.length == UNDEFINED
+            return None if any(map(is_cut_short, items)) else read
         element = data_set[tag]
     except Exception:  # noqa: BLE001 - pydicom raises whatever the bytes lead it to; the element then goes
         return None

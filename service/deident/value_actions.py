@@ -38,6 +38,8 @@ from service.errors import IdentityNotRemovable
 CODE_VALUE, CODE_SCHEME, CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
 MIME_TYPE = 0x00420012
 SEGMENT_CODES = (0x0062000F, 0x00620003, 0x00082218, 0x00620011)
+NUMBER_OF_FRAMES = 0x00280008
+"""A count that the pixels repeat, and without which nobody reads them."""
 NUMBER_BYTES = b"0123456789+-.eE\\ \0"
 PRINTABLE = bytes([*range(0x20, 0x7F), *range(0x80, 0x100)]) + b"\t\r\n\f\x1b"
 OWN_VALUE = "one of the patient's own values stands in it"
@@ -217,9 +219,11 @@ class ValueActions:
         return element if moved == old else self.text(element, moved, rule.vr)
 
     def _time(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
-        if all(is_time(value.strip()) for value in ascii_text(element).split(BACKSLASH) if value.strip()):
-            return element
-        return self._otherwise(element, rule, NOT_OF_ITS_VR)
+        if not all(is_time(value.strip()) for value in ascii_text(element).split(BACKSLASH) if value.strip()):
+            return self._otherwise(element, rule, NOT_OF_ITS_VR)
+        if self._to.own_values.has_identifier(raw_bytes(element, self.encoding)):
+            return self._otherwise(element, rule, OWN_VALUE)
+        return element
 
     def _utc_offset(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         text = ascii_text(element)
@@ -244,10 +248,14 @@ class ValueActions:
         value = raw_bytes(element, self.encoding)
         if value.translate(None, NUMBER_BYTES):
             return self._otherwise(element, rule, NOT_OF_ITS_VR)
-        # A required number stays: it is a count, and a patient who has it as an ID is not found by it.
-        if rule.vr == "IS" and rule.otherwise is not Action.DUMMY and self._to.own_values.is_identifier(value):
+        own = self._to.own_values
+        if element.tag == NUMBER_OF_FRAMES or not own.has_identifier(value):
+            return element
+        if rule.otherwise is not Action.DUMMY:
             return self._otherwise(element, rule, OWN_VALUE)
-        return element
+        self.why = OWN_VALUE
+        numbers = [b"0" if own.has_identifier(number) else number for number in value.split(b"\\")]
+        return self.encoded(element, b"\\".join(numbers), rule.vr)
 
     def _pseudonym(self, element: Element, rule: Rule, _source: Dataset) -> Element:
         return self.text(element, self._to.pseudonym, rule.vr)

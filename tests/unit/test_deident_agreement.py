@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -21,12 +23,13 @@ from service.deident.profile import load_profile
 from service.deident.raw_scan import scan
 from service.deident.rules import Action
 from service.deident.series_memory import LARGEST, VALUES_OF_AN_ELEMENT, Outcome, SeriesMemory, Slot
+from tests.drawn_profiles import profiles
 from tests.encoded_headers import REQUIRED, Element, Item, encode, headers
 from tests.plain_deidentifier import PlainDeidentifier, Refused
 
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
 KEYS = KeyFile.ephemeral(lambda length: b"k" * length).project_keys("p")
-NAMES = ("basic", "default", "limited", "strict")
+NAMES = ("basic", "default", "limited", "research-longitudinal", "strict")
 PRIVATE = "research-longitudinal"
 # What pydicom thinks of values that are odd on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -38,14 +41,14 @@ def _lenient_reading():
 
 
 @cache
-def deidentifier(profile: str, use: str) -> Deidentifier:
+def deidentifier(profile: str, use: str, directory: Path = PROFILES) -> Deidentifier:
     """One for each use, so that what is remembered comes from headers of this module alone."""
-    return Deidentifier(load_profile(PROFILES, profile), KEYS)
+    return Deidentifier(load_profile(directory, profile), KEYS)
 
 
 @cache
-def plain(profile: str) -> PlainDeidentifier:
-    return PlainDeidentifier(PROFILES, profile, KEYS, load_profile(PROFILES, profile).texts)
+def plain(profile: str, directory: Path = PROFILES) -> PlainDeidentifier:
+    return PlainDeidentifier(directory, profile, KEYS, load_profile(directory, profile).texts)
 
 
 def header(content: bytes, *, implicit: bool) -> Dataset:
@@ -59,40 +62,36 @@ def encoded(cleaned: Cleaned) -> bytes:
     return encoded_header(cleaned.data_set, implicit_vr=bool(implicit), little_endian=bool(little))
 
 
-def whole(profile: str, content: bytes, *, implicit: bool) -> Cleaned | None:
+def whole(profile: str, content: bytes, *, implicit: bool, directory: Path = PROFILES) -> Cleaned | None:
     """By the pass over the whole header."""
     try:
-        return deidentifier(profile, "whole").clean(header(content, implicit=implicit), explain=True)
+        return deidentifier(profile, "whole", directory).clean(header(content, implicit=implicit), explain=True)
     except GatewayError:
         return None
 
 
-def by_memory(profile: str, content: bytes, *, implicit: bool) -> Cleaned | None:
+def by_memory(profile: str, content: bytes, *, implicit: bool, directory: Path = PROFILES) -> Cleaned | None:
     try:
-        return deidentifier(profile, "memory").clean(header(content, implicit=implicit))
+        return deidentifier(profile, "memory", directory).clean(header(content, implicit=implicit))
     except GatewayError:
         return None
 
 
-def by_plain(profile: str, content: bytes, *, implicit: bool) -> bytes | None:
+def by_plain(profile: str, content: bytes, *, implicit: bool, directory: Path = PROFILES) -> bytes | None:
     try:
-        return plain(profile).clean(content, implicit=implicit)
+        return plain(profile, directory).clean(content, implicit=implicit)
     except Refused:
         return None
 
 
-@pytest.mark.parametrize("profile", NAMES)
-@given(data=st.data(), implicit=st.booleans())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
-def test_all_three_say_the_same(profile, data, implicit):
-    content = encode(data.draw(headers(implicit=implicit)), implicit=implicit)
+def agree(profile: str, content: bytes, *, implicit: bool, directory: Path = PROFILES) -> None:
     if scan(content, implicit_vr=implicit) is None:
         return  # pydicom reads it, and HeaderPass cleans it: there is nothing to compare
-    expected = by_plain(profile, content, implicit=implicit)
-    found = whole(profile, content, implicit=implicit)
+    expected = by_plain(profile, content, implicit=implicit, directory=directory)
+    found = whole(profile, content, implicit=implicit, directory=directory)
     assert (None if found is None else encoded(found)) == expected
     for _ in range(2):  # not seen before, and seen before
-        fast = by_memory(profile, content, implicit=implicit)
+        fast = by_memory(profile, content, implicit=implicit, directory=directory)
         assert (None if fast is None else encoded(fast)) == expected
         if fast is not None and found is not None:
             assert fast.encoded in (None, expected)
@@ -100,19 +99,32 @@ def test_all_three_say_the_same(profile, data, implicit):
             assert fast.patient_digest == found.patient_digest
 
 
+@pytest.mark.parametrize("profile", NAMES)
 @given(data=st.data(), implicit=st.booleans())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
-def test_private_elements_that_are_kept_are_kept_alike(data, implicit):
+def test_all_three_say_the_same(profile, data, implicit):
     content = encode(data.draw(headers(implicit=implicit)), implicit=implicit)
-    if scan(content, implicit_vr=implicit) is None:
-        return
-    found = whole(PRIVATE, content, implicit=implicit)
-    for _ in range(2):
-        fast = by_memory(PRIVATE, content, implicit=implicit)
-        assert (fast is None) == (found is None)
-        if fast is not None and found is not None:
-            assert encoded(fast) == encoded(found)
-            assert fast.encoded in (None, encoded(found))
+    agree(profile, content, implicit=implicit)
+
+
+@pytest.fixture(scope="module")
+def drawn_profiles(tmp_path_factory):
+    """A directory for profiles that nobody wrote, with the tables and lists beside them."""
+    directory = tmp_path_factory.mktemp("config") / "profiles"
+    shutil.copytree(PROFILES, directory)
+    (directory.parent / "text").symlink_to(PROFILES.parent / "text")
+    return directory
+
+
+@given(data=st.data(), implicit=st.booleans())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+def test_all_three_say_the_same_under_any_profile(drawn_profiles, data, implicit):
+    profile = data.draw(profiles())
+    name = f"drawn-{hashlib.sha256(profile.encode()).hexdigest()[:12]}"
+    (drawn_profiles / f"{name}.toml").write_text(profile)
+    for _ in range(3):
+        content = encode(data.draw(headers(implicit=implicit)), implicit=implicit)
+        agree(name, content, implicit=implicit, directory=drawn_profiles)
 
 
 # -- what must not be looked up --------------------------------------------------------------------------------------

@@ -1,0 +1,97 @@
+"""Numbers and times that are one of the patient's identifiers do not stay (PS3.15 E.1.1), required or not."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from service.core.pydicom_reading import read_leniently
+from service.deident.deidentifier import Deidentifier
+from service.deident.element_values import Encoding
+from service.deident.keys import KeyFile
+from service.deident.own_values import OwnValues
+from service.deident.profile import load_profile
+from tests.datasets import as_file, ct_slice
+
+PROFILES = Path(__file__).parents[2] / "config" / "profiles"
+KEYS = KeyFile.ephemeral(lambda length: b"k" * length).project_keys("p")
+NAMES = sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _lenient_reading():
+    read_leniently()
+
+
+def image(patient_id: str = "0012345", **values: object) -> Dataset:
+    made = ct_slice()
+    made.PatientID = patient_id
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def cleaned(data_set: Dataset, profile: str = "basic", syntax: str = ExplicitVRLittleEndian) -> Dataset:
+    cleaner = Deidentifier(load_profile(PROFILES, profile), KEYS)
+    header = as_file(data_set, syntax)
+    whole = cleaner.clean(dcmread(BytesIO(header)), explain=True).data_set
+    assert cleaner.clean(dcmread(BytesIO(header))).data_set == whole
+    return whole
+
+
+@pytest.mark.parametrize("profile", NAMES)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_required_number_becomes_a_dummy(profile, syntax):
+    clean = cleaned(image(RescaleIntercept="12345", PixelSpacing=["0.5", "12345"]), profile, syntax)
+    assert clean.RescaleIntercept == 0
+    assert clean.PixelSpacing == [0.5, 0]
+
+
+def test_a_required_whole_number_becomes_a_dummy():
+    report = image(InstanceNumber="12345", SOPClassUID=ComprehensiveSRStorage)
+    assert cleaned(report).InstanceNumber == 0
+
+
+def test_others_follow_their_type():
+    clean = cleaned(image(SeriesNumber="12345", InstanceNumber="12345", ExposureTime="12345", KVP="12345"))
+    assert clean["SeriesNumber"].is_empty
+    assert clean["KVP"].is_empty
+    assert "ExposureTime" not in clean
+
+
+@pytest.mark.parametrize("number", ["12345", "0012345", "+12345", "12345.0", " 12345 ", "00012345."])
+def test_a_number_is_known_as_it_may_be_written(number):
+    assert cleaned(image("PAT-0012345", RescaleIntercept=number)).RescaleIntercept == 0
+
+
+@pytest.mark.parametrize("number", ["123456", "12345.5", "-1.2345", "1234", "0", "1", "012"])
+def test_other_numbers_stay(number):
+    assert str(cleaned(image("PAT-0012345", RescaleIntercept=number)).RescaleIntercept) == number
+
+
+def test_zeros_that_lead_make_no_identifier_of_small_numbers():
+    clean = cleaned(image("00001", RescaleIntercept="1", KVP="00001", PixelSpacing=["1", "1.0"]))
+    assert (clean.RescaleIntercept, clean.PixelSpacing) == (1, [1, 1])
+    assert clean["KVP"].is_empty
+
+
+def test_frames_are_counted_all_the_same():
+    clean = cleaned(image(NumberOfFrames="12345"))
+    assert clean.NumberOfFrames == 12345
+
+
+def test_a_time_that_is_an_identifier_goes():
+    clean = cleaned(image("101500", StudyTime="101500", ContentTime="101501"), "default")
+    assert clean["StudyTime"].is_empty
+    assert clean.ContentTime == "101501"
+
+
+def test_many_zeros_take_no_time():
+    own = OwnValues.of(image(), Encoding())
+    assert not own.has_identifier(b"12345e" + b"0" * (1 << 20) + b"e")
+    assert not own.has_identifier(b" " * (1 << 20) + b"12345e" + b"\0" * (1 << 20))
