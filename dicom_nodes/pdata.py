@@ -19,6 +19,23 @@ _LONGEST_PDU: Final = 1024 * 1024
 _BURST_BYTES: Final = 4 * 1024 * 1024
 
 
+class OutgoingMessage:
+    """A message's bursts, and whether the first of them has been handed out.
+
+    Until then nothing of it is on the wire, and an error of who makes its data set is only that message's; afterwards
+    it cannot be ended but by ending the association.
+    """
+
+    def __init__(self, bursts: Iterable[list[Buffer]]) -> None:
+        self._bursts = bursts
+        self.begun = False
+
+    def __iter__(self) -> Iterator[list[Buffer]]:
+        for burst in self._bursts:
+            self.begun = True
+            yield burst
+
+
 def message_parts(
     context_id: int, command: bytes, data_set: bytes | Iterable[Buffer] | None, peer_maximum: int | None
 ) -> Iterator[list[Buffer]]:

@@ -28,7 +28,7 @@ from dicom_nodes.command_set import (
     CommandSet,
     encode_command_set,
 )
-from dicom_nodes.pdata import Buffer, message_parts
+from dicom_nodes.pdata import Buffer, OutgoingMessage, message_parts
 from dicom_nodes.peer import ContextsRefused, PeerAddress, PeerUnavailable
 from dicom_nodes.peer_requests import PeerRequests
 from dicom_nodes.query_model import is_pending
@@ -264,11 +264,17 @@ class Requestor:
         self, context_id: int, elements: Mapping[int, int | str], data_set: bytes | Iterable[Buffer] | None
     ) -> None:
         maximum = self._association.acceptor.maximum_length
-        bursts = message_parts(context_id, encode_command_set(elements), data_set, maximum)
+        message = OutgoingMessage(message_parts(context_id, encode_command_set(elements), data_set, maximum))
         try:
-            self._association.dul.socket.send_message(bursts)
+            self._association.dul.socket.send_message(message)
         except OSError as error:
             raise PeerUnavailable(f"{self._peer} broke off") from error
+        except Exception as error:
+            if not message.begun:
+                raise
+            # The peer waits for the rest of a data set that cannot be made.
+            self._association.abort()
+            raise PeerUnavailable("an object ended early: the association had to be aborted") from error
 
     def rest_until(self, over: threading.Event, seconds: float) -> bool:
         """Keep the association open until something is over, at most so long; False when it is not by then.

@@ -39,7 +39,7 @@ from dicom_nodes.command_set import (
     encode_command_set,
 )
 from dicom_nodes.errors import GatewayError
-from dicom_nodes.pdata import message_parts
+from dicom_nodes.pdata import OutgoingMessage, message_parts
 from dicom_nodes.peer import PeerUnavailable
 from dicom_nodes.service_port import AcceptedContext, Buffer, Caller, DimseService, ServiceRequest
 from dicom_nodes.upper_layer import REST_S
@@ -154,11 +154,17 @@ class AssociationExchange:
     ) -> None:
         self._require_association()
         association = self._association
-        bursts = message_parts(context_id, encode_command_set(elements), data_set, association.requestor.maximum_length)
+        encoded = encode_command_set(elements)
+        message = OutgoingMessage(message_parts(context_id, encoded, data_set, association.requestor.maximum_length))
         try:
-            association.dul.socket.send_message(bursts)
+            association.dul.socket.send_message(message)
         except OSError as error:
             raise PeerUnavailable("the peer broke off") from error
+        except Exception as error:
+            if not message.begun:
+                raise
+            # The peer waits for the rest of a data set that cannot be made.
+            raise PeerUnavailable("an object ended early: the association had to be aborted") from error
 
     def _await_response(self, command: int) -> CommandSet:
         association = self._association

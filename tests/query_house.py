@@ -13,6 +13,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
+from dicom_nodes.peer import PeerAddress
 from dicom_nodes.query_model import Model, QueryLevel, QueryOptions
 from dicom_nodes.query_scu import find
 from dicom_nodes.requestor import RequestorSettings
@@ -24,11 +25,16 @@ from service.archive.instances import InstanceIndex
 from service.archive.query_answers import QueryAnswers
 from service.core.archive_query import ServedResults
 from service.core.blob_key import blob_key
+from service.core.encoded_data_set import Encoding, elements
 from service.core.pydicom_reading import read_leniently
-from service.core.records import ObjectKind, StoredBlob
+from service.core.records import ObjectKind, PixelLocation, StoredBlob
 from service.dimse.query_event import QueryEvent
 from service.dimse.query_rights import ProjectAccess, QueryRights
 from service.dimse.query_service import QueryService
+from service.dimse.retrieve_service import RetrieveService
+from service.dimse.served_objects import ServedObjects
+from service.web.dicomweb.frame_reader import FrameLayouts
+from service.web.dicomweb.whole_object import ObjectFiles
 from tests.archived import SetClock, new_instance
 from tests.datasets import as_file, ct_slice
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
@@ -58,6 +64,19 @@ class QueryHouse:
     def query_service(self, served: ServedResults | None = None) -> QueryService:
         return QueryService(self.queries, QueryAnswers(self.database), self.rights(served), self.events.append)
 
+    def retrieve_service(
+        self, peers: Mapping[str, PeerAddress] | None = None, served: ServedResults | None = None
+    ) -> RetrieveService:
+        """Sends to these peers, by AE title; every name of a peer is its title here."""
+        known = dict(peers or {})
+        return RetrieveService(
+            self.queries,
+            ServedObjects(self.blobs, ObjectFiles(self.blobs, FrameLayouts())),
+            self.rights(served, {title: title for title in known}),
+            lambda name: (known[name], RequestorSettings(calling_ae_title="ANNOGATE", answer_timeout_s=20)),
+            self.events.append,
+        )
+
     def add(self, image: Dataset, *, project: str = "default", **changes: Any) -> None:
         """Store and index one object, in the transfer syntax of its file meta or Explicit VR Little Endian."""
         changes.setdefault("transfer_syntax_uid", "1.2.840.10008.1.2.1")
@@ -65,7 +84,7 @@ class QueryHouse:
         key = blob_key(project, str(image.SOPInstanceUID), 0)
         self.blobs.put(key, [content])
         offset = 132 + 12 + int.from_bytes(content[140:144], "little")
-        blob = changes.pop("blob", None) or StoredBlob(key, len(content), offset)
+        blob = StoredBlob(key, len(content), offset, _pixels(content, offset, changes["transfer_syntax_uid"]))
         self.index.add(new_instance(image, project=project, blob=blob, **changes))
 
     def add_study(self, study_uid: str, *, slices: int = 2, project: str = "default", **attributes: Any) -> None:
@@ -81,6 +100,15 @@ class QueryHouse:
         image = ct_slice(1, study_uid=study_uid, series_uid=f"{study_uid}.9", sop_instance_uid=uid)
         image.Modality = "SR"
         self.add(image, kind=ObjectKind.RESULT, annotator=annotator, run_id=run_id)
+
+
+def _pixels(content: bytes, offset: int, transfer_syntax_uid: str) -> PixelLocation | None:
+    """Where Pixel Data lies in a file."""
+    for element in elements(memoryview(content), Encoding.of(transfer_syntax_uid), offset):
+        if element.tag == 0x7FE00010:
+            length = element.value_end - element.value_start
+            return PixelLocation(element.tag, element.value_start, length, encapsulated=element.undefined_length)
+    return None
 
 
 @contextmanager

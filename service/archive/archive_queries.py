@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from service.archive.database import Database
 from service.archive.rows import AnyRow, instance_query, instance_row
@@ -25,6 +25,7 @@ from service.errors import StorageExhausted
 
 MOST_MATCHES = 2_000_000
 _STREAMED = 1000
+_CHUNK = 500
 _TAKEN_BACK = (ReleaseState.REJECTED, ReleaseState.RECALLED)
 
 
@@ -66,6 +67,19 @@ class ArchiveQueries:
             statement = instance_query().where(instances.c.id.in_(list(numbers)))
             order = (instances.c.study_id, instances.c.series_id, instances.c.instance_number.asc().nulls_last())
             return [instance_row(row) for row in connection.execute(statement.order_by(*order, instances.c.id))]
+
+    def forms(self, numbers: Sequence[int]) -> dict[tuple[str, str], int]:
+        """How many of the instances have which SOP class and transfer syntax."""
+        found: dict[tuple[str, str], int] = {}
+        columns = (instances.c.sop_class_uid, instances.c.transfer_syntax_uid)
+        with self._database.read() as connection:
+            for start in range(0, len(numbers), _CHUNK):
+                chunk = list(numbers[start : start + _CHUNK])
+                counted = select(*columns, func.count()).where(instances.c.id.in_(chunk)).group_by(*columns)
+                for sop_class_uid, transfer_syntax_uid, count in connection.execute(counted):
+                    form = (sop_class_uid, transfer_syntax_uid)
+                    found[form] = found.get(form, 0) + count
+        return found
 
     def below(self, query: ArchiveQuery) -> array[int]:
         """Row numbers of every instance that belongs to what matches."""

@@ -108,13 +108,22 @@ class ObjectFiles:
                 yield chunk
 
     def _explicit_chunks(self, row: InstanceRow) -> Iterator[bytes]:
+        yield file_head(
+            row.sop_class_uid,
+            row.sop_instance_uid,
+            EXPLICIT_VR_LITTLE_ENDIAN,
+            implementation_version=f"ANNOGATE_{__version__}",
+        )
+        yield from self.explicit_data_set(row)
+
+    def explicit_data_set(self, row: InstanceRow) -> Iterator[bytes]:
+        """The data set alone, written anew in Explicit VR Little Endian with every length defined.
+
+        Raises
+        ------
+        NotAcceptable : no codec here reads the pixels; before the first piece
+        """
         with StoredObject(row, self._blobs) as stored:
-            yield file_head(
-                row.sop_class_uid,
-                row.sop_instance_uid,
-                EXPLICIT_VR_LITTLE_ENDIAN,
-                implementation_version=f"ANNOGATE_{__version__}",
-            )
             if stored.pixels is not None and stored.pixels.encapsulated:
                 yield from self._decoded(stored)
             else:
