@@ -23,14 +23,21 @@ from service.archive.audit_buffer import AuditBuffer
 from service.archive.conflicts import ConflictTable
 from service.archive.database import Database
 from service.archive.instances import InstanceIndex
+from service.archive.outbox import OutboxTable
+from service.archive.outbox_peers import OutboxPeers
 from service.archive.overview import Overview
+from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.archive.search import InstanceSearch
 from service.archive.study_cleaning import StudyCleaningTable
 from service.core.access import Role
 from service.core.archived import RunState
+from service.core.deliveries import ANY_FORM
 from service.core.records import Incoming, ObjectKind, Outcome, OutcomeKind
+from service.core.release import ReleaseRules
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
+from service.delivery.outbox_desk import DeliveryDecision, OutboxDesk
+from service.delivery.release_desk import ReleaseDecision, ReleaseDesk
 from service.web.app import create_app
 from service.web.dicomweb.services import DicomWebServices
 from service.web.passwords import Passwords
@@ -90,6 +97,23 @@ class WebGateway:
         self.index = InstanceIndex(self.database, self.clock)
         self.runs = RunTable(self.database, self.clock)
         self.conflicts = ConflictTable(self.database, self.clock)
+        self.release_table = ReleaseTable(self.database, self.clock)
+        self.outbox_table = OutboxTable(self.database, self.clock)
+        self.decisions: list[ReleaseDecision | DeliveryDecision] = []
+        self.releases = ReleaseDesk(
+            database=self.database,
+            releases=self.release_table,
+            outbox=self.outbox_table,
+            rules={
+                name: ReleaseRules(deliver_to=("pacs",), serious=frozenset({"triage"})) for name in ("default", "other")
+            },
+            on_decision=self.decisions.append,
+        )
+        self.outbox = OutboxDesk(
+            outbox=self.outbox_table,
+            peers=OutboxPeers(self.database, self.clock),
+            on_decision=self.decisions.append,
+        )
         self.desk = InMemoryQuarantineDesk([held_row("a1"), held_row("b2", "other")])
         self.passwords = Passwords(self.clock, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         self.services = replace(self._services(), **changes)
@@ -121,6 +145,9 @@ class WebGateway:
             pings={"index": lambda: None},
             form_key=bytes(32),
             why_held=lambda project, annotator: f"{annotator} is held in {project}",
+            standing=lambda project, study_uid: {},
+            releases=self.releases,
+            outbox=self.outbox,
             cleaning=StudyCleaningTable(self.database).of,
             crosswalk=lambda _: NoIdentifiers(),
             notices=lambda: ["somebody should do something"],
@@ -195,6 +222,23 @@ class WebGateway:
             if isinstance(outcome.get("findings"), list):
                 outcome["findings"] = json.dumps(outcome["findings"])
             assert self.runs.finish(run.id, "worker", state, **outcome)
+
+    def add_release(self, *, project: str = "default", annotator: str = "triage", study_uid: str = "1.2.3") -> int:
+        """A result that waits for a decision; its number."""
+        self.release_table.open(
+            project=project, study_uid=study_uid, annotator=annotator, objects={ANY_FORM: ["2.25.9"]}
+        )
+        return self.release_table.page(project)[0].id
+
+    def add_delivery(self, *, project: str = "default", held: str = "") -> int:
+        """A result on its way to the peer "pacs", or held there; its number."""
+        release_id = self.add_release(project=project)
+        self.releases.release(release_id, "lead")
+        (row,) = self.outbox_table.of_release(release_id)
+        self.outbox_table.set_items(row.id, [("1.2.840.10008.5.1.4.1.1.66.4", "2.25.9")])
+        if held:
+            self.outbox_table.hold(row.id, held, "digest")
+        return row.id
 
     def trail(self, **query: Any) -> list[AuditRow]:
         """The audit trail, oldest first, with what was queued."""

@@ -17,6 +17,8 @@ from service.core.cleaning_report import StudyCleaning
 from service.core.ports import InstanceStore
 from service.core.records import Outcome
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
+from service.delivery.outbox_desk import OutboxDesk
+from service.delivery.release_desk import ReleaseDesk
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.dicomweb.services import DicomWebServices
 from service.web.passwords import Passwords
@@ -129,7 +131,9 @@ class WebServices:
     cleaning : by project and study, what de-identification did to it; None where nothing is known
     crosswalk : by project, its original identifiers; raises ``SettingsInvalid`` where it keeps identity
     notices : what somebody should do before it hurts, in words
-    why_held : by project and annotator, what keeps such a result from leaving for the PACS, in words
+    why_held : by project and annotator, what keeps such a result from leaving while nobody decides, in words
+    standing : by project and study, how far its results came on their way out, in words by SOP Instance UID
+    releases, outbox : where it is decided which results leave, and what becomes of them on their way
     clock : seconds since the epoch, UTC
     monotonic : seconds that never go back
     """
@@ -152,6 +156,9 @@ class WebServices:
     pings: Mapping[str, Callable[[], object]]
     form_key: bytes = field(repr=False)
     why_held: Callable[[str, str], str]
+    standing: Callable[[str, str], Mapping[str, str]]
+    releases: ReleaseDesk
+    outbox: OutboxDesk
     cleaning: Callable[[str, str], StudyCleaning | None]
     crosswalk: Callable[[str], IdentifierList]
     notices: Callable[[], Sequence[str]]

@@ -18,11 +18,15 @@ from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
 
 USER = {"name": "grace", "password": PASSWORD, "role": "reader", "projects": ["default"]}
 TOKEN = {"name": "ci", "role": "integrator", "projects": ["*"]}
-PLACES = {"project": "default", "study_uid": "1.2.3", "quarantine_id": "a1", "name": "bob", "token_id": "nothing"}
+PLACES = {
+    **{"project": "default", "study_uid": "1.2.3", "quarantine_id": "a1", "name": "bob", "token_id": "nothing"},
+    **{"result_id": "1", "delivery_id": "1"},
+}
 BODIES: dict[str, dict[str, Any]] = {
     "add_user": USER,
     "change_user": {"disabled": True},
     "add_token": TOKEN,
+    "reject_result": {"reason": "a vessel"},
     "release_seen": {"seen": True, "regions": [{"x": 1, "y": 2, "width": 3, "height": 4}]},
 }
 
@@ -36,6 +40,8 @@ def gateway(tmp_path: Path) -> Iterator[WebGateway]:
     gateway.add_run(key, "bones", RunState.REFUSED, reason="a slice is missing")
     gateway.conflicts.add("default", "2.25.17", "kept-first", "CT1")
     gateway.desk.cases["a1"] = PixelCase(rows=8, columns=8, frames=1, regions=(Region(1, 2, 3, 4),))
+    gateway.add_release()
+    gateway.add_delivery(held="another patient")
     yield gateway
     gateway.close()
 

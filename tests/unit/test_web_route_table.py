@@ -24,6 +24,9 @@ EXAMPLES = {
     "token_id": "nothing",
     "filename": "annogate.css",
     "page": "viewer",
+    "result_id": "1",
+    "delivery_id": "1",
+    "decision": "retry",
 }
 
 
@@ -103,11 +106,7 @@ def test_role_is_refused_where_the_table_does_not_name_it(
         status = ask(gateway, rule, method, credentials[role])
         if (status == 403) is (role in row.roles):
             # A form without its sign is refused too, but after the role was let through.
-            if (
-                rule.endpoint
-                in ("dashboard.release", "dashboard.release_seen", "dashboard.release_cut", "dashboard.discard")
-                and role in row.roles
-            ):
+            if rule.endpoint.startswith("dashboard.") and method == "POST" and role in row.roles:
                 continue
             wrong[rule.rule, method] = status
     assert wrong == {}

@@ -23,6 +23,8 @@ _PLACES = {
     "quarantine_id": "The object's id in quarantine",
     "name": "The user name",
     "token_id": "The token's id",
+    "result_id": "The number of a result",
+    "delivery_id": "The number of a delivery",
 }
 
 

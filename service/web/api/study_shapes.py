@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.core.archived import RunRow, StudyRow, StudySummary
+from service.core.archived import InstanceRow, RunRow, StudyRow, StudySummary
 from service.web.api.shapes import Moment, ProjectPage, Shape, moment, moment_or_none
 from service.web.study_report import ResultReport, SeriesReport, StudyReport
 
@@ -168,7 +168,7 @@ class ResultShape(Shape):
     sop_class_uid: str = Field(description="SOP Class UID")
     series_uid: str = Field(description="Series Instance UID, as served")
     sop_instance_uid: str = Field(description="SOP Instance UID, as served")
-    held: str = Field(description="What keeps it from leaving for the PACS")
+    held: str = Field(description="What keeps it from leaving for the PACS, or how far it came on its way")
 
     @classmethod
     def of(cls, report: ResultReport, held: str) -> Self:
@@ -194,8 +194,8 @@ class StudyDetail(NamedStudy):
     results: list[ResultShape] = Field(description="The objects that were made of it")
 
     @classmethod
-    def of(cls, report: StudyReport, viewer: str, why_held: Callable[[str, str], str]) -> Self:
-        """From a study's report; ``why_held`` as in ``WebServices``."""
+    def of(cls, report: StudyReport, viewer: str, standing: Callable[[InstanceRow], str]) -> Self:
+        """From a study's report; ``standing`` says how far a result came on its way out."""
         study = report.study
         return cls(
             **_named(study, viewer),
@@ -203,7 +203,5 @@ class StudyDetail(NamedStudy):
             completed_at=moment_or_none(study.completed_at),
             series=[SeriesShape.of(entry) for entry in report.series],
             runs=[RunShape.of(run) for run in report.runs],
-            results=[
-                ResultShape.of(entry, why_held(study.project, entry.instance.annotator)) for entry in report.results
-            ],
+            results=[ResultShape.of(entry, standing(entry.instance)) for entry in report.results],
         )

@@ -24,6 +24,7 @@ from service.web.api import (
     status_shapes,
     study_shapes,
 )
+from service.web.api.delivery_views import DeliveryViews, standing_of
 from service.web.api.openapi import PREFIX, openapi_document, type_words
 from service.web.api.operations import OPERATIONS, Operation
 from service.web.guard import audit_target, present_caller
@@ -106,11 +107,8 @@ def _words(model: type[BaseModel], item: Any) -> str:
     return f"{place or 'the body'}: {item['msg'][0].lower()}{item['msg'][1:]}"
 
 
-class ApiViews:
+class ApiViews(DeliveryViews):
     """One method for each operation, by its name."""
-
-    def __init__(self, services: WebServices) -> None:
-        self._services = services
 
     def _project(self, query: shapes.ProjectPage) -> str:
         return chosen_project(self._services, present_caller(), query.project)
@@ -135,7 +133,9 @@ class ApiViews:
     def study(self, project: str, study_uid: str) -> study_shapes.StudyDetail:
         """One study."""
         report = study_report(self._services.instances, self._services.overview, project, study_uid)
-        return study_shapes.StudyDetail.of(report, study_path(project, study_uid), self._services.why_held)
+        return study_shapes.StudyDetail.of(
+            report, study_path(project, study_uid), standing_of(self._services, project, study_uid)
+        )
 
     def crosswalk(self, project: str, query: identity_shapes.CrosswalkQuery) -> identity_shapes.CrosswalkPageShape:
         """A page of a project's original identifiers, for somebody who signed in.

@@ -24,6 +24,11 @@ _TONES = {
     "quarantined": "warn",
     "expired": "idle",
     "discarded": "idle",
+    "waiting": "busy",
+    "sent": "good",
+    "rejected": "warn",
+    "recalled": "warn",
+    "superseded": "idle",
 }
 
 

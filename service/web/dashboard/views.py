@@ -8,7 +8,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from service.core.archived import QuarantineRow
 from service.core.records import OutcomeKind
 from service.errors import FramesNotReadable, InstanceNotFound, PixelRestFound, PixelsNeedPerson
+from service.web.api.delivery_views import standing_of
 from service.web.dashboard import presentation
+from service.web.dashboard.delivery_pages import register_delivery_pages
 from service.web.dashboard.pixel_pages import register_pixel_pages
 from service.web.forms import FormSigns
 from service.web.guard import audit_target, present_caller
@@ -51,6 +53,7 @@ def dashboard_blueprint(services: WebServices, signs: FormSigns, *, viewer_insta
     _register_frame(pages, services, signs, viewer_installed=viewer_installed)
     _register_studies(pages, services)
     _register_quarantine(pages, services, signs)
+    register_delivery_pages(pages, services, lambda: _check(signs), page_number)
 
     @pages.get("/status")
     def status() -> str:
@@ -127,7 +130,7 @@ def _register_studies(pages: Blueprint, services: WebServices) -> None:
             run_line=presentation.run_line,
             finding_lines=presentation.finding_lines,
             cleaning=services.cleaning(project, study_uid),
-            why_held=services.why_held,
+            standing=standing_of(services, project, study_uid),
         )
 
 

@@ -1,0 +1,122 @@
+"""The API's views of results that may leave and of the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from service.core.archived import InstanceRow
+from service.core.deliveries import DeliveryState, ReleaseRow, ReleaseState
+from service.delivery.release_desk import ReleaseDesk
+from service.errors import InstanceNotFound
+from service.web.api import delivery_shapes
+from service.web.guard import audit_target, present_caller
+from service.web.scope import chosen_project
+from service.web.services import WebServices
+
+
+def held_words(desk: ReleaseDesk, row: ReleaseRow) -> str:
+    """What keeps a result while nobody decides; nothing once somebody did."""
+    return "" if row.state is not ReleaseState.WAITING else str(desk.why_held(row) or "")
+
+
+def standing_of(services: WebServices, project: str, study_uid: str) -> Callable[[InstanceRow], str]:
+    """What tells of each result of a study how far it came on its way out, or what keeps it."""
+    told = services.standing(project, study_uid)
+    return lambda made: told.get(made.sop_instance_uid) or services.why_held(project, made.annotator)
+
+
+def reachable_release(services: WebServices, number: str) -> int:
+    """The number of a result in a project that the present caller may reach.
+
+    Raises
+    ------
+    InstanceNotFound : there is none for them
+    """
+    row = services.releases.show(_number(number))
+    _refuse_elsewhere(row.project, "there is no result of this number")
+    audit_target(row.study_uid, project=row.project, result=row.id)
+    return row.id
+
+
+def reachable_delivery(services: WebServices, number: str) -> int:
+    """The number of a delivery of a project that the present caller may reach.
+
+    Raises
+    ------
+    InstanceNotFound : there is none for them
+    """
+    row = services.outbox.show(_number(number)).delivery
+    _refuse_elsewhere(row.project, "there is no delivery of this number")
+    audit_target(row.study_uid, project=row.project, delivery=row.id)
+    return row.id
+
+
+def _refuse_elsewhere(project: str, words: str) -> None:
+    if not present_caller().may_reach(project):
+        raise InstanceNotFound(words)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise InstanceNotFound("this is no number")
+    return int(text)
+
+
+class DeliveryViews:
+    """One method for each operation, by its name."""
+
+    def __init__(self, services: WebServices) -> None:
+        self._services = services
+
+    def results(self, query: delivery_shapes.ReleasePage) -> delivery_shapes.ReleaseList:
+        """Versions of results."""
+        project = chosen_project(self._services, present_caller(), query.project)
+        state = None if query.state is None else ReleaseState(query.state)
+        found = self._services.releases.page(project, state=state, limit=query.limit, offset=query.offset)
+        return delivery_shapes.ReleaseList(results=[self._shape(row) for row in found])
+
+    def result(self, result_id: str) -> delivery_shapes.ReleaseShape:
+        """One of these."""
+        return self._shape(self._services.releases.show(reachable_release(self._services, result_id)))
+
+    def release_result(self, result_id: str) -> delivery_shapes.ReleaseShape:
+        """Let one leave."""
+        number = reachable_release(self._services, result_id)
+        return self._shape(self._services.releases.release(number, present_caller().name))
+
+    def reject_result(self, result_id: str, body: delivery_shapes.Rejection) -> delivery_shapes.ReleaseShape:
+        """Keep one here."""
+        number = reachable_release(self._services, result_id)
+        return self._shape(self._services.releases.reject(number, present_caller().name, body.reason))
+
+    def deliveries(self, query: delivery_shapes.DeliveryPage) -> delivery_shapes.DeliveryList:
+        """What is on its way."""
+        project = chosen_project(self._services, present_caller(), query.project)
+        state = None if query.state is None else DeliveryState(query.state)
+        found = self._services.outbox.page(
+            project, state=state, peer=query.peer, limit=query.limit, offset=query.offset
+        )
+        return delivery_shapes.DeliveryList(deliveries=[delivery_shapes.DeliveryShape.of(one) for one in found])
+
+    def delivery(self, delivery_id: str) -> delivery_shapes.DeliveryShape:
+        """One of these, object by object."""
+        number = reachable_delivery(self._services, delivery_id)
+        return delivery_shapes.DeliveryShape.of(self._services.outbox.show(number))
+
+    def retry_delivery(self, delivery_id: str) -> delivery_shapes.DeliveryShape:
+        """Try one again."""
+        number = reachable_delivery(self._services, delivery_id)
+        return delivery_shapes.DeliveryShape.of(self._services.outbox.retry(number, present_caller().name))
+
+    def accept_delivery(self, delivery_id: str) -> delivery_shapes.DeliveryShape:
+        """Send one that is held."""
+        number = reachable_delivery(self._services, delivery_id)
+        return delivery_shapes.DeliveryShape.of(self._services.outbox.accept(number, present_caller().name))
+
+    def discard_delivery(self, delivery_id: str) -> delivery_shapes.DeliveryShape:
+        """Keep one here."""
+        number = reachable_delivery(self._services, delivery_id)
+        return delivery_shapes.DeliveryShape.of(self._services.outbox.discard(number, present_caller().name))
+
+    def _shape(self, row: ReleaseRow) -> delivery_shapes.ReleaseShape:
+        return delivery_shapes.ReleaseShape.of(row, held_words(self._services.releases, row))
