@@ -1,16 +1,17 @@
 """Text in pixels, what it costs, what is found in vain: ``python -m benchmarks.deid_pixels [FOLDER]``.
 
-Text of 12 to 60 px in white, black and grey, level and turned, on plain grey, noise and anatomy; seconds for each
-megapixel; a cine of 300 frames. With a folder of real images its CR, MR and ultrasound serve as anatomy as well, and
-every image that the policy has looked at is, of long series each eighth: what is found in those is listed, to be
-explained one by one.
+Text of 12 to 60 px in white, black and grey, level and turned, on plain grey, noise, coarse grain and anatomy, and in
+each form that pixels come in; seconds for each megapixel; a cine of 300 frames. With a folder of real images its CR, MR
+and ultrasound serve as anatomy as well, and every image that the policy has looked at is, of long series each eighth:
+what is found in those is listed, to be explained one by one. ``--only grid forms cost cine real`` does some of it,
+``--sizes 16 40`` with some sizes.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
-import sys
 import time
 import warnings
 from collections import defaultdict
@@ -24,16 +25,34 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from dicom_nodes.errors import GatewayError
+from service.deident.pixels.device_rules import DeviceRules
 from service.deident.pixels.frame_reader import FrameReader
 from service.deident.pixels.image_policy import load_policy
-from service.deident.pixels.pixel_cleaner import load_pixel_cleaner
+from service.deident.pixels.pixel_cleaner import PixelCleaner, load_pixel_cleaner
 from service.deident.pixels.pixel_outcome import OutcomeKind, Region, RegionOrigin
 from service.deident.pixels.pixel_source import HeldPixels
 from service.deident.pixels.shown_frame import pictures
 from service.deident.pixels.text_finder import TextFinder
 from service.deident.pixels.text_model import load_text_model
-from tests.text_pictures import DEVICES, TEXT, ULTRASOUND_CINE, backgrounds, draw, encapsulated, header, native
+from tests.text_pictures import (
+    DEVICES,
+    FORMS,
+    TEXT,
+    ULTRASOUND_CINE,
+    Drawn,
+    as_form,
+    backgrounds,
+    draw,
+    encapsulated,
+    grains,
+    header,
+    native,
+)
 
+PARTS = ("grid", "forms", "cost", "cine", "real")
+LOOKS = 4
+"""One look and three second looks, after each of which what was found is blackened, as the gateway does."""
+FORM_SIDE = 320
 SIZES = (12, 14, 16, 20, 24, 32, 40, 60)
 INKS = ("white", "black", "lighter", "darker")
 TURNS = (0, 90, 270)
@@ -43,44 +62,93 @@ CINE_FRAMES = 300
 DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 
-def main(folder: Path | None) -> None:
+def main(folder: Path | None, parts: Iterable[str] = PARTS, sizes: tuple[int, ...] = SIZES) -> None:
     """Print the tables."""
     warnings.simplefilter("ignore")
     policy = load_policy(DEVICES / "policy.toml")
     finder = TextFinder(load_text_model(1), policy.harmless, policy.harmless_patterns)
     print(f"one thread, load {os.getloadavg()[0]:.1f}; seconds are CPU time\n")
-    grid(finder, [*backgrounds(SIDE), *(anatomy(folder) if folder else ())])
-    per_megapixel(finder)
-    cine()
-    if folder:
+    if "grid" in parts:
+        grid(finder, [*backgrounds(SIDE), *grains(SIDE), *(anatomy(folder) if folder else ())], sizes)
+    if "forms" in parts:
+        forms(PixelCleaner(policy, DeviceRules(()), lambda: finder), sizes)
+    if "cost" in parts:
+        per_megapixel(finder)
+    if "cine" in parts:
+        cine()
+    if "real" in parts and folder:
         real_images(folder)
     print(f"\npeak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
-def grid(finder: TextFinder, grounds: Iterable[tuple[str, np.ndarray]]) -> None:
+def grid(finder: TextFinder, grounds: Iterable[tuple[str, np.ndarray]], sizes: tuple[int, ...]) -> None:
     """Which lines are covered to 99 %, by background and size, and the worst of each row."""
     print(f"lines whose glyphs are covered to {ENOUGH:.0%}, of {len(INKS)} inks and {len(TURNS)} directions; the worst")
-    print(f"{'background':<12}" + "".join(f"{size:>10} px" for size in SIZES))
+    print(f"{'background':<12}" + "".join(f"{size:>10} px" for size in sizes))
+    counts: dict[int, list[int]] = defaultdict(lambda: [0, 0])
     for name, ground in grounds:
         cells = []
-        for size in SIZES:
-            covers = [cover for ink in INKS for turn in TURNS for cover in line(finder, ground, size, ink, turn)]
-            good = sum(cover >= ENOUGH for cover in covers)
-            cells.append(f"{good}/{len(covers)} {min(covers, default=1):.2f}")
+        for size in sizes:
+            lines = [drawn for ink in INKS for turn in TURNS for drawn in line(ground, size, ink, turn)]
+            cells.append(told(counts[size], [drawn.covered(found(finder, drawn.picture)) for drawn in lines]))
         print(f"{name:<12}" + "".join(f"{cell:>13}" for cell in cells), flush=True)
-    print()
+    total(counts)
 
 
-def line(finder: TextFinder, ground: np.ndarray, size: int, ink: str, turn: int) -> Iterator[float]:
-    """How much of one line is covered; nothing where most of it does not differ from its background."""
-    text = TEXT[: max(4, 440 * 3 // (size * 2))]
-    x, y = (24, 220) if turn == 0 else (220, 24)
+def forms(cleaner: PixelCleaner, sizes: tuple[int, ...]) -> None:
+    """The same on a drawn chest in each form of pixels, from the encoded object to the regions that are blackened."""
+    print(f"the same in each form; {'form':<12}" + "".join(f"{size:>10} px" for size in sizes))
+    ground = dict(backgrounds(FORM_SIDE))["chest"]
+    counts: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for form in FORMS:
+        cells = []
+        for size in sizes:
+            covers = []
+            for drawn in (each for ink in INKS for turn in TURNS for each in line(ground, size, ink, turn)):
+                regions = cleaner.examine(*as_form(form, drawn.picture)).regions
+                covers.append(drawn.covered([region for region in regions if region.frame in (None, 2)]))
+            cells.append(told(counts[size], covers))
+        print(f"{form:<35}" + "".join(f"{cell:>13}" for cell in cells), flush=True)
+    total(counts)
+
+
+def told(count: list[int], covers: list[float]) -> str:
+    """One cell of a table, after counting what is in it."""
+    good = sum(cover >= ENOUGH for cover in covers)
+    count[0] += good
+    count[1] += len(covers)
+    return f"{good}/{len(covers)} {min(covers, default=1):.2f}"
+
+
+def total(counts: dict[int, list[int]]) -> None:
+    """The lines of 16 px and more together."""
+    good, lines = (sum(count[each] for size, count in counts.items() if size >= 16) for each in (0, 1))
+    print(f"from 16 px on: {good} of {lines}, {good / max(1, lines):.1%}\n", flush=True)
+
+
+def line(ground: np.ndarray, size: int, ink: str, turn: int) -> Iterator[Drawn]:
+    """One line on a background; nothing where most of it does not differ from that."""
+    side = ground.shape[0]
+    text = TEXT[: max(4, side * 9 // (size * 7) - 1)].strip()
+    x, y = (24, side * 3 // 7) if turn == 0 else (side * 3 // 7, 24)
     drawn = draw(ground, text, size, x, y, ink, turn)
     everything = draw(np.zeros_like(ground), text, size, x, y, "white", turn).glyphs
-    if drawn.glyphs.sum() < everything.sum() / 2:
-        return
-    boxes = finder.find(np.repeat(drawn.picture.astype(np.uint8)[:, :, None], 3, axis=2))
-    yield drawn.covered([Region(box.x, box.y, box.width, box.height) for box in boxes if not box.harmless])
+    if drawn.glyphs.sum() >= everything.sum() / 2:
+        yield drawn
+
+
+def found(finder: TextFinder, picture: np.ndarray) -> list[Region]:
+    """What is blackened of a picture, second looks included."""
+    shown = np.repeat(picture.astype(np.uint8)[:, :, None], 3, axis=2)
+    regions: list[Region] = []
+    for _ in range(LOOKS):
+        boxes = [box for box in finder.find(shown) if not box.harmless]
+        if not boxes:
+            break
+        for box in boxes:
+            shown[box.y : box.y + box.height, box.x : box.x + box.width] = 0
+            regions.append(Region(box.x, box.y, box.width, box.height))
+    return regions
 
 
 def per_megapixel(finder: TextFinder) -> None:
@@ -216,4 +284,9 @@ def value_of(data: Dataset) -> bytes:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", nargs="?", type=Path)
+    arguments.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    arguments.add_argument("--sizes", nargs="+", type=int, default=SIZES)
+    asked = arguments.parse_args()
+    main(asked.folder, asked.only, tuple(asked.sizes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, JPEGExtended12Bit
+from scipy.ndimage import gaussian_filter
 
 from service.deident.pixels.blackening import with_changes
-from service.deident.pixels.frame_reader import FrameReader
+from service.deident.pixels.frame_encoder import encode_lossless
+from service.deident.pixels.frame_reader import FrameReader, pixel_format
 from service.deident.pixels.pixel_outcome import BlackenedPixels, Region
 from service.deident.pixels.pixel_source import HeldPixels
 
@@ -94,6 +97,53 @@ def backgrounds(side: int = 512) -> Iterator[tuple[str, np.ndarray]]:
     ribs = 35 * np.sin(rows * 40 + 6 * (columns - 0.5) ** 2) * (body > 40)
     lungs = -90 * sum(np.exp(-(((columns - at) / 0.1) ** 2 + ((rows - 0.45) / 0.2) ** 2)) for at in (0.33, 0.67))
     yield "chest", np.clip(body + ribs + lungs + noise.normal(30, 6, (side, side)), 0, 255)
+
+
+def grains(side: int = 512) -> Iterator[tuple[str, np.ndarray]]:
+    """Noise of single pixels twice as strong, and noise whose grain is as coarse as strokes of letters."""
+    random = np.random.default_rng(7)
+    yield "rough", np.clip(random.normal(110, 40, (side, side)), 0, 255)
+    for sigma in (1, 2, 4):
+        soft = gaussian_filter(random.normal(size=(side, side)), sigma)
+        yield f"grain {sigma}", np.clip(110 + soft * 20 / soft.std(), 0, 255)
+
+
+FORMS = ("8 bits", "16 bits", "RGB", "palette", "frames", "JPEG", "JPEG 2000", "12-bit JPEG")
+
+
+def as_form(form: str, picture: np.ndarray) -> tuple[Dataset, HeldPixels, str]:
+    """A picture of 0 to 255 as the header and the pixels of a secondary capture, and their transfer syntax."""
+    rows, columns = picture.shape
+    eight = picture.astype(np.uint8)
+    if form == "16 bits":
+        window = {"PhotometricInterpretation": "MONOCHROME1", "WindowCenter": 5000, "WindowWidth": 8000}
+        stored = (9000 - picture * 31).clip(0, 65535).astype(np.uint16)
+        return header(rows, columns, bits=16, **window), native([stored]), ExplicitVRLittleEndian
+    if form == "RGB":
+        colour = np.stack([eight, eight // 2 + 60, 255 - eight // 3], axis=2)
+        return header(rows, columns, samples=3), native([colour]), ExplicitVRLittleEndian
+    if form == "palette":
+        grey = (np.arange(256)[::-1] * 257).astype("<u2").tobytes()
+        described = {f"{each}PaletteColorLookupTableDescriptor": [256, 0, 16] for each in ("Red", "Green", "Blue")}
+        tables = {f"{each}PaletteColorLookupTableData": grey for each in ("Red", "Green", "Blue")}
+        head = header(rows, columns, PhotometricInterpretation="PALETTE COLOR", **described, **tables)
+        return head, native([255 - eight]), ExplicitVRLittleEndian
+    if form == "frames":
+        return header(rows, columns, frames=2), native([eight[::-1], eight]), ExplicitVRLittleEndian
+    if form == "JPEG":
+        stream = io.BytesIO()
+        Image.fromarray(eight).save(stream, "JPEG", quality=85)
+        return header(rows, columns), encapsulated([stream.getvalue()]), JPEGBaseline8Bit
+    if form in ("JPEG 2000", "12-bit JPEG"):
+        head, stored = header(rows, columns, bits=12), (picture * 16).astype(np.uint16)
+        if form == "JPEG 2000":
+            coded = encode_lossless(stored, "MONOCHROME2", pixel_format(head), JPEG2000Lossless)
+            return head, encapsulated([coded]), JPEG2000Lossless
+        import imagecodecs
+
+        coded = bytes(imagecodecs.jpeg8_encode(stored, level=90, bitspersample=12))
+        return head, encapsulated([coded]), JPEGExtended12Bit
+    return header(rows, columns), native([eight]), ExplicitVRLittleEndian
 
 
 def header(rows: int, columns: int, *, frames: int = 1, samples: int = 1, bits: int = 8, **attributes: Any) -> Dataset:

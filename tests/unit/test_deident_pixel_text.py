@@ -31,6 +31,7 @@ from tests.text_pictures import (
     encapsulated,
     frames_after,
     glyph_cover,
+    grains,
     header,
     native,
 )
@@ -71,6 +72,19 @@ def test_glyphs_are_covered(background: str, ink: str, size: int, turned: int) -
     drawn = draw(BACKGROUNDS[background], text, size, x, y, ink, turned)
     if drawn.glyphs.any():
         assert drawn.covered(found(drawn.picture)) >= ENOUGH
+
+
+@pytest.mark.parametrize(("grain", "size", "ink"), [("grain 2", 40, "darker"), ("grain 4", 60, "lighter")])
+def test_glyphs_within_coarse_grain_are_covered(grain: str, size: int, ink: str) -> None:
+    drawn = draw(dict(grains(320))[grain], TEXT[:9], size, 24, 120, ink)
+    assert drawn.covered(found(drawn.picture)) >= ENOUGH
+
+
+def test_flat_grey_within_strong_noise_is_covered() -> None:
+    cover = glyph_cover((320, 320), TEXT[:18], 20, 20, 140)
+    ground = np.random.default_rng(4).normal(127, 60, (320, 320)).clip(0, 255)
+    boxes = found(ground * (1 - cover) + 63 * cover)
+    assert covered(cover > 0.5, boxes) >= ENOUGH
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)

@@ -1,8 +1,9 @@
 """Where text stands in a picture as it is shown.
 
 The detection network sees the picture as it is, and once more with its local contrast stretched: the first finds
-what everybody sees, the second faint text and text on bright anatomy, and tells text from large bright shapes. Text
-turned by 90° is found as it stands. What it is sure of counts as text when it can be read at all.
+what everybody sees, the second faint text and text on bright anatomy, and tells text from large bright shapes. A noisy
+picture is looked at smoothed as well. Text turned by 90° is found as it stands. What it is sure of counts as text when
+it can be read at all.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ _WEAK_MEAN: Final = 0.6
 _WORD: Final = 2.5
 _LINE: Final = 5.0
 _LARGE: Final = 30
+_SMALL: Final = 14
 _FEW: Final = 4
 _READ_FEW: Final = 0.8
 _DOUBTFUL_MEAN: Final = 0.7
 _READ: Final = 0.6
 _READ_IN_DOUBT: Final = 0.25
 _READ_ONE: Final = 0.9
+_READ_LARGE: Final = 0.75
 _READ_FOR_HARMLESS: Final = 0.9
 _THICKEST: Final = 60
 _SMALLEST_AREA: Final = 8
@@ -46,6 +49,8 @@ _BORDER: Final = 32
 _FLAT: Final = 3
 _MARGIN: Final = 16
 _HALF_FROM: Final = 192
+_NOISY: Final = 12
+_NOISE_BLOCK: Final = 32
 _ENLARGED: Final = 1.5
 _ENLARGED_UP_TO: Final = 640 * 1024
 
@@ -171,14 +176,18 @@ def _is_text(piece: _Piece, sure: float, letters: int) -> bool:
     A line that the network is certain of needs no reading: it may be in a script that nobody here reads.
     """
     mean = piece.mean
-    if (mean >= _CERTAIN_MEAN and piece.slender >= _WORD) or (mean >= _LIKELY_MEAN and piece.slender >= _LINE):
+    if mean >= _CERTAIN_MEAN and piece.slender >= _WORD:
         return True
-    if piece.thickness > _LARGE and mean < _CERTAIN_MEAN:
-        return False  # large letters are seen better at half their size
+    if piece.thickness > _LARGE:  # such are also the folds of a brain, and letters are seen better at half their size
+        return letters >= _FEW and sure >= _READ_LARGE
+    if mean >= _LIKELY_MEAN and piece.slender >= _LINE:
+        return True
     if letters < 2:
-        return letters == 1 and sure >= _READ_ONE and mean >= _DOUBTFUL_MEAN and piece.thickness <= _LARGE
+        return letters == 1 and sure >= _READ_ONE and mean >= _DOUBTFUL_MEAN
     if letters < _FEW:
-        return (sure >= _READ_FEW and mean >= _WEAK_MEAN) or (sure >= _READ and mean >= _LIKELY_MEAN)
+        # Two digits can be read in cartilage; what is as large as that is read well where it is text.
+        least = _READ if piece.thickness <= _SMALL else _READ_FEW
+        return (sure >= _READ_FEW and mean >= _WEAK_MEAN) or (sure >= least and mean >= _LIKELY_MEAN)
     return sure >= _READ or (mean >= _DOUBTFUL_MEAN and sure >= _READ_IN_DOUBT)
 
 
@@ -199,12 +208,26 @@ def _views(picture: Picture, thoroughly: bool = True) -> Iterator[tuple[Picture,
 
     yield picture, 1.0
     yield local_contrast(picture), 1.0
+    if _is_noisy(picture):
+        smoothed = cv2.medianBlur(picture, 3)
+        low, high = np.percentile(smoothed, (0.5, 99.5))
+        yield np.clip((smoothed - low) * (255 / max(1.0, high - low)), 0, 255).astype(np.uint8), 1.0
     if min(picture.shape[:2]) >= _HALF_FROM:  # large letters of large images
         half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         yield local_contrast(np.asarray(half, dtype=np.uint8)), 0.5
     if thoroughly and picture.shape[0] * picture.shape[1] <= _ENLARGED_UP_TO:  # small letters on bright anatomy
         large = cv2.resize(picture, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_CUBIC)
         yield np.asarray(large, dtype=np.uint8), _ENLARGED
+
+
+def _is_noisy(picture: Picture) -> bool:
+    """Whether single pixels differ much from those beside them in a tenth of the picture or more."""
+    import cv2
+
+    grey = np.ascontiguousarray(picture.max(axis=2))
+    apart = cv2.absdiff(grey, cv2.medianBlur(grey, 3)).astype(np.float32)
+    blocks = max(1, grey.shape[1] // _NOISE_BLOCK), max(1, grey.shape[0] // _NOISE_BLOCK)
+    return bool(np.percentile(cv2.resize(apart, blocks, interpolation=cv2.INTER_AREA), 90) >= _NOISY)
 
 
 def local_contrast(picture: Picture) -> Picture:
