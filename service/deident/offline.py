@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError
 from service.core.condensed import DEFAULT_HELD
-from service.deident.code_streams.frame_comments import without_comments
+from service.deident.code_streams.frame_comments import decisions_on, without_comments
 from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.decision_values import with_values
 from service.deident.deidentifier import Deidentifier
@@ -198,7 +198,7 @@ def _deidentify(
         no_face = False
         if pixels is not None and faces is not None:
             source, no_face = faces.without_face(path, source, pixels)
-        source = _without_comments(source, deidentifier.harmless_comments)
+        source, blanked = _without_comments(source, deidentifier.harmless_comments)
         cleaned = deidentifier.clean(source.header, explain=explain, aside=source.aside)
         look = PixelLook.NONE if outcome is None else PixelLook.of(outcome.kind)
         if look or no_face:
@@ -206,7 +206,7 @@ def _deidentify(
         written = None if directory is None else write_dicom(directory, source, cleaned.data_set, cleaned.encoded)
         before = source.header if values is Values.BOTH else None
         after = None if values is Values.NONE else cleaned.data_set
-        decisions = with_values(cleaned.decisions, before, after)
+        decisions = with_values(cleaned.decisions + (blanked if explain else ()), before, after)
     return FileResult(
         source=path,
         status=FileStatus.LISTED if directory is None else FileStatus.WRITTEN,
@@ -239,15 +239,16 @@ def _without_overlay_bits(source: OpenFile) -> OpenFile:
     return source if cleared is None else with_new_pixels(source, cleared)
 
 
-def _without_comments(source: OpenFile, harmless: HarmlessComments) -> OpenFile:
-    """The file without comments in its compressed frames; the same where there are none."""
+def _without_comments(source: OpenFile, harmless: HarmlessComments) -> tuple[OpenFile, tuple[Decision, ...]]:
+    """The file without comments in its compressed frames, and what to say of them; the same where there are none."""
     if source.pixels is None or not source.pixels.encapsulated:
-        return source
+        return source, ()
     syntax = str(source.transfer_syntax_uid)
     value = without_comments(source.pixel_value, syntax, frames_of(source.header), harmless)
     if value is None:
-        return source
-    return with_new_pixels(source, BlackenedPixels(PixelBytes(value), syntax, True, Dataset()))
+        return source, ()
+    blanked = with_new_pixels(source, BlackenedPixels(PixelBytes(value), syntax, True, Dataset()))
+    return blanked, decisions_on(value)
 
 
 def _as_seen(source: OpenFile, outcome: PixelOutcome) -> OpenFile:

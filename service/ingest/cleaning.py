@@ -14,7 +14,8 @@ from service.core.encoded_bytes import EncodedBytes
 from service.core.set_aside import NOTHING_ASIDE, SetAside
 from service.deident.cleaned import Cleaned
 from service.deident.cleaning_lines import cleaning_lines
-from service.deident.code_streams.frame_comments import without_comments
+from service.deident.code_streams.frame_comments import decisions_on, without_comments
+from service.deident.code_streams.overwritten_bytes import OverwrittenBytes
 from service.deident.deidentifier import Deidentifier
 from service.deident.element_values import Encoding
 from service.deident.header_patients import known_under
@@ -79,7 +80,7 @@ class ProjectCleaner:
             return cleaned
         return self._deidentifier.with_clean_pixels(cleaned, look=look, faces_removed=faces_removed)
 
-    def without_comments(self, value: EncodedBytes, transfer_syntax_uid: str, frames: int) -> EncodedBytes | None:
+    def without_comments(self, value: EncodedBytes, transfer_syntax_uid: str, frames: int) -> OverwrittenBytes | None:
         """Encapsulated pixel data without comments in its frames; None where there are none.
 
         Raises
@@ -88,13 +89,20 @@ class ProjectCleaner:
         """
         return without_comments(value, transfer_syntax_uid, frames, self._deidentifier.harmless_comments)
 
-    def report_on(self, header: Dataset, cleaned: Dataset, aside: SetAside = NOTHING_ASIDE) -> SeriesCleaning | None:
+    def report_on(
+        self,
+        header: Dataset,
+        cleaned: Dataset,
+        aside: SetAside = NOTHING_ASIDE,
+        blanked: OverwrittenBytes | None = None,
+    ) -> SeriesCleaning | None:
         """What cleaning does to each element; None where this process told it of the series and SOP class before.
 
         Parameters
         ----------
         header, cleaned : an object as it came, and what ``clean`` made of it
         aside : what stands for long values in the header
+        blanked : its pixels, where ``without_comments`` took some out
         """
         series_uid, sop_class_uid = str(cleaned.SeriesInstanceUID), str(cleaned.SOPClassUID)
         if (series_uid, sop_class_uid) in self._reported:
@@ -102,7 +110,8 @@ class ProjectCleaner:
         if len(self._reported) >= REMEMBERED_SERIES:
             self._reported.clear()
         self._reported.add((series_uid, sop_class_uid))
-        lines = cleaning_lines(self._deidentifier.clean(header, explain=True, aside=aside).decisions)
+        decisions = self._deidentifier.clean(header, explain=True, aside=aside).decisions
+        lines = cleaning_lines(decisions + decisions_on(blanked))
         name, edition = self._deidentifier.profile_name, self._deidentifier.table_edition
         return SeriesCleaning(series_uid, sop_class_uid, name, edition, lines)
 

@@ -12,6 +12,7 @@ from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
 from service.core.set_aside import NOTHING_ASIDE, SetAside
+from service.deident.code_streams.overwritten_bytes import OverwrittenBytes
 from service.deident.pixel_rest import frames_of, refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import Region
 from service.ingest.cleaning import ProjectCleaner
@@ -133,7 +134,8 @@ class Router:
         seen = self._seen(rules, parsed, regions, is_held=is_held)
         if rules.faces is not None and face is not None:
             seen = rules.faces.remove(seen, face)
-        parsed = seen.parsed if is_held else _without_comments(seen.parsed, rules.cleaner)
+        blanked = None if is_held else _blanked(seen.parsed, rules.cleaner)
+        parsed = seen.parsed if blanked is None else _with_pixels(seen.parsed, blanked)
         if study is None:
             cleaned = rules.cleaner.clean(
                 parsed.header,
@@ -142,7 +144,7 @@ class Router:
                 aside=parsed.aside,
             )
             patient_digest: bytes | None = cleaned.patient_digest
-            report = rules.cleaner.report_on(parsed.header, cleaned.data_set, parsed.aside)
+            report = rules.cleaner.report_on(parsed.header, cleaned.data_set, parsed.aside, blanked)
         else:
             cleaned = rules.cleaner.adopt(parsed.header, study, look=seen.look, aside=parsed.aside)
             patient_digest, report = study.patient_digest, None
@@ -176,12 +178,15 @@ class Router:
         return rules.pixels.unseen(parsed) if is_held else rules.pixels.see(parsed, regions)
 
 
-def _without_comments(parsed: ParsedInstance, cleaner: ProjectCleaner) -> ParsedInstance:
-    """The object without comments in its compressed frames; the same where there are none."""
+def _blanked(parsed: ParsedInstance, cleaner: ProjectCleaner) -> OverwrittenBytes | None:
+    """The object's pixels without comments in their compressed frames; None where there are none."""
     if parsed.pixels is None or not parsed.pixels.encapsulated:
-        return parsed
-    value = cleaner.without_comments(parsed.pixels.value, parsed.transfer_syntax_uid, frames_of(parsed.header))
-    return parsed if value is None else replace(parsed, pixels=replace(parsed.pixels, value=value))
+        return None
+    return cleaner.without_comments(parsed.pixels.value, parsed.transfer_syntax_uid, frames_of(parsed.header))
+
+
+def _with_pixels(parsed: ParsedInstance, value: EncodedBytes) -> ParsedInstance:
+    return parsed if parsed.pixels is None else replace(parsed, pixels=replace(parsed.pixels, value=value))
 
 
 def _digest(rules: ProjectRules, parsed: ParsedInstance) -> bytes:

@@ -22,6 +22,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from service.archive.study_cleaning import StudyCleaningTable
+from service.core.cleaning_report import CleaningLine
 from service.core.encoded_bytes import CHUNK
 from service.core.pydicom_reading import read_leniently
 from service.core.records import OutcomeKind
@@ -30,7 +32,7 @@ from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.code_streams.overwritten_bytes import Blank, OverwrittenBytes
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
-from service.deident.offline import FileStatus, deidentify_files
+from service.deident.offline import FileStatus, Values, deidentify_files
 from service.deident.profile import load_profile
 from service.errors import IdentityNotRemovable
 from tests import commented_frames as made
@@ -253,6 +255,29 @@ def test_an_image_that_is_received_loses_it(house):
     assert TOKEN not in stored
     after = dcmread(io.BytesIO(stored)).PixelData
     np.testing.assert_array_equal(decoded_frames(sent.PixelData, 2), decoded_frames(after, 2))
+
+
+def test_what_if_tells_of_it(tmp_path):
+    frame, syntax = FRAMES["JPEG comment"]
+    path = tmp_path / "in.dcm"
+    path.write_bytes(file_lead(syntax.encode()) + encode(image(frame, 3), syntax))
+    cleaner = Deidentifier(load_profile(TABLE.parent, "default"), KeyFile.ephemeral().project_keys("p"))
+    (result,) = deidentify_files([path], cleaner, None, explain=True, values=Values.BOTH)
+    (told,) = [one for one in result.decisions if one.keyword == "PixelData"]
+    assert (told.path, told.action, told.rule) == ("(7FE0,0010)", "replaced", "Comments in compressed frames")
+    assert told.reason.startswith("3 stretches of comments and application data")
+    assert TOKEN.decode() not in repr(told)
+    path.write_bytes(file_lead(syntax.encode()) + encode(image(made.jpeg(), 3), syntax))
+    (result,) = deidentify_files([path], cleaner, None, explain=True)
+    assert [one for one in result.decisions if one.keyword == "PixelData"] == []
+
+
+def test_the_report_of_a_study_tells_of_it(house):
+    frame, syntax = FRAMES["Exif"]
+    outcome = house.pipeline.process(house.incoming(image(frame, 2), "research", syntax))
+    report = StudyCleaningTable(house.database).of("research", outcome.study_uid)
+    lines = [line for line in report.by_element() if line.keyword == "PixelData"]
+    assert lines == [CleaningLine("(7FE0,0010)", "PixelData", "replaced", "Comments in compressed frames", 1)]
 
 
 def test_a_project_that_keeps_identity_keeps_it(house):

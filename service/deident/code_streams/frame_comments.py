@@ -12,6 +12,7 @@ from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.code_streams.jpeg2000_segments import jpeg2000_blanks
 from service.deident.code_streams.jpeg_segments import jpeg_blanks
 from service.deident.code_streams.overwritten_bytes import Blank, OverwrittenBytes
+from service.deident.rules import Decision
 from service.errors import FramesNotReadable
 
 _UID: Final = "1.2.840.10008.1.2."
@@ -26,7 +27,7 @@ _MOST_BLANKS: Final = 1 << 20
 
 def without_comments(
     value: EncodedBytes, transfer_syntax_uid: str, frames: int, harmless: HarmlessComments
-) -> EncodedBytes | None:
+) -> OverwrittenBytes | None:
     """Return encapsulated pixel data in which comments, application data and boxes other than the image's are zeros.
 
     Nothing of the image is decoded, changed or moved. Where there is nothing to blank, None.
@@ -47,6 +48,16 @@ def without_comments(
     except InstanceUnreadable as error:
         raise FramesNotReadable(str(error)) from error
     return OverwrittenBytes(value, blanks) if blanks else None
+
+
+def decisions_on(blanked: OverwrittenBytes | None) -> tuple[Decision, ...]:
+    """Return what to say of pixel data that ``without_comments`` gave; nothing where it found nothing to blank."""
+    if blanked is None:
+        return ()
+    count = blanked.stretches
+    what = f"{count} {'stretch' if count == 1 else 'stretches'} of comments and application data in its frames"
+    reason = f"{what} that no list calls harmless: zeros in their place, the image as it was"
+    return (Decision("(7FE0,0010)", "PixelData", "replaced", "Comments in compressed frames", reason),)
 
 
 def _blanks(value: EncodedBytes, frames: int, harmless: HarmlessComments) -> Iterator[Blank]:

@@ -39,6 +39,11 @@ class OverwrittenBytes:
         self._blanks = blanks
         self._starts = [blank.start for blank in blanks]
 
+    @property
+    def stretches(self) -> int:
+        """How many stretches are blanked."""
+        return len(self._blanks)
+
     def __len__(self) -> int:
         return len(self._content)
 
