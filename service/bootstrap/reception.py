@@ -87,6 +87,7 @@ class Reception:
             number=secrets.randbelow,
             on_stored=self._ground.ring(STUDIES_BELL),
             keep=scratch.keep,
+            header_limit=self._ground.settings.storage.header_memory_mib << 20,
         )
 
     @cached_property

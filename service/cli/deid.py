@@ -76,7 +76,14 @@ def deid(
             (Values.BOTH if (not as_json if values is None else values) else Values.AFTER) if what_if else Values.NONE
         )
         results = deidentify_files(
-            paths, deidentifier, None if what_if else out, pixels=pixels, faces=faces, explain=what_if, values=shown
+            paths,
+            deidentifier,
+            None if what_if else out,
+            pixels=pixels,
+            faces=faces,
+            explain=what_if,
+            values=shown,
+            header_limit=settings.storage.header_memory_mib << 20,
         )
         for result in results:
             counts[result.status] += 1

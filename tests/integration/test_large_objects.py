@@ -111,5 +111,5 @@ def test_header_beyond_all_measure_is_quarantined_with_its_reason(house):
         house, [head + struct.pack("<HH2s2xI", 0x0040, 0xA160, b"UT", 100 * MEBIBYTE), b" " * (100 * MEBIBYTE)]
     )
     (row,) = house.quarantine.list()
-    assert row.reason == "More than 48 MiB of it would have to be held"
+    assert row.reason == "Cleaning it would take more than 56 MiB of memory"
     assert peak < BOUND
