@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from dicom_nodes.node_event import NodeEvent
     from service.core.archived import RunRow
     from service.core.deliveries import DeliveryRow, ReleaseRow
+    from service.dimse.query_event import QueryEvent
     from service.ingest.quarantine_desk import Decision
     from service.jobs.run_end import RunEnd
 
 GATEWAY: Final = "annogate"
 # One row for each association; its objects are rows of the index, and what was refused is a row of its own.
 NOT_AUDITED: Final = frozenset({"object.stored"})
+# DIMSE statuses of a query or retrieval that did what it could: success, cancelled, some objects failed.
+_ENDED_WELL: Final = frozenset({0x0000, 0xFE00, 0xB000})
 FAILURES: Final = frozenset({"association.rejected", "object.refused", "object.cut", "node.failed"})
 
 
@@ -63,6 +66,27 @@ def of_delivery(action: str, delivery: DeliveryRow, by: str) -> AuditEvent:
         project=delivery.project,
         target=delivery.study_uid,
         detail={"peer": delivery.peer, "delivery": delivery.id, "kind": str(delivery.kind)},
+    )
+
+
+def of_query(event: QueryEvent) -> AuditEvent:
+    """A DIMSE caller queried a project, or had objects of it sent."""
+    failed = event.status not in _ENDED_WELL
+    detail: dict[str, str | int] = {
+        "level": event.level,
+        "status": f"{event.status:04X}",
+        "objects": event.objects,
+        "failed": event.failed,
+        "destination": event.destination,
+    }
+    return AuditEvent(
+        event.caller.calling_ae_title or "unknown",
+        event.kind,
+        Outcome.MINOR_FAILURE if failed else Outcome.SUCCESS,
+        project=event.project,
+        address=event.caller.address,
+        target=",".join(event.studies)[:200],
+        detail={key: value for key, value in detail.items() if value},
     )
 
 

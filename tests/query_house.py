@@ -59,7 +59,7 @@ class QueryHouse:
 
     def rights(self, served: ServedResults | None = None, destinations: Mapping[str, str] | None = None) -> QueryRights:
         access = ProjectAccess(served or ServedResults(), destinations or {})
-        return QueryRights({"ANNOGATE": "default"}, {ASKER: frozenset()}, {"default": access})
+        return QueryRights({"ANNOGATE": "default"}, {ASKER: frozenset()}, lambda _: access)
 
     def query_service(self, served: ServedResults | None = None) -> QueryService:
         return QueryService(self.queries, QueryAnswers(self.database), self.rights(served), self.events.append)

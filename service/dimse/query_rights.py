@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,7 +33,7 @@ class QueryRights:
     ----------
     project_titles : called AE title → project
     callers : by calling AE title, the projects that a known caller may query; an empty set is any
-    projects : what each project lets them have
+    access : what a project lets them have; asked when somebody first queries it
     askers : whether unknown callers may query too, or nobody may
     """
 
@@ -41,12 +41,13 @@ class QueryRights:
         self,
         project_titles: Mapping[str, str],
         callers: Mapping[str, frozenset[str]],
-        projects: Mapping[str, ProjectAccess],
+        access: Callable[[str], ProjectAccess],
         askers: Askers = "known",
     ) -> None:
         self._project_titles = dict(project_titles)
         self._callers = dict(callers)
-        self._projects = dict(projects)
+        self._access = access
+        self._known: dict[str, ProjectAccess] = {}
         self._askers = askers
 
     def may_query(self, caller: Caller) -> bool:
@@ -65,4 +66,6 @@ class QueryRights:
 
     def access(self, project: str) -> ProjectAccess:
         """What a project lets callers have."""
-        return self._projects.get(project, ProjectAccess())
+        if project not in self._known:
+            self._known[project] = self._access(project)
+        return self._known[project]

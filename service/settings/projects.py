@@ -21,3 +21,4 @@ class ProjectSettings(Section):
     approve: Literal["person", "automatic"] = "person"
     allow_demonstrator: bool = False
     deliver_to: tuple[Name, ...] = ()
+    move_to: tuple[Name, ...] = ()

@@ -8,8 +8,10 @@ from service.settings.commitment import CommitmentSettings
 from service.settings.delivery import DeliverySettings
 from service.settings.dicom import CallerSettings, DicomSettings, PeerSettings
 from service.settings.http import HttpSettings
+from service.settings.ingest import IngestSettings
 from service.settings.processing import JobSettings, LogSettings, PixelSettings, StorageSettings, TextSettings
 from service.settings.projects import ProjectSettings
+from service.settings.query import QuerySettings
 from service.settings.values import Name, Section
 
 
@@ -20,7 +22,9 @@ class Settings(Section):
     dicom: DicomSettings = DicomSettings()
     callers: dict[Name, CallerSettings] = Field(default_factory=dict)
     commitment: CommitmentSettings = CommitmentSettings()
+    query: QuerySettings = QuerySettings()
     http: HttpSettings = HttpSettings()
+    ingest: IngestSettings = IngestSettings()
     jobs: JobSettings = JobSettings()
     pixels: PixelSettings = PixelSettings()
     text: TextSettings = TextSettings()
@@ -49,10 +53,16 @@ class Settings(Section):
                     wrong.append(f"projects.{name}.ae_titles: {title} is taken by project {owners[title]}")
                 owners.setdefault(title, name)
             wrong += [
-                f"projects.{name}.deliver_to: there is no peer {peer!r} in [peers]"
-                for peer in project.deliver_to
+                f"projects.{name}.{key}: there is no peer {peer!r} in [peers]"
+                for key in ("deliver_to", "move_to")
+                for peer in getattr(project, key)
                 if peer not in self.peers
             ]
+        wrong += [
+            f"query.callers: there is no caller {caller!r} in [callers]"
+            for caller in self.query.callers
+            if caller not in self.callers
+        ]
         for name, caller in self.callers.items():
             wrong += [
                 f"callers.{name}.projects: there is no project {project!r}"

@@ -100,7 +100,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     # The one place that wires everything, and what starts it.
     "service.data_directory": ("service.errors",),
     "service.log": (),
-    "service.audit_events": ("service.archive", "service.core", "service.ingest", "service.jobs", "dicom_nodes"),
+    "service.audit_events": (
+        *("service.archive", "service.core", "service.dimse", "service.fetching", "service.ingest", "service.jobs"),
+        "dicom_nodes",
+    ),
     "service.bootstrap": (
         "service.bootstrap",
         *("service.data_directory", "service.log", "service.audit_events", "service.settings", "service.errors"),
