@@ -27,7 +27,7 @@ from dicom_nodes.open_associations import OpenAssociations
 from dicom_nodes.receiver import Reception
 from dicom_nodes.served_request import caller_of
 from dicom_nodes.service_port import DimseService
-from dicom_nodes.service_table import ServiceTable
+from dicom_nodes.service_table import STORAGE_SERVICE_CLASS, ServiceTable
 from dicom_nodes.storage_classes import VERIFICATION, storage_classes
 from dicom_nodes.user_identity import identity_response
 
@@ -237,7 +237,7 @@ class DicomNode:
             return
         proposed = request.presentation_context_definition_list or []
         classes = {str(context.abstract_syntax) for context in proposed}
-        association.offer = self._services.offered(caller_of(association), classes)
+        association.offer = self._services.offered(caller_of(association), classes, self._related(association))
         association.acceptor.supported_contexts = self._supported(association, proposed)
         if (identity := association.requestor.user_identity) is not None and identity.positive_response_requested:
             association.acceptor.add_negotiation_item(identity_response())
@@ -268,6 +268,16 @@ class DicomNode:
         association.application_information = association.offer.negotiate(proposed)
         return dict(association.application_information)
 
+    def _related(self, association: AcceptedAssociation) -> frozenset[str]:
+        """Classes that we do not know, and that the caller says to be stored like one that we do (PS3.7 D.3.3.6)."""
+        items = association.requestor.sop_class_common_extended
+        return frozenset(
+            str(uid)
+            for uid, item in items.items()
+            if item.service_class_uid == STORAGE_SERVICE_CLASS
+            and self._reception.storage_classes.intersection(map(str, item.related_general_sop_class_identification))
+        )
+
     def _supported(
         self, association: AcceptedAssociation, proposed: list[PresentationContext]
     ) -> list[PresentationContext]:
@@ -280,7 +290,7 @@ class DicomNode:
         for context in proposed:
             abstract_syntax = str(context.abstract_syntax)
             taken = abstract_syntax == VERIFICATION or abstract_syntax in self._reception.storage_classes
-            if not taken and not offer.takes(abstract_syntax):
+            if not taken and not offer.takes(abstract_syntax) and abstract_syntax not in offer.stored:
                 continue
             selects_role = abstract_syntax in offer.scu_of and abstract_syntax in roles
             chosen = offer.choose(

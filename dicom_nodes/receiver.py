@@ -155,7 +155,7 @@ class StoreReceiver(DimseStream):
         sop_class_uid = command.text(AFFECTED_SOP_CLASS_UID)
         sop_instance_uid = command.text(AFFECTED_SOP_INSTANCE_UID)
         context = self.assoc._accepted_cx.get(context_id)
-        if context is None or str(context.abstract_syntax) not in self._reception.storage_classes:
+        if context is None or not self._stores(str(context.abstract_syntax)):
             raise SopClassNotSupported("no presentation context of a storage class was accepted")
         if not is_uid(sop_class_uid):
             raise InstanceUnreadable("Affected SOP Class UID is not a UID")
@@ -176,6 +176,10 @@ class StoreReceiver(DimseStream):
             received_at=self._reception.clock(),
         )
         return self._reception.sink.begin(header)
+
+    def _stores(self, abstract_syntax: str) -> bool:
+        """Whether objects of a class are taken, of all callers or of this one."""
+        return abstract_syntax in self._reception.storage_classes or abstract_syntax in self.assoc.offer.stored
 
     def _authorise(self) -> None:
         caller = self.assoc.requestor

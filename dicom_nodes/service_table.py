@@ -22,10 +22,12 @@ class Offer:
     ----------
     by_class : service by SOP class, of those that the caller proposed and the service admits
     scu_of : classes in whose contexts we are SCU if the caller selects that role
+    stored : classes that only this association stores, each like a storage class that it was said to specialise
     """
 
     by_class: Mapping[str, DimseService] = field(default_factory=dict)
     scu_of: frozenset[str] = frozenset()
+    stored: frozenset[str] = frozenset()
 
     def takes(self, abstract_syntax: str) -> bool:
         """Whether a context of this class is for one of the services."""
@@ -71,9 +73,9 @@ class ServiceTable:
                     raise ValueError(f"two services answer SOP class {uid}")
                 self._by_class[uid] = service
 
-    def offered(self, caller: Caller, proposed: Collection[str]) -> Offer:
+    def offered(self, caller: Caller, proposed: Collection[str], stored: frozenset[str] = frozenset()) -> Offer:
         """What a caller who proposes these classes may use."""
         wanted = {uid: self._by_class[uid] for uid in proposed if uid in self._by_class}
         admitted = {id(service): service.admits(caller) for service in wanted.values()}
         by_class = {uid: service for uid, service in wanted.items() if admitted[id(service)]}
-        return Offer(by_class, frozenset().union(*(service.scu_of for service in by_class.values())))
+        return Offer(by_class, frozenset().union(*(service.scu_of for service in by_class.values())), stored)

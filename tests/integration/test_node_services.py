@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pynetdicom import AE, build_role, evt
-from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation, SOPClassExtendedNegotiation
 
 from dicom_nodes.command_set import (
     AFFECTED_SOP_CLASS_UID,
@@ -180,3 +180,33 @@ def test_cancel_is_seen_while_the_service_works() -> None:
 def test_association_without_services_takes_no_query() -> None:
     with listening(InMemoryObjectSink()) as node, association(node, FIND, CT) as peer:
         assert [str(context.abstract_syntax) for context in peer.accepted_contexts] == [CT]
+
+
+PRIVATE_CT = "1.2.826.0.1.3680043.8.498.77"
+
+
+def specialised(service_class: str, *general: str) -> SOPClassCommonExtendedNegotiation:
+    item = SOPClassCommonExtendedNegotiation()
+    item.sop_class_uid = PRIVATE_CT
+    item.service_class_uid = service_class
+    item.related_general_sop_class_identification = list(general)
+    return item
+
+
+def test_class_of_a_site_is_stored_like_the_class_that_it_specialises() -> None:
+    sink = InMemoryObjectSink()
+    image = identifier()
+    image.SOPClassUID, image.SOPInstanceUID = PRIVATE_CT, "1.2.3.4"
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = EXPLICIT
+    storage = "1.2.840.10008.4.2"
+    with listening(sink) as node, association(node, PRIVATE_CT, ext_neg=[specialised(storage, CT)]) as peer:
+        assert peer.send_c_store(image).Status == 0
+    assert [header.sop_class_uid for header, _ in sink.stored] == [PRIVATE_CT]
+
+
+@pytest.mark.parametrize(("service_class", "general"), [("1.2.840.10008.4.2", "1.2.3"), ("1.2.3.4", CT)])
+def test_class_that_specialises_nothing_we_store_is_rejected(service_class: str, general: str) -> None:
+    negotiated = [specialised(service_class, general)]
+    with listening(InMemoryObjectSink()) as node, association(node, PRIVATE_CT, CT, ext_neg=negotiated) as peer:
+        assert [str(context.abstract_syntax) for context in peer.rejected_contexts] == [PRIVATE_CT]
