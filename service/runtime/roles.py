@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -86,7 +86,22 @@ def _run_receivers(context: RoleContext, listening: socket.socket, count: int) -
 
 
 def run_ingest(context: RoleContext) -> None:
-    """Work the spool off."""
+    """Work the spool off, in this process or in several below it."""
+    workers = context.settings.ingest.workers
+    if workers == 1:
+        _work_spool_off(context, keeps_house=True)
+        return
+    from service.runtime.receiver import import_early
+    from service.runtime.worker_processes import WorkerProcesses
+
+    def work(number: int, say_ready: Callable[[], None]) -> None:
+        _work_spool_off(replace(context, say_ready=say_ready), keeps_house=number == 0)
+
+    import_early()
+    WorkerProcesses(workers, work, context.say_ready).run()
+
+
+def _work_spool_off(context: RoleContext, *, keeps_house: bool) -> None:
     with Gateway(context.settings) as gateway:
         worker = gateway.spool_worker
 
@@ -98,11 +113,11 @@ def run_ingest(context: RoleContext) -> None:
         stop = stop_on_sigterm(end)
         with gateway.bell.listen(SPOOL_BELL) as wake:
             context.say_ready()
-            beside = [
-                threading.Thread(target=_keep_house, args=(gateway, stop), daemon=True),
-                threading.Thread(target=_keep_commitments, args=(gateway, stop), daemon=True),
-            ]
-            if gateway.removes_faces:
+            beside = []
+            if keeps_house:
+                beside.append(threading.Thread(target=_keep_house, args=(gateway, stop), daemon=True))
+                beside.append(threading.Thread(target=_keep_commitments, args=(gateway, stop), daemon=True))
+            if keeps_house and gateway.removes_faces:
                 beside.append(threading.Thread(target=gateway.face_rounds.run, args=(stop,), daemon=True))
             for thread in beside:
                 thread.start()

@@ -7,6 +7,7 @@ handed its own section by ``service.bootstrap``, never the whole.
 
 from service.settings.dicom import CallerSettings, DicomSettings, PeerSettings
 from service.settings.http import HttpSettings
+from service.settings.ingest import IngestSettings
 from service.settings.loading import ENVIRONMENT_PREFIX, config_directory, load_settings
 from service.settings.processing import JobSettings, LogSettings, PixelSettings, StorageSettings, TextSettings
 from service.settings.projects import ProjectSettings
@@ -19,6 +20,7 @@ __all__ = [
     "CallerSettings",
     "DicomSettings",
     "HttpSettings",
+    "IngestSettings",
     "JobSettings",
     "LogSettings",
     "Name",
