@@ -8,6 +8,7 @@ from service import audit_events
 from service.bootstrap.commitment import Commitment
 from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.ground import Ground
+from service.bootstrap.query_retrieve import QueryRetrieve
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
 
@@ -20,7 +21,13 @@ class DicomEdge:
     """What speaks DIMSE."""
 
     def __init__(
-        self, ground: Ground, stores: Stores, reception: Reception, commitment: Commitment, peers: DimsePeers
+        self,
+        ground: Ground,
+        stores: Stores,
+        reception: Reception,
+        commitment: Commitment,
+        peers: DimsePeers,
+        query_retrieve: QueryRetrieve,
     ) -> None:
         self._settings = ground.settings
         self._clock = ground.clock
@@ -28,6 +35,7 @@ class DicomEdge:
         self._reception = reception
         self._commitment = commitment
         self._peers = peers
+        self._query_retrieve = query_retrieve
 
     def node(self) -> DicomNode:
         """The DICOM node, not started."""
@@ -51,7 +59,7 @@ class DicomEdge:
             self._reception.callers,
             self._audit_node_event,
             self._clock,
-            services=(self._commitment.service(),),
+            services=(self._commitment.service(), *self._query_retrieve.services()),
         )
 
     def echo(self, peer: str) -> None:

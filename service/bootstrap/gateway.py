@@ -21,6 +21,7 @@ from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.ground import Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.jobs import Jobs
+from service.bootstrap.query_retrieve import QueryRetrieve
 from service.bootstrap.reception import Reception
 from service.bootstrap.shown_part import ShownPart
 from service.bootstrap.start import Start
@@ -65,7 +66,10 @@ class Gateway:
         self._peers = DimsePeers(self._ground)
         self._commitment = Commitment(self._ground, self._stores, self._identity, self._reception, self._peers)
         self._delivery = Delivery(self._ground, self._stores, self._identity, self._jobs, self._commitment, self._peers)
-        self._dicom = DicomEdge(self._ground, self._stores, self._reception, self._commitment, self._peers)
+        self._query_retrieve = QueryRetrieve(self._ground, self._stores, self._delivery, self._peers)
+        self._dicom = DicomEdge(
+            self._ground, self._stores, self._reception, self._commitment, self._peers, self._query_retrieve
+        )
         self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
         read_leniently()
