@@ -134,10 +134,18 @@ class OutboxTable:
             earliest: float | None = connection.execute(query).scalar_one()
         return earliest
 
-    def set_items(self, delivery_id: int, instances: Sequence[tuple[str, str]]) -> list[DeliveryItem]:
+    def set_items(
+        self, delivery_id: int, instances: Sequence[tuple[str, str]], state: ItemState = ItemState.WAITING
+    ) -> list[DeliveryItem]:
         """Say which objects (class and instance) go, in order; what is said already stands."""
         rows = [
-            {"delivery_id": delivery_id, "position": place, "sop_class_uid": pair[0], "sop_instance_uid": pair[1]}
+            {
+                "delivery_id": delivery_id,
+                "position": place,
+                "sop_class_uid": pair[0],
+                "sop_instance_uid": pair[1],
+                "state": state,
+            }
             for place, pair in enumerate(instances, start=1)
         ]
         with self._database.write() as transaction:
@@ -148,25 +156,51 @@ class OutboxTable:
 
     def mark_sending(self, items: Sequence[DeliveryItem]) -> None:
         """Note before they leave that objects are on their way: a kill in between must not go unnoticed."""
+        waiting = [item for item in items if item.state is not ItemState.SENDING]
+        if not waiting:
+            return
         with self._database.write() as transaction:
-            for item in items:
+            for item in waiting:
                 transaction.execute(update(delivery_items).where(*_is(item)).values(state=ItemState.SENDING))
 
-    def record(self, item: DeliveryItem, state: ItemState, status: int | None, words: str) -> None:
+    def record(
+        self,
+        item: DeliveryItem,
+        state: ItemState,
+        status: int | None,
+        words: str,
+        *,
+        connection: Connection | None = None,
+    ) -> None:
         """Note what became of one object."""
         sent_at = self._clock() if state is ItemState.SENT else None
         values = {"state": state, "status": status, "words": words, "sent_at": sent_at}
-        with self._database.write() as transaction:
+        with self._database.write_or_join(connection) as transaction:
             transaction.execute(update(delivery_items).where(*_is(item)).values(**values))
 
+    def end_with(
+        self, item: DeliveryItem, answer: tuple[ItemState, int | None, str], state: DeliveryState, **told: str
+    ) -> None:
+        """Note what became of the last object that goes, and the end of its delivery, at once."""
+        with self._database.write() as transaction:
+            self.record(item, *answer, connection=transaction)
+            self.finish(item.delivery_id, state, **told, connection=transaction)
+
     def finish(
-        self, delivery_id: int, state: DeliveryState, *, error: str = "", warning: str = "", by: str = ""
+        self,
+        delivery_id: int,
+        state: DeliveryState,
+        *,
+        error: str = "",
+        warning: str = "",
+        by: str = "",
+        connection: Connection | None = None,
     ) -> bool:
         """End a delivery; False when it has ended already."""
         values: dict[str, Any] = {"state": state, "last_error": error, "finished_at": self._clock(), "decided_by": by}
         if warning:
             values["warning"] = warning
-        return self._move(delivery_id, values)
+        return self._move(delivery_id, values, connection)
 
     def put_off(self, delivery_id: int, next_at: float, error: str) -> bool:
         """Try later, after one more attempt that failed."""
@@ -230,9 +264,9 @@ class OutboxTable:
             deliveries.c.next_at <= self._clock(),
         )
 
-    def _move(self, delivery_id: int, values: Mapping[str, Any]) -> bool:
+    def _move(self, delivery_id: int, values: Mapping[str, Any], connection: Connection | None = None) -> bool:
         statement = update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(_UNFINISHED))
-        with self._database.write() as transaction:
+        with self._database.write_or_join(connection) as transaction:
             return transaction.execute(statement.values(**values)).rowcount == 1
 
     def _queue(self, delivery_id: int, values: Mapping[str, Any], of: Sequence[DeliveryState]) -> bool:

@@ -124,6 +124,7 @@ class Courier:
         self._key = key
         self._patience = patience or Patience()
         self._on_sent = on_sent
+        self._renewed_at = 0.0
 
     def turn(self, stopped: Callable[[], bool] = lambda: False) -> float:
         """Do what is due now; seconds until something may be due again."""
@@ -131,6 +132,7 @@ class Courier:
         due_at = self._outbox.next_due_at(name)
         if due_at is None or due_at > self._clock() or not self._peers.take(name, self._owner, self._patience.lease_s):
             return self._rest(due_at)
+        self._renewed_at = self._clock()
         try:
             self._give_up()
             while not stopped() and (batch := self._outbox.due(name, self._patience.batch)):
@@ -167,10 +169,18 @@ class Courier:
         kept_back: set[tuple[str, str]] = set()
         with self._target.open(classes) as peer:
             for load in loads:
-                if stopped() or not self._peers.renew(self._rules.name, self._owner, self._patience.lease_s):
+                if stopped() or not self._keep_lease():
                     return
                 if load.series not in kept_back and not self._send(load, peer):
                     kept_back.add(load.series)
+
+    def _keep_lease(self) -> bool:
+        """Whether the peer is still ours; renewed once a third of the lease has passed."""
+        now = self._clock()
+        if now - self._renewed_at < self._patience.lease_s / 3:
+            return True
+        self._renewed_at = now
+        return self._peers.renew(self._rules.name, self._owner, self._patience.lease_s)
 
     def _load(self, delivery: DeliveryRow) -> _Load | None:
         """What goes of a delivery, and to whom; None where a person has to decide first."""
@@ -198,25 +208,30 @@ class Courier:
     def _send(self, load: _Load, peer: OpenTarget) -> bool:
         """Send what is left of a delivery in its order; whether what comes after it may go."""
         delivery = load.delivery
-        items = self._outbox.items(delivery.id) or self._choose(load, peer)
+        known = self._outbox.items(delivery.id)
+        items = known or self._choose(load, peer)
         items = [item for item in items if item.state is not ItemState.SENT]
         try:
-            items = [item for item in items if not self._arrived_before(load, item)]
-            self._outbox.mark_sending(items)
+            if known:
+                items = [item for item in items if not self._arrived_before(load, item)]
+                self._outbox.mark_sending(items)
             for item in items:
                 answer = peer.store(self._parcel(load, item))
-                if not self._note(load, item, answer):
+                if not self._note(load, item, answer, is_last=item is items[-1]):
                     return answer.verdict is Verdict.NEVER
         except (ObjectInvalid, InstanceNotFound) as error:
             self._hold(delivery, Standing(str(error)))
             return False
+        if not items:
+            self._outbox.finish(delivery.id, DeliveryState.SENT)
         self._end(load)
         return True
 
     def _choose(self, load: _Load, peer: OpenTarget) -> list[DeliveryItem]:
         """Which objects go, by what the peer takes."""
         form = chosen_form(load.delivery.objects, load.rows, self._rules.segmentation, peer.takes)
-        return self._outbox.set_items(load.delivery.id, [(load.rows[uid].sop_class_uid, uid) for uid in form])
+        chosen = [(load.rows[uid].sop_class_uid, uid) for uid in form]
+        return self._outbox.set_items(load.delivery.id, chosen, ItemState.SENDING)
 
     def _arrived_before(self, load: _Load, item: DeliveryItem) -> bool:
         """Whether the peer has an object that a kill left on its way."""
@@ -241,16 +256,21 @@ class Courier:
             load.warnings.append(parcel.note)
         return parcel
 
-    def _note(self, load: _Load, item: DeliveryItem, answer: Answer) -> bool:
+    def _note(self, load: _Load, item: DeliveryItem, answer: Answer, *, is_last: bool) -> bool:
         """Record an answer; whether the next object may go."""
         delivery = load.delivery
         if answer.verdict is Verdict.STORED:
-            self._outbox.record(item, ItemState.SENT, answer.status, answer.words)
             load.warnings += [answer.warning] if answer.warning else []
+            stored = (ItemState.SENT, answer.status, answer.words)
+            if is_last:
+                warning = "; ".join(dict.fromkeys(load.warnings))
+                self._outbox.end_with(item, stored, DeliveryState.SENT, warning=warning)
+            else:
+                self._outbox.record(item, *stored)
             return True
         if answer.verdict is Verdict.NEVER:
-            self._outbox.record(item, ItemState.REFUSED, answer.status, answer.words)
-            self._outbox.finish(delivery.id, DeliveryState.FAILED, error=answer.words)
+            refused = (ItemState.REFUSED, answer.status, answer.words)
+            self._outbox.end_with(item, refused, DeliveryState.FAILED, error=answer.words)
             self._files.erase(delivery.id)
             _log.error("delivery.failed", delivery=delivery.id, peer=delivery.peer, reason=answer.words)
             return False
@@ -262,8 +282,6 @@ class Courier:
 
     def _end(self, load: _Load) -> None:
         delivery = load.delivery
-        warning = "; ".join(dict.fromkeys(load.warnings))
-        self._outbox.finish(delivery.id, DeliveryState.SENT, warning=warning)
         self._files.erase(delivery.id)
         _log.info("delivery.sent", delivery=delivery.id, peer=delivery.peer)
         if self._on_sent is not None and delivery.commitment is not CommitmentStanding.NONE:
