@@ -39,15 +39,10 @@ class Admission:
             return None
         return self.tls
 
-    def verify(self, caller: Caller, negotiated: Any) -> Rejection | None:
-        """Decide over the user identity that pynetdicom negotiated; None may come in."""
+    def verify(self, caller: Caller, negotiated: Any) -> Rejection | bool:
+        """Decide over the user identity that pynetdicom negotiated: a rejection, or whether it was confirmed."""
         try:
-            identity = offered_identity(negotiated)
-        except ValueError as error:
-            _LOGGER.info("a caller is turned away: %s", error)
-            return Rejection.USER_NOT_KNOWN
-        try:
-            return self.identities.verify(caller, identity)
+            return self.identities.verify(caller, offered_identity(negotiated))
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: a broken policy admits nobody
             _LOGGER.error("user identities cannot be verified: %s", type(error).__name__)  # noqa: TRY400
             return Rejection.USER_NOT_KNOWN

@@ -229,7 +229,7 @@ class DicomNode:
         """Turn a caller away, or say which of its presentation contexts we take."""
         association = event.assoc
         request = association.requestor.primitive
-        rejection = self._admit(association) or self._enter(association)
+        rejection = self._admit(association) or self._identify(association) or self._enter(association)
         if rejection is not None:
             self._tell(self._event(NodeEventKind.ASSOCIATION_REJECTED, association, rejection.words))
             association.acse.send_reject(*rejection.answer)
@@ -239,8 +239,16 @@ class DicomNode:
         classes = {str(context.abstract_syntax) for context in proposed}
         association.offer = self._services.offered(caller_of(association), classes, self._related(association))
         association.acceptor.supported_contexts = self._supported(association, proposed)
-        if (identity := association.requestor.user_identity) is not None and identity.positive_response_requested:
+
+    def _identify(self, association: AcceptedAssociation) -> Rejection | None:
+        """Decide over the user, and confirm it where the caller asked for that."""
+        negotiated = association.requestor.user_identity
+        verdict = self._admission.verify(caller_of(association), negotiated)
+        if isinstance(verdict, Rejection):
+            return verdict
+        if verdict and negotiated is not None and negotiated.positive_response_requested:
             association.acceptor.add_negotiation_item(identity_response())
+        return None
 
     def _enter(self, association: AcceptedAssociation) -> Rejection | None:
         """Count the association among those of all callers, and of this one."""
@@ -255,11 +263,10 @@ class DicomNode:
     def _admit(self, association: Any) -> Rejection | None:
         caller = caller_of(association)
         try:
-            rejection = self._callers.admit(caller.calling_ae_title, caller.called_ae_title, caller.address)
+            return self._callers.admit(caller.calling_ae_title, caller.called_ae_title, caller.address)
         except Exception:  # the edge to the peer: a broken policy admits nobody
             _LOGGER.exception("the caller policy failed")
             return Rejection.CALLING_UNKNOWN
-        return rejection or self._admission.verify(caller, association.requestor.user_identity)
 
     def _negotiated(self, event: Any) -> dict[str, bytes]:
         """Answer SOP Class Extended Negotiation for the services (PS3.7 D.3.3.5)."""

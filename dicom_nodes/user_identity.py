@@ -1,7 +1,7 @@
 """User Identity Negotiation (PS3.7 D.3.3.7), as acceptor and as requestor.
 
-User names and passwords are understood. Kerberos tickets, SAML assertions and JSON Web Tokens are refused: there is
-nobody here who could say whether they hold. A password is never kept, shown or logged.
+User names and passwords are understood. Kerberos tickets, SAML assertions and JSON Web Tokens are never confirmed:
+there is nobody here who could say whether they hold. A password is never kept, shown or logged.
 """
 
 from __future__ import annotations
@@ -28,45 +28,52 @@ class IdentityType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
-    """Who a requestor says that it is; ``passcode`` is None where it gives none."""
+    """Who a requestor says that it is.
+
+    Parameters
+    ----------
+    passcode : None where it gives none
+    kind : User Identity Type; of those that are not understood nothing else is kept
+    """
 
     username: str
     passcode: str | None = field(default=None, repr=False)
+    kind: int = IdentityType.USERNAME
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether it is a user name, with or without a password."""
+        return self.kind in (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE)
 
 
 class IdentityPolicy(Protocol):
     """Decides over user identities, at association."""
 
-    def verify(self, caller: Caller, identity: UserIdentity | None) -> Rejection | None:
-        """None if the caller may come in as this user, or as nobody; otherwise why not."""
+    def verify(self, caller: Caller, identity: UserIdentity | None) -> Rejection | bool:
+        """Why the caller may not come in; otherwise whether its identity was confirmed, or just let pass."""
 
 
 class AnyIdentity:
-    """Asks nobody who they are, and believes whatever they say."""
+    """Asks nobody who they are, and confirms nobody."""
 
-    def verify(self, caller: Caller, identity: UserIdentity | None) -> Rejection | None:  # noqa: ARG002 -- the port's
-        """None."""
-        return None
+    def verify(self, caller: Caller, identity: UserIdentity | None) -> Rejection | bool:  # noqa: ARG002 -- the port's
+        """False."""
+        return False
 
 
 def offered_identity(negotiated: Any) -> UserIdentity | None:
-    """The identity of pynetdicom's negotiation item; None where there is none.
-
-    Raises
-    ------
-    ValueError : of a type that is not understood, or not in UTF-8
-    """
+    """The identity of pynetdicom's negotiation item; None where there is none."""
     if negotiated is None:
         return None
-    kind = negotiated.user_identity_type
+    kind = int(negotiated.user_identity_type or 0)
     if kind not in (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE):
-        raise ValueError("a user identity of a type that is not understood")
+        return UserIdentity("", kind=kind)
     try:
         username = (negotiated.primary_field or b"").decode("utf-8")
         passcode = (negotiated.secondary_field or b"").decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError("a user identity that is not in UTF-8") from None
-    return UserIdentity(username, passcode if kind == IdentityType.USERNAME_AND_PASSCODE else None)
+        return UserIdentity("", kind=0)
+    return UserIdentity(username, passcode if kind == IdentityType.USERNAME_AND_PASSCODE else None, kind)
 
 
 def identity_response() -> Any:
@@ -79,9 +86,8 @@ def identity_response() -> Any:
 def identity_item(identity: UserIdentity) -> Any:
     """The negotiation item by which we say who we are; a positive response is asked for."""
     item = UserIdentityNegotiation()
-    item.user_identity_type = int(
-        IdentityType.USERNAME if identity.passcode is None else IdentityType.USERNAME_AND_PASSCODE
-    )
+    kind = IdentityType.USERNAME if identity.passcode is None else IdentityType.USERNAME_AND_PASSCODE
+    item.user_identity_type = int(kind)
     item.positive_response_requested = True
     item.primary_field = identity.username.encode("utf-8")
     if identity.passcode is not None:

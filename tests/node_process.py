@@ -64,7 +64,7 @@ def receive_in_several(directory: Path, settings: dict[str, Any], receivers: int
 
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
         ReceiverPool(
-            listening,
+            [listening],
             receivers,
             node_settings.maximum_associations,
             run_receiver,

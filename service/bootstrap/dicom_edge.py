@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from service import audit_events
 from service.bootstrap.commitment import Commitment
 from service.bootstrap.dimse_peers import DimsePeers
+from service.bootstrap.doors import Doors
 from service.bootstrap.ground import Ground
 from service.bootstrap.query_retrieve import QueryRetrieve
 from service.bootstrap.reception import Reception
@@ -28,6 +29,7 @@ class DicomEdge:
         commitment: Commitment,
         peers: DimsePeers,
         query_retrieve: QueryRetrieve,
+        doors: Doors,
     ) -> None:
         self._settings = ground.settings
         self._clock = ground.clock
@@ -36,6 +38,7 @@ class DicomEdge:
         self._commitment = commitment
         self._peers = peers
         self._query_retrieve = query_retrieve
+        self._doors = doors
 
     def node(self) -> DicomNode:
         """The DICOM node, not started."""
@@ -55,11 +58,12 @@ class DicomEdge:
                 extra_storage_classes=dicom.extra_sop_classes,
                 receive_path=dicom.receive_path,
             ),
-            self._reception.spool,
+            self._doors.paced(self._reception.spool),
             self._reception.callers,
             self._audit_node_event,
             self._clock,
             services=(self._commitment.service(), *self._query_retrieve.services()),
+            admission=self._doors.admission(),
         )
 
     def echo(self, peer: str) -> None:

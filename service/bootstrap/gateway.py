@@ -18,6 +18,7 @@ from service.bootstrap.commitment import Commitment
 from service.bootstrap.delivery import Delivery
 from service.bootstrap.dicom_edge import DicomEdge
 from service.bootstrap.dimse_peers import DimsePeers
+from service.bootstrap.doors import Doors
 from service.bootstrap.ground import Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.jobs import Jobs
@@ -66,9 +67,16 @@ class Gateway:
         self._peers = DimsePeers(self._ground)
         self._commitment = Commitment(self._ground, self._stores, self._identity, self._reception, self._peers)
         self._delivery = Delivery(self._ground, self._stores, self._identity, self._jobs, self._commitment, self._peers)
+        self._doors = Doors(self._ground, self._stores, self._reception)
         self._query_retrieve = QueryRetrieve(self._ground, self._stores, self._delivery, self._peers)
         self._dicom = DicomEdge(
-            self._ground, self._stores, self._reception, self._commitment, self._peers, self._query_retrieve
+            self._ground,
+            self._stores,
+            self._reception,
+            self._commitment,
+            self._peers,
+            self._query_retrieve,
+            self._doors,
         )
         self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
@@ -250,6 +258,15 @@ class Gateway:
     def echo(self, peer: str) -> None:
         """Ask a DIMSE peer for a C-ECHO; see `DicomEdge.echo`."""
         self._dicom.echo(peer)
+
+    def certificates(self) -> dict[str, Path]:
+        """Our own certificates, by the setting that names each."""
+        return self._peers.certificates()
+
+    def try_tls(self) -> None:
+        """Load what secures the node; see `Doors.tls`."""
+        if self._doors.tls is not None:
+            self._doors.tls.context()
 
     def pings(self) -> dict[str, Callable[[], Any]]:
         """What tells whether each part is well; each raises when it is not."""

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import click
 
-from service.bootstrap import NO_DEIDENTIFICATION, Gateway
+from dicom_nodes.tls import expires_at
+from service.bootstrap import DAY_S, NO_DEIDENTIFICATION, Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.deident.profile import load_profile
 from service.errors import GatewayError, SettingsInvalid
+
+RENEW_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ def findings(gateway: Gateway) -> Iterator[Finding]:
     for name, ping in gateway.pings().items():
         yield _tried(name, "can be opened", ping)
     yield _tried("http", "nobody is let in unasked", gateway.refuse_open_listener)
+    yield from _certificates(gateway)
     yield from profiles_in_use(gateway)
     yield from _deliveries(gateway)
     yield from _warnings(gateway)
@@ -62,6 +66,25 @@ def _tried(what: str, words: str, ask: Callable[[], object]) -> Finding:
     except (GatewayError, OSError) as error:
         return Finding("error", what, str(error))
     return Finding("ok", what, words)
+
+
+def _certificates(gateway: Gateway) -> Iterator[Finding]:
+    """Say which of our certificates have expired, or will within a month."""
+    now = gateway.clock()
+    for setting, path in gateway.certificates().items():
+        try:
+            left_days = (expires_at(path) - now) / DAY_S
+        except GatewayError as error:
+            yield Finding("error", setting, str(error))
+            continue
+        if left_days <= 0:
+            yield Finding("error", setting, f"{path} has expired: nobody is let in, and nobody called, with it")
+        elif left_days <= RENEW_DAYS:
+            yield Finding("warning", setting, f"{path} expires in {left_days:.0f} days")
+        else:
+            yield Finding("ok", setting, f"{path} is valid for {left_days:.0f} days")
+    if gateway.settings.dicom.tls.certificate is not None:
+        yield _tried("dicom.tls", "the files fit together", gateway.try_tls)
 
 
 def profiles_in_use(gateway: Gateway) -> Iterator[Finding]:

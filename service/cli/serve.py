@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -50,15 +51,19 @@ def serve(
 
 def _serve_one(role: str, settings: object) -> None:
     from service.runtime.roles import RoleContext, run_role
-    from service.runtime.sockets import address_of, listen
+    from service.runtime.sockets import address_of, listen, with_tls_port
     from service.settings import Settings
 
     assert isinstance(settings, Settings)  # noqa: S101 (typed so that the import stays late)
     signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
     run_role("prepare", RoleContext(settings, lambda: None))
     listening, words = None, "ready"
+    also: tuple[socket.socket, ...] = ()
     if role == "node":
         listening = listen(settings.dicom.host, settings.dicom.port, "dicom.port")
+        if settings.dicom.tls.port is not None:
+            secured = listen(settings.dicom.host, settings.dicom.tls.port, "dicom.tls.port")
+            settings, also = with_tls_port(settings, secured), (secured,)
         words = f"ready dicom={settings.dicom.ae_title}@{address_of(listening)}"
     elif role == "web":
         listening = listen(settings.http.host, settings.http.port, "http.port")
@@ -68,4 +73,4 @@ def _serve_one(role: str, settings: object) -> None:
         click.echo(words)
         sys.stdout.flush()
 
-    run_role(role, RoleContext(settings, say_ready, listening))
+    run_role(role, RoleContext(settings, say_ready, listening, also))

@@ -14,7 +14,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -51,7 +51,7 @@ class _Receiver:
 
 
 class ReceiverPool:
-    """Runs receivers behind one listening socket.
+    """Runs receivers behind one listening socket, or several.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ class ReceiverPool:
 
     def __init__(
         self,
-        listening: socket.socket,
+        listening: Sequence[socket.socket],
         count: int,
         maximum_associations: int,
         run_receiver: Callable[[socket.socket], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._listening = listening
+        self._listening = tuple(listening)
         self._maximum = maximum_associations
         self._run_receiver = run_receiver
         self._on_ready = on_ready
@@ -78,7 +78,8 @@ class ReceiverPool:
 
     def run(self) -> None:
         """Stay until SIGTERM."""
-        self._listening.setblocking(False)
+        for listening in self._listening:
+            listening.setblocking(False)
         gc.freeze()  # what is there now is shared with every receiver; collecting it would unshare it
         with SignalSocket((signal.SIGTERM,)) as wake, self._selector:
             self._selector.register(wake, selectors.EVENT_READ)
@@ -94,8 +95,8 @@ class ReceiverPool:
             for key, _ in self._selector.select(self._rest()):
                 if key.fileobj is wake:
                     return
-                if key.fileobj is self._listening:
-                    self._accept()
+                if key.fileobj in self._listening:
+                    self._accept(key.fileobj)
                 elif key.fd == key.data.pid_fd:
                     self._ended(key.data)
                 else:
@@ -134,7 +135,7 @@ class ReceiverPool:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            for held in [self._listening, ours, *(one.channel for one in self._receivers if one.channel)]:
+            for held in [*self._listening, ours, *(one.channel for one in self._receivers if one.channel)]:
                 held.close()
             self._run_receiver(theirs)
             status = 0
@@ -163,15 +164,17 @@ class ReceiverPool:
         """Leave connections in the backlog while nobody could serve them."""
         possible = any(receiver.ready for receiver in self._receivers)
         if possible and not self._accepting:
-            self._selector.register(self._listening, selectors.EVENT_READ)
+            for listening in self._listening:
+                self._selector.register(listening, selectors.EVENT_READ)
         elif self._accepting and not possible:
-            self._selector.unregister(self._listening)
+            for listening in self._listening:
+                self._selector.unregister(listening)
         self._accepting = possible
 
-    def _accept(self) -> None:
+    def _accept(self, listening: Any) -> None:
         for _ in range(BURST):
             try:
-                connection, peer = self._listening.accept()
+                connection, peer = listening.accept()
             except BlockingIOError:
                 return
             except OSError as error:

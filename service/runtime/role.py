@@ -1,4 +1,4 @@
-"""The process of one role: ``python -m service.runtime.role ROLE READY_FD PARENT_PID [LISTENING_FD]``.
+"""The process of one role: ``python -m service.runtime.role ROLE READY_FD PARENT_PID [LISTENING_FD …]``.
 
 The settings come on standard input, as the supervisor read them; a line on the ready pipe says that the role listens.
 """
@@ -25,8 +25,9 @@ def main(arguments: list[str]) -> int:
     end_with(int(parent_pid))
     settings = Settings.model_validate_json(sys.stdin.buffer.read())
     configure_logging(settings.log.level, settings.log.format, role)
-    listening = adopt(int(listening_fd[0])) if listening_fd else None
-    context = RoleContext(settings, lambda: _say_ready(int(ready_fd)), listening)
+    sockets = [adopt(int(fd)) for fd in listening_fd]
+    listening = sockets[0] if sockets else None
+    context = RoleContext(settings, lambda: _say_ready(int(ready_fd)), listening, tuple(sockets[1:]))
     try:
         run_role(role, context)
     except GatewayError as error:

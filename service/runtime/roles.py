@@ -29,11 +29,13 @@ class RoleContext:
     ----------
     say_ready : called once, when the role listens or works
     listening : the socket that it serves, for node and web
+    also : further sockets of the node, whose connections are secured
     """
 
     settings: Settings
     say_ready: Callable[[], None]
     listening: socket.socket | None = None
+    also: tuple[socket.socket, ...] = ()
 
 
 def run_role(role: str, context: RoleContext) -> None:
@@ -57,18 +59,18 @@ def run_node(context: RoleContext) -> None:
     """Receive objects into the spool, in this process or in several below it."""
     receivers = context.settings.dicom.receivers
     if receivers > 1 and context.listening is not None:
-        _run_receivers(context, context.listening, receivers)
+        _run_receivers(context, (context.listening, *context.also), receivers)
         return
     stop = stop_on_sigterm()
     with Gateway(context.settings) as gateway:
         node = gateway.node()
-        node.start(context.listening)
+        node.start(context.listening, *context.also)
         context.say_ready()
         stop.wait()
         node.stop()
 
 
-def _run_receivers(context: RoleContext, listening: socket.socket, count: int) -> None:
+def _run_receivers(context: RoleContext, listening: tuple[socket.socket, ...], count: int) -> None:
     from service.runtime.receiver import import_early, receive
     from service.runtime.receiver_pool import ReceiverPool
 

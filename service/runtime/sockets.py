@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 
 from service.errors import SettingsInvalid
+from service.settings import Settings
 
 BACKLOG = 512
 
@@ -29,6 +30,12 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
         listening.close()
         raise SettingsInvalid(f"{setting}: {host}:{port}: {error.strerror or error}") from error
     return listening
+
+
+def with_tls_port(settings: Settings, secured: socket.socket) -> Settings:
+    """The settings with the TLS port that was bound, which may have been any free one."""
+    tls = settings.dicom.tls.model_copy(update={"port": secured.getsockname()[1]})
+    return settings.model_copy(update={"dicom": settings.dicom.model_copy(update={"tls": tls})})
 
 
 def adopt(fd: int) -> socket.socket:

@@ -17,7 +17,7 @@ import structlog
 
 from service.data_directory import DataDirectory
 from service.runtime.signal_socket import SignalSocket
-from service.runtime.sockets import address_of, listen
+from service.runtime.sockets import address_of, listen, with_tls_port
 from service.runtime.supervisor_lock import SupervisorLock
 from service.settings import Settings
 
@@ -97,14 +97,16 @@ class Supervisor:
         dicom, http = self.settings.dicom, self.settings.http
         self._sockets["node"] = listen(dicom.host, dicom.port, "dicom.port")
         self._sockets["web"] = listen(http.host, http.port, "http.port")
+        if dicom.tls.port is not None:
+            self._sockets["node-tls"] = secured = listen(dicom.host, dicom.tls.port, "dicom.tls.port")
+            # Which port it came to be is how every process knows a connection that is to be secured.
+            self.settings = with_tls_port(self.settings, secured)
 
     def _start(self, role: str, selector: selectors.BaseSelector, lock_fd: int, pause_s: float = FIRST_PAUSE_S) -> None:
         ready_read, ready_write = os.pipe()
-        listening = self._sockets.get(role)
-        handed = [ready_write, lock_fd] + ([listening.fileno()] if listening else [])
-        command = [*self.role_command, role, str(ready_write), str(os.getpid())]
-        if listening:
-            command.append(str(listening.fileno()))
+        listening = [self._sockets[name].fileno() for name in (role, f"{role}-tls") if name in self._sockets]
+        handed = [ready_write, lock_fd, *listening]
+        command = [*self.role_command, role, str(ready_write), str(os.getpid()), *map(str, listening)]
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=handed)  # noqa: S603 (our own module)
         except OSError:

@@ -11,6 +11,7 @@ from service.settings.ingest import IngestSettings
 from service.settings.loading import ENVIRONMENT_PREFIX, config_directory, load_settings
 from service.settings.processing import JobSettings, LogSettings, PixelSettings, StorageSettings, TextSettings
 from service.settings.projects import ProjectSettings
+from service.settings.tls import PeerTlsSettings, TlsSettings
 from service.settings.values import AeTitle, Name, Network, Port, Section, Uid
 from service.settings.whole import Settings
 
@@ -26,6 +27,7 @@ __all__ = [
     "Name",
     "Network",
     "PeerSettings",
+    "PeerTlsSettings",
     "PixelSettings",
     "Port",
     "ProjectSettings",
@@ -33,6 +35,7 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "TextSettings",
+    "TlsSettings",
     "Uid",
     "config_directory",
     "load_settings",

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from service.settings.tls import PeerTlsSettings, TlsSettings
 from service.settings.values import AeTitle, HttpUrl, Name, Network, Port, Section, Uid
 
 
@@ -25,6 +26,7 @@ class DicomSettings(Section):
     extra_sop_classes: tuple[Uid, ...] = ()
     receive_path: Literal["fast", "pynetdicom"] = "fast"
     receivers: int = Field(1, ge=1, le=64)
+    tls: TlsSettings = TlsSettings()
 
 
 class CallerSettings(Section):
@@ -33,6 +35,10 @@ class CallerSettings(Section):
     ae_title: AeTitle
     addresses: tuple[Network, ...] = ()
     projects: tuple[Name, ...] = ()
+    user: Literal["none", "name", "password"] = "none"
+    maximum_associations: int | None = Field(None, ge=1, le=4096)
+    associations_per_minute: float | None = Field(None, gt=0)
+    objects_per_s: float | None = Field(None, ge=0.1)
 
 
 class PeerSettings(Section):
@@ -50,9 +56,14 @@ class PeerSettings(Section):
     check_identity: bool = True
     segmentation: Literal["auto", "binary", "label-map"] = "auto"
     storage_commitment: bool = False
+    tls: PeerTlsSettings | None = None
+    username: str | None = None
+    password_file: Path | None = None
 
     @model_validator(mode="after")
     def _has_address(self) -> PeerSettings:
+        if self.password_file is not None and self.username is None:
+            raise ValueError("username is missing: there is a password_file")
         if self.protocol == "dicomweb" and self.dicomweb_url is None:
             raise ValueError("dicomweb_url is missing: protocol is dicomweb")
         return self

@@ -37,8 +37,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("pki"))
 
 
-def acceptor(certificates: Certificates, **options: bool) -> TlsAcceptor:
-    return TlsAcceptor(certificates.issue("node"), clock=time.time, **options)
+def acceptor(certificates: Certificates, *, mutual: bool = True) -> TlsAcceptor:
+    return TlsAcceptor(certificates.issue("node"), clock=time.time, mutual=mutual)
 
 
 def calling(certificates: Certificates, name: str = "pacs", *, days: float = 90.0) -> RequestorSettings:
@@ -49,7 +49,7 @@ def calling(certificates: Certificates, name: str = "pacs", *, days: float = 90.
 
 
 @pytest.mark.parametrize("receive_path", ["fast", "pynetdicom"])
-def test_objects_come_whole_through_tls(certificates: Certificates, receive_path: str):
+def test_objects_come_whole_through_tls(certificates: Certificates, receive_path: str) -> None:
     sink = InMemoryObjectSink()
     objects = [OutgoingObject.from_bytes(CT, f"1.2.3.{number}", EXPLICIT, MEGABYTES) for number in range(3)]
     with listening(sink, admission=Admission(tls=acceptor(certificates)), receive_path=receive_path) as node:
@@ -58,7 +58,7 @@ def test_objects_come_whole_through_tls(certificates: Certificates, receive_path
     assert [data for _, data in sink.stored] == [MEGABYTES] * 3
 
 
-def test_pynetdicom_calls_over_tls(certificates: Certificates):
+def test_pynetdicom_calls_over_tls(certificates: Certificates) -> None:
     with listening(InMemoryObjectSink(), admission=Admission(tls=acceptor(certificates))) as node:
         context, name = TlsRequestor(certificates.issue("pacs")).arguments("127.0.0.1", lambda _: None)
         ae = AE("SCANNER")
@@ -69,7 +69,9 @@ def test_pynetdicom_calls_over_tls(certificates: Certificates):
 
 
 @pytest.mark.parametrize("settings", ["plain", "no certificate", "expired", "stranger"])
-def test_who_does_not_fit_is_turned_away_with_a_reason(certificates: Certificates, tmp_path: Path, settings: str):
+def test_who_does_not_fit_is_turned_away_with_a_reason(
+    certificates: Certificates, tmp_path: Path, settings: str
+) -> None:
     callers = {
         "plain": RequestorSettings(acse_timeout_s=5),
         "no certificate": RequestorSettings(tls=TlsRequestor(TlsFiles(None, None, certificates.trusted))),
@@ -90,7 +92,7 @@ def test_who_does_not_fit_is_turned_away_with_a_reason(certificates: Certificate
     assert any(part in event.reason for part in words[settings].split("|"))
 
 
-def test_our_own_expired_certificate_is_told_on_both_sides(certificates: Certificates):
+def test_our_own_expired_certificate_is_told_on_both_sides(certificates: Certificates) -> None:
     past_its_end = TlsAcceptor(certificates.issue("node"), clock=lambda: time.time() + 91 * 86400)
     with listening(InMemoryObjectSink(), admission=Admission(tls=past_its_end)) as node:
         with pytest.raises(PeerUnavailable, match="cannot be reached"):
@@ -98,7 +100,7 @@ def test_our_own_expired_certificate_is_told_on_both_sides(certificates: Certifi
         assert "expired on" in node.event(NodeEventKind.ASSOCIATION_REJECTED).reason
 
 
-def test_why_the_peer_is_not_believed_is_told(certificates: Certificates, tmp_path: Path):
+def test_why_the_peer_is_not_believed_is_told(certificates: Certificates, tmp_path: Path) -> None:
     with (
         listening(InMemoryObjectSink(), admission=Admission(tls=acceptor(certificates, mutual=False))) as node,
         pytest.raises(PeerUnavailable, match="the peer's certificate is refused"),
@@ -106,7 +108,7 @@ def test_why_the_peer_is_not_believed_is_told(certificates: Certificates, tmp_pa
         echo(node.peer, calling(Certificates(tmp_path)))
 
 
-def test_a_silent_connection_does_not_wait_for_ever(certificates: Certificates):
+def test_a_silent_connection_does_not_wait_for_ever(certificates: Certificates) -> None:
     with (
         listening(InMemoryObjectSink(), admission=Admission(tls=acceptor(certificates)), acse_timeout_s=0.2) as node,
         socket.create_connection(node.node.address, timeout=20) as connection,
@@ -115,7 +117,7 @@ def test_a_silent_connection_does_not_wait_for_ever(certificates: Certificates):
         assert node.event(NodeEventKind.ASSOCIATION_REJECTED).reason == "TLS: the handshake took too long"
 
 
-def test_a_plain_and_a_secured_port_side_by_side(certificates: Certificates):
+def test_a_plain_and_a_secured_port_side_by_side(certificates: Certificates) -> None:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     plain, secured = (PeerAddress(TITLE, *one.getsockname()) for one in sockets)
     doors = Admission(tls=acceptor(certificates), tls_port=secured.port)
@@ -140,11 +142,11 @@ class Users:
         self._required = required
         self.seen: list[tuple[str, UserIdentity | None]] = []
 
-    def verify(self, caller: Caller, identity: UserIdentity | None) -> Rejection | None:
+    def verify(self, caller: Caller, identity: UserIdentity | None) -> Rejection | bool:
         self.seen.append((caller.calling_ae_title, identity))
         if identity is None:
-            return Rejection.USER_MISSING if self._required else None
-        return None if identity == UserIdentity("ann", "secret") else Rejection.USER_NOT_KNOWN
+            return Rejection.USER_MISSING if self._required else False
+        return True if (identity.username, identity.passcode) == ("ann", "secret") else Rejection.USER_NOT_KNOWN
 
 
 @contextlib.contextmanager
@@ -161,7 +163,7 @@ def offered(node: Listening, kind: int, primary: bytes, secondary: bytes = b"") 
         association.release()
 
 
-def test_a_known_user_is_let_in_and_told_so():
+def test_a_known_user_is_let_in_and_told_so() -> None:
     with (
         listening(InMemoryObjectSink(), admission=Admission(Users(required=True))) as node,
         offered(node, 2, b"ann", b"secret") as association,
@@ -182,7 +184,7 @@ def test_a_known_user_is_let_in_and_told_so():
     ],
     ids=["password", "no password", "not UTF-8", "Kerberos", "SAML", "JWT"],
 )
-def test_an_identity_that_is_not_believed_is_rejected(kind: int, primary: bytes, secondary: bytes):
+def test_an_identity_that_is_not_believed_is_rejected(kind: int, primary: bytes, secondary: bytes) -> None:
     with (
         listening(InMemoryObjectSink(), admission=Admission(Users())) as node,
         offered(node, kind, primary, secondary) as association,
@@ -192,7 +194,7 @@ def test_an_identity_that_is_not_believed_is_rejected(kind: int, primary: bytes,
     assert event.reason == "the user identity is not accepted"
 
 
-def test_who_has_to_say_who_they_are_is_rejected_without():
+def test_who_has_to_say_who_they_are_is_rejected_without() -> None:
     with (
         listening(InMemoryObjectSink(), admission=Admission(Users(required=True))) as node,
         pytest.raises(PeerUnavailable, match="rejected"),
@@ -200,19 +202,25 @@ def test_who_has_to_say_who_they_are_is_rejected_without():
         echo(node.peer)
 
 
-def test_we_say_who_we_are():
+def test_we_say_who_we_are() -> None:
     users = Users(required=True)
     with listening(InMemoryObjectSink(), admission=Admission(users)) as node:
         echo(node.peer, RequestorSettings(identity=UserIdentity("ann", "secret")))
-    assert users.seen == [("ANNOGATE", UserIdentity("ann", "secret"))]
+    assert users.seen == [("ANNOGATE", UserIdentity("ann", "secret", 2))]
+
+
+def test_who_is_let_pass_unasked_is_not_confirmed() -> None:
+    with listening(InMemoryObjectSink()) as node, offered(node, 2, b"ann", b"secret") as association:
+        assert association.is_established  # type: ignore[attr-defined]
+        assert association.acceptor.user_identity is None  # type: ignore[attr-defined]
 
 
 class BrokenUsers:
-    def verify(self, caller: Caller, identity: UserIdentity | None) -> Rejection | None:
+    def verify(self, caller: Caller, identity: UserIdentity | None) -> Rejection | bool:
         raise ValueError("a bug of ours")
 
 
-def test_broken_users_let_nobody_in():
+def test_broken_users_let_nobody_in() -> None:
     with (
         listening(InMemoryObjectSink(), admission=Admission(BrokenUsers())) as node,
         pytest.raises(PeerUnavailable, match="rejected"),
@@ -220,7 +228,7 @@ def test_broken_users_let_nobody_in():
         echo(node.peer)
 
 
-def test_a_password_is_shown_nowhere(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture):
+def test_a_password_is_shown_nowhere(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     with listening(InMemoryObjectSink(), admission=Admission(Users())) as node:
         with pytest.raises(PeerUnavailable):
@@ -233,7 +241,7 @@ def test_a_password_is_shown_nowhere(capsys: pytest.CaptureFixture[str], caplog:
 # Limits
 
 
-def test_more_associations_of_a_caller_than_allowed_are_rejected(tmp_path: Path):
+def test_more_associations_of_a_caller_than_allowed_are_rejected(tmp_path: Path) -> None:
     gate = CallerGate({"SCANNER": CallerLimits(associations=1)}, tmp_path)
     scanner = RequestorSettings(calling_ae_title="SCANNER")
     with listening(InMemoryObjectSink(), admission=Admission(gate=gate)) as node:
@@ -258,7 +266,7 @@ def _when_free(node: Listening, settings: RequestorSettings) -> None:
             return
 
 
-def test_too_many_a_minute_are_asked_to_come_later(tmp_path: Path):
+def test_too_many_a_minute_are_asked_to_come_later(tmp_path: Path) -> None:
     gate = CallerGate({"SCANNER": CallerLimits(associations_per_minute=1)}, tmp_path)
     scanner = RequestorSettings(calling_ae_title="SCANNER")
     with listening(InMemoryObjectSink(), admission=Admission(gate=gate)) as node:
