@@ -195,7 +195,10 @@ class PlainDeidentifier:
         if 0x0040A040 in source:
             overrides = self.content_overrides(source)
         clean: Clean = {}
-        for tag in sorted(source.keys()):
+        listed = [tag for tag in (0x00081115, 0x00081200) if not depth and self.is_instance_list(tag)]
+        for tag in [*sorted(set(source.keys()) - set(listed)), *(tag for tag in listed if tag in source)]:
+            if tag in listed and not refers({other: held for other, held in clean.items() if other not in listed}):
+                continue
             element = source.get_item(tag, keep_deferred=True)
             verb, vr, otherwise = overrides.get(int(tag)) or self.decide(int(tag), parent, element.VR)
             if verb == "safe private":
@@ -213,9 +216,6 @@ class PlainDeidentifier:
         for tag in [tag for tag in clean if tag >> 16 & 1 and tag & 0xFFFF < 0x1000]:
             if not any(other & 0xFFFF0000 == tag & 0xFFFF0000 and other >> 8 & 0xFF == tag & 0xFF for other in clean):
                 del clean[tag]
-        listed = [tag for tag in (0x00081115, 0x00081200) if not depth and self.is_instance_list(tag)]
-        if not refers({tag: held for tag, held in clean.items() if tag not in listed}):
-            clean = {tag: held for tag, held in clean.items() if tag not in listed}
         return clean
 
     def is_instance_list(self, tag: int) -> bool:

@@ -117,7 +117,7 @@ def drawn_profiles(tmp_path_factory):
 
 
 @given(data=st.data(), implicit=st.booleans())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 def test_all_three_say_the_same_under_any_profile(drawn_profiles, data, implicit):
     profile = data.draw(profiles())
     name = f"drawn-{hashlib.sha256(profile.encode()).hexdigest()[:12]}"
