@@ -13,7 +13,9 @@ import pytest
 
 from service.core.deliveries import DeliveryState, ItemState
 from service.delivery.courier import Patience
+from service.delivery.outbox_files import OutboxFiles
 from tests.delivery_house import dimse
+from tests.fakes.in_memory_sealed_files import InMemorySealedFiles
 from tests.fakes.ready_results import ReadyResults
 from tests.fakes.scripted_storage_scp import ScriptedStorageScp
 from tests.orthanc_process import free_port
@@ -35,8 +37,9 @@ def scp_answering(status: int, **changes: object) -> ScriptedStorageScp:
 
 
 def test_peer_away_for_a_thousand_results_gets_each_once_and_in_order_when_it_is_back(house: OutboxHouse) -> None:
-    port = free_port()
-    courier = house.courier(dimse("127.0.0.1", port, "SCRIPTED"))
+    port, sealed = free_port(), InMemorySealedFiles()
+    files = OutboxFiles(house.folder / "outbox", sealed, house.outbox.is_finished)
+    courier = house.courier(dimse("127.0.0.1", port, "SCRIPTED"), files=files)
     house.put(RESULTS, reports=False)
     waits = []
     for _ in range(8):
@@ -52,7 +55,7 @@ def test_peer_away_for_a_thousand_results_gets_each_once_and_in_order_when_it_is
     assert house.count(DeliveryState.SENT) == RESULTS
     assert scp.received == [f"2.25.{number}1" for number in range(1, RESULTS + 1)]
     assert scp.open_at_once == 1
-    assert list((house.folder / "outbox").iterdir()) == []
+    assert sealed.files == {}
 
 
 def test_peer_that_is_away_keeps_no_other_waiting(house: OutboxHouse) -> None:
