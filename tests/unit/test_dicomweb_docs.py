@@ -25,8 +25,10 @@ def test_failure_reasons_are_listed(page: str) -> None:
     from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch, SopClassNotSupported, StorageExhausted
     from service.errors import (
         ContentConflict,
+        FramesNotReadable,
         IdentityNotRemovable,
         PatientMismatch,
+        PixelRestFound,
         PixelsNeedPerson,
         TransferSyntaxNotSupported,
     )
@@ -36,7 +38,7 @@ def test_failure_reasons_are_listed(page: str) -> None:
     errors = (
         *(InstanceUnreadable, SopClassMismatch, SopClassNotSupported, StorageExhausted, ContentConflict),
         *(IdentityNotRemovable, PatientMismatch, TransferSyntaxNotSupported, StudyMismatch),
-        *(PixelsNeedPerson, SeriesAwaited),
+        *(PixelsNeedPerson, SeriesAwaited, PixelRestFound, FramesNotReadable),
     )
     listed = {int(code, 16) for code in re.findall(r"^\| (0x[0-9A-F]{4}) \|", page, re.MULTILINE)}
     assert listed == {error.dimse_status for error in errors} | {0x0110}
