@@ -31,11 +31,13 @@ class RunTable:
         series_uid: str,
         inputs_digest: str,
         *,
+        priority: int = 0,
         connection: Connection | None = None,
     ) -> tuple[RunRow, bool]:
         """The run of an annotator over a series with these inputs, and whether it is new; new ones are queued.
 
-        The version counts the runs of this annotator over this series, from 1.
+        The version counts the runs of this annotator over this series, from 1. Those of a higher priority are run
+        first.
         """
         same = (
             runs.c.study_id == study_row_id,
@@ -56,16 +58,16 @@ class RunTable:
                     "inputs_digest": inputs_digest,
                     "version": (last or 0) + 1,
                     "queued_at": self._clock(),
+                    "priority": priority,
                 },
             ).one_or_none()
             row = transaction.execute(run_query().where(*same, runs.c.inputs_digest == inputs_digest)).one()
         return run_row(row), inserted is not None
 
     def lease(self, owner: str, seconds: float, now: float | None = None) -> RunRow | None:
-        """Take the run that has waited longest, for so many seconds; None when none waits."""
-        waiting = (
-            select(runs.c.id).where(runs.c.state == RunState.QUEUED).order_by(runs.c.queued_at, runs.c.id).limit(1)
-        )
+        """Take the run of the highest priority that has waited longest, for so many seconds; None when none waits."""
+        order = (runs.c.priority.desc(), runs.c.queued_at, runs.c.id)
+        waiting = select(runs.c.id).where(runs.c.state == RunState.QUEUED).order_by(*order).limit(1)
         with self._database.read() as reader:
             # An idle worker's look does not keep writers waiting.
             if reader.execute(waiting).one_or_none() is None:

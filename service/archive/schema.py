@@ -209,9 +209,31 @@ runs = Table(
     Column("queued_at", Float, nullable=False),
     Column("started_at", Float, nullable=True),
     Column("finished_at", Float, nullable=True),
+    Column("priority", Integer, nullable=False, server_default="0"),  # the higher is run first
     UniqueConstraint("study_id", "annotator", "series_uid", "inputs_digest"),
 )
 Index("runs_by_state", runs.c.state, runs.c.queued_at)
+
+# What routing rules said of a study, by what they saw of its first objects.
+study_routes = Table(
+    "study_routes",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("study_uid", String(64), primary_key=True),  # as served
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("annotators", Text, nullable=False, server_default=""),  # JSON; "" where no rule says so
+)
+
+# What says that a study is complete, besides quiet.
+study_signs = Table(
+    "study_signs",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("study_uid", String(64), primary_key=True),  # as served
+    Column("kind", String(16), primary_key=True),  # commitment, notification, count
+    Column("at", Float, nullable=False),
+    Column("images", Integer, nullable=False, server_default="0"),  # how many there have to be
+)
 
 vault = Table(
     "vault",
@@ -428,3 +450,47 @@ rejections = Table(
 )
 Index("rejections_by_study", rejections.c.project, rejections.c.study_uid)
 Index("rejections_open", rejections.c.acted_at)
+
+# Studies that somebody asked to fetch from a peer. By what they are looked for, an accession number or a patient's ID,
+# is identity: it stands sealed, and is found again by a keyed digest.
+pulls = Table(
+    "pulls",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("peer", String(64), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("origin_study_uid", String(64), nullable=False, server_default=""),  # whose priors these are, as served
+    Column("state", String(16), nullable=False, server_default="waiting"),  # service.core.pulls.PullState
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("requested_by", String(64), nullable=False),
+    Column("requested_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", Float, nullable=False),
+    Column("lease_owner", String(64), nullable=False, server_default=""),
+    Column("lease_until", Float, nullable=False, server_default="0"),
+    Column("finished_at", Float, nullable=True),
+)
+Index("pulls_due", pulls.c.state, pulls.c.next_at)
+Index("pulls_by_digest", pulls.c.project, pulls.c.digest)
+Index("pulls_by_origin", pulls.c.project, pulls.c.origin_study_uid)
+
+# What each request came to, by study; the original UID stands sealed.
+pull_studies = Table(
+    "pull_studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pull_id", ForeignKey("pulls.id", ondelete="CASCADE"), nullable=False),
+    Column("project", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("study_uid", String(64), nullable=False),  # as served
+    Column("state", String(16), nullable=False, server_default="waiting"),  # service.core.pulls.StudyPullState
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("expected", Integer, nullable=True),  # objects that the peer counts
+    Column("held", Integer, nullable=False, server_default="0"),  # those of them that are in the archive
+    Column("updated_at", Float, nullable=False),
+    UniqueConstraint("pull_id", "digest"),
+)
+Index("pull_studies_by_uid", pull_studies.c.project, pull_studies.c.study_uid)
