@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import click
 from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.cli.tables import print_table
 from service.errors import GatewayError
-from service.settings import config_directory
+from service.settings import Settings, config_directory
 
 if TYPE_CHECKING:
     from service.deident.offline import FileResult
@@ -50,53 +51,72 @@ def deid(
     """De-identify DICOM files and folders by a profile of PS3.15 Annex E."""
     if not what_if and out is None:
         raise click.UsageError("say where the clean files go (--out DIR), or ask only what would happen (--what-if)")
+    from service.log import configure_logging
+
+    settings = settings_of(config_file, data_dir)
+    configure_logging(settings.log.level, settings.log.format, "deid")
+    shows_identity = (not as_json) if values is None else values
+    results = _results(settings, paths, None if what_if else out, profile_name, keys, shows_identity=shows_identity)
+    counts = _listed(results) if as_json else _shown(results)
+    if counts["refused"] or not counts:
+        raise GatewayError(f"{counts['refused']} of {counts.total()} files were refused")
+
+
+def _results(
+    settings: Settings,
+    paths: tuple[Path, ...],
+    out: Path | None,
+    profile_name: str,
+    keys: Path | None,
+    *,
+    shows_identity: bool,
+) -> Iterator[FileResult]:
+    """Clean files, or explain without writing where there is no directory for them."""
     from service.deident.faces.face_finder import FaceFinder
     from service.deident.faces.face_policy import FacePolicy
     from service.deident.offline import Values, deidentify_files, offline_deidentifier, offline_pixel_cleaner
     from service.deident.offline_faces import OfflineFaces
     from service.deident.separate_pixel_cleaner import LookLimits
     from service.deident.text_cleaning.external_recogniser import recogniser_of
-    from service.log import configure_logging
 
-    settings = settings_of(config_file, data_dir)
-    configure_logging(settings.log.level, settings.log.format, "deid")
+    config = config_directory(settings)
     recogniser = recogniser_of(settings.text.name_recogniser, settings.text.name_recogniser_timeout_s)
-    deidentifier = offline_deidentifier(config_directory(settings) / "profiles", profile_name, keys, recogniser)
-    counts: Counter[str] = Counter()
-    listed: list[dict[str, Any]] = []
-    faces = OfflineFaces(FacePolicy.load(config_directory(settings) / "faces.toml"), FaceFinder())
+    deidentifier = offline_deidentifier(config / "profiles", profile_name, keys, recogniser)
+    faces = OfflineFaces(FacePolicy.load(config / "faces.toml"), FaceFinder())
     limits = LookLimits(settings.pixels.look_limit_s, int(settings.pixels.memory_limit_gib * (1 << 30)))
+    explained = Values.BOTH if shows_identity else Values.AFTER
     with (
         recogniser or nullcontext(),
-        closing(
-            offline_pixel_cleaner(config_directory(settings) / "devices", limits, settings.pixels.threads)
-        ) as pixels,
+        closing(offline_pixel_cleaner(config / "devices", limits, settings.pixels.threads)) as pixels,
     ):
-        shown = (
-            (Values.BOTH if (not as_json if values is None else values) else Values.AFTER) if what_if else Values.NONE
-        )
-        results = deidentify_files(
+        yield from deidentify_files(
             paths,
             deidentifier,
-            None if what_if else out,
+            out,
             pixels=pixels,
             faces=faces,
-            explain=what_if,
-            values=shown,
+            explain=out is None,
+            values=explained if out is None else Values.NONE,
             header_limit=settings.storage.header_memory_mib << 20,
         )
-        for result in results:
-            counts[result.status] += 1
-            if as_json:
-                listed.append(_plain(result))
-            else:
-                _show(result)
-    if as_json:
-        echo_json({"files": listed, "counts": dict(counts)})
-    else:
-        click.echo(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no file", err=True)
-    if counts["refused"] or not counts:
-        raise GatewayError(f"{counts['refused']} of {counts.total()} files were refused")
+
+
+def _listed(results: Iterable[FileResult]) -> Counter[str]:
+    """Print what became of files as JSON; return how many ended how."""
+    files = list(map(_plain, results))
+    counts = Counter(str(file["status"]) for file in files)
+    echo_json({"files": files, "counts": dict(counts)})
+    return counts
+
+
+def _shown(results: Iterable[FileResult]) -> Counter[str]:
+    """Print what became of each file, one after the other; return how many ended how."""
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts[str(result.status)] += 1
+        _show(result)
+    click.echo(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no file", err=True)
+    return counts
 
 
 def _plain(result: FileResult) -> dict[str, Any]:

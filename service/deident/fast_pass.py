@@ -47,6 +47,26 @@ class Missed(NamedTuple):
     key: Any
 
 
+class LookedUp(NamedTuple):
+    """What is known of a header from others of its series.
+
+    Parameters
+    ----------
+    missed : elements that were not seen before
+    groups : elements that are cleaned together, by their group
+    originals : patient and study attributes as they came, tags and values in turns
+    removed : how many elements went without an outcome
+    all_raw : whether all originals were raw
+    """
+
+    outcomes: dict[int, Outcome]
+    missed: list[Missed]
+    groups: dict[int, list[Element]]
+    originals: list[object]
+    removed: int
+    all_raw: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FastResult:
     """A clean header in pieces, by tag.
@@ -97,7 +117,7 @@ class FastPass:
         """Return an element that stays, or was made, as it is."""
         return Outcome(self._encoders[element.is_implicit_VR].raw(element), element, 0, 0)
 
-    def run(  # noqa: PLR0911, PLR0912 - the one loop that every element of every object goes through
+    def run(
         self, header: Dataset, encoding: Encoding, sop_class_uid: str, replacements: Replacements, memory: SeriesMemory
     ) -> FastResult | None:
         """Clean a header; None where it has to be cleaned as a whole.
@@ -108,6 +128,25 @@ class FastPass:
         """
         if not encoding.little_endian or header.original_encoding != (encoding.implicit_vr, True):
             return None
+        found = self._look_up(header, encoding, sop_class_uid, memory)
+        if found is None:
+            return None
+        if found.missed or found.groups:
+            work = HeaderPass(self._profile, self._book, sop_class_uid, replacements)
+            alone = ElementPass(work, header, encoding, self._encoders[encoding.implicit_vr])
+            if not self._clean_rest(found, encoding, alone, memory):
+                return None
+        removed, replaced = found.removed, 0
+        for outcome in found.outcomes.values():
+            removed += outcome.removed
+            replaced += outcome.replaced
+        kept = {number: outcome for number, outcome in found.outcomes.items() if outcome.element is not None}
+        return FastResult(kept, removed, replaced, tuple(found.originals) if found.all_raw else None)
+
+    def _look_up(
+        self, header: Dataset, encoding: Encoding, sop_class_uid: str, memory: SeriesMemory
+    ) -> LookedUp | None:
+        """Look up what became of each element before; None where the header has to be cleaned as a whole."""
         outcomes: dict[int, Outcome] = {}
         missed: list[Missed] = []
         originals: list[object] = []
@@ -141,24 +180,20 @@ class FastPass:
                 missed.append(Missed(slot, element, key))
             else:
                 return None
-        if missed or groups:
-            work = HeaderPass(self._profile, self._book, sop_class_uid, replacements)
-            alone = ElementPass(work, header, encoding, self._encoders[encoding.implicit_vr])
-            fresh = self._fresh(missed, alone, memory)
-            if fresh is None:
-                return None
-            outcomes.update(fresh)
-            for elements in groups.values():
-                together = self._group(elements, encoding, alone, memory)
-                if together is None:
-                    return None
-                outcomes.update(together)
-        replaced = 0
-        for outcome in outcomes.values():
-            removed += outcome.removed
-            replaced += outcome.replaced
-        outcomes = {number: outcome for number, outcome in outcomes.items() if outcome.element is not None}
-        return FastResult(outcomes, removed, replaced, tuple(originals) if all_raw else None)
+        return LookedUp(outcomes, missed, groups, originals, removed, all_raw)
+
+    def _clean_rest(self, found: LookedUp, encoding: Encoding, alone: ElementPass, memory: SeriesMemory) -> bool:
+        """Clean what was not seen before, and groups; whether that could be done without the rest of the header."""
+        fresh = self._fresh(found.missed, alone, memory)
+        if fresh is None:
+            return False
+        found.outcomes.update(fresh)
+        for elements in found.groups.values():
+            together = self._group(elements, encoding, alone, memory)
+            if together is None:
+                return False
+            found.outcomes.update(together)
+        return True
 
     def _slot(self, memory: SeriesMemory, iod: str, number: int, vr: str | None) -> Slot | None:
         """Return a place for an element that was not seen before; None where its outcome depends on others."""
