@@ -72,6 +72,7 @@ class DataTransferUpperLayer(EventDrivenUpperLayer):
         if left and parser.between_pdus and self._buffer[taken] != P_DATA_TF:
             connection.keep(self._buffer[taken:end])
             self._filled = 0
+            self.assoc.dimse.drain(self.network_timeout)
             self._read_pdu_data()
             return
         if left and taken:

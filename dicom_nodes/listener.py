@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pynetdicom import AE, _config, evt
+from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
@@ -55,6 +56,7 @@ class NodeSettings:
     backlog : connections that wait to be accepted
     extra_storage_classes : SOP classes beyond the standard's, private ones of a site
     receive_path : what reads an association's data once it is negotiated: our own loop, or pynetdicom's
+    operations_window : objects that a peer may send before the first is answered, if it asks for that; fast path only
     """
 
     host: str = "127.0.0.1"
@@ -68,6 +70,7 @@ class NodeSettings:
     backlog: int = 256
     extra_storage_classes: tuple[str, ...] = ()
     receive_path: ReceivePath = "fast"
+    operations_window: int = 16
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
     implementation_version_name: str = IMPLEMENTATION_VERSION_NAME
 
@@ -248,7 +251,23 @@ class DicomNode:
             return verdict
         if verdict and negotiated is not None and negotiated.positive_response_requested:
             association.acceptor.add_negotiation_item(identity_response())
+        self._agree_on_window(association)
         return None
+
+    def _agree_on_window(self, association: AcceptedAssociation) -> None:
+        """Let a peer that asks for it send several objects before the first is answered (PS3.7 D.3.3.3).
+
+        We ourselves never have more than one operation outstanding. Without an item in the answer it is one each way.
+        """
+        asked, _ = association.requestor.asynchronous_operations
+        if asked == 1 or self._settings.receive_path != "fast":
+            return
+        window = min(asked or self._settings.operations_window, self._settings.operations_window)
+        item = AsynchronousOperationsWindowNegotiation()
+        item.maximum_number_operations_invoked = window
+        item.maximum_number_operations_performed = 1
+        association.acceptor.add_negotiation_item(item)
+        association.dimse.pipeline(window)
 
     def _enter(self, association: AcceptedAssociation) -> Rejection | None:
         """Count the association among those of all callers, and of this one."""

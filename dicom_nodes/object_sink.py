@@ -1,7 +1,8 @@
 """Where a node puts the objects that it receives: the port that a spool or an archive fills.
 
 An object comes in three steps, so that it may be longer than memory: ``begin``, ``write`` for each fragment as it
-comes off the wire, ``commit``. The peer is told of success only after ``commit`` has returned.
+comes off the wire, ``commit``; ``finish`` may stand before the last. The peer is told of success only after ``commit``
+has returned.
 """
 
 from __future__ import annotations
@@ -42,8 +43,19 @@ class ObjectWriter(Protocol):
         StorageExhausted : there is no room; nothing of the object is kept
         """
 
+    def finish(self) -> None:
+        """Take no more bytes and have them written, without waiting for the disk; ``commit`` follows.
+
+        Left out where nothing else comes meanwhile. Objects of one sink that are finished before one of them is
+        committed can share that one's sync.
+
+        Raises
+        ------
+        GatewayError : the object is not kept
+        """
+
     def commit(self) -> None:
-        """Make the object durable; when this returns, no crash loses it.
+        """Make the object durable; when this returns, no crash loses it. May come from another thread.
 
         Raises
         ------

@@ -29,6 +29,7 @@ from dicom_nodes.command_set import (
     CommandSet,
     encode_command_set,
 )
+from dicom_nodes.commit_lane import CommitLane
 from dicom_nodes.dimse_stream import DimseStream
 from dicom_nodes.errors import (
     CallerNotAllowed,
@@ -103,6 +104,7 @@ class StoreReceiver(DimseStream):
         super().__init__(assoc)
         self._reception = reception
         self._request: _Request | None = None
+        self._lane: CommitLane | None = None
 
     @property
     def in_data_set(self) -> bool:
@@ -119,7 +121,8 @@ class StoreReceiver(DimseStream):
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
             request.fail(error)
         if not command.has_data_set:
-            self._answer(request)
+            self._request = None
+            self._end(request)
         return True
 
     def fragment(self, data: memoryview, *, last: bool) -> None:
@@ -131,25 +134,51 @@ class StoreReceiver(DimseStream):
         try:
             if request.writer is not None:
                 request.writer.write(data)
-                if last:
-                    self._finish(request)
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
             request.fail(error)
         if last:
-            self._answer(request)
+            self._request = None
+            self._end(request)
+
+    def pipeline(self, window: int) -> None:
+        """Let the peer send up to ``window`` objects without waiting for answers (PS3.7 D.3.3.3)."""
+        self._lane = CommitLane(window, self._commit)
+
+    def drain(self, timeout_s: float | None) -> None:
+        """Wait for the answers that are due: after a release none could be given any more."""
+        if self._lane is not None and not self._lane.drain(timeout_s):
+            _LOGGER.warning("an association ends before its last objects are on the disk")
 
     def connection_ended(self) -> None:
         """Forget an object whose end will not come any more."""
+        if self._lane is not None:
+            self._lane.close()
         request, self._request = self._request, None
         if request is not None:
             request.fail(GatewayError("the connection ended in the middle of an object"))
             self._tell(NodeEventKind.OBJECT_CUT, request)
 
-    def _finish(self, request: _Request) -> None:
-        if not request.size:
-            raise InstanceUnreadable("the data set is empty")
-        if request.writer is not None:
-            request.writer.commit()
+    def _end(self, request: _Request) -> None:
+        """Commit the object and answer, here or, for a peer that does not wait, behind those before it."""
+        if self._lane is None:
+            self._commit(request)
+            return
+        try:
+            if request.writer is not None and request.size:
+                request.writer.finish()
+        except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
+            request.fail(error)
+        self._lane.put(request)
+
+    def _commit(self, request: _Request) -> None:
+        try:
+            if request.writer is not None:
+                if not request.size:
+                    raise InstanceUnreadable("the data set is empty")  # noqa: TRY301 -- one edge
+                request.writer.commit()
+        except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
+            request.fail(error)
+        self._answer(request)
 
     def _begin(self, context_id: int, command: CommandSet) -> ObjectWriter:
         sop_class_uid = command.text(AFFECTED_SOP_CLASS_UID)
@@ -190,7 +219,6 @@ class StoreReceiver(DimseStream):
             raise CallerNotAllowed(f"not authorised: {rejection.words}")
 
     def _answer(self, request: _Request) -> None:
-        self._request = None
         failure = request.failure
         elements: dict[int, int | str] = {
             COMMAND_FIELD: C_STORE_RSP,

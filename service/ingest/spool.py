@@ -201,6 +201,8 @@ class SpoolWriter:
         self._size = 0
         self._unsettled = 0
         self._open = True
+        self._written_to: int | None = None
+        """Where the segment ended with the object's end."""
         self._seal(FrameKind.BEGIN, encode_object_header(header))
 
     def write(self, data: bytes | memoryview) -> None:
@@ -226,6 +228,22 @@ class SpoolWriter:
             if len(self._joined) == _PIECE_BYTES:
                 self._cut_joined()
 
+    def finish(self) -> None:
+        """Write the end; it need not be on the disk yet.
+
+        Raises
+        ------
+        StorageExhausted, GatewayError : the disk did not take it
+        """
+        self._require_open()
+        if self._written_to is not None:
+            return
+        self._cut_joined()
+        end = encode_object_end(ObjectEnd(self._header, self._pieces, self._size))
+        for _ in range(2):  # the object is as good as its end, so one that is damaged must not matter
+            self._seal(FrameKind.END, end)
+        self._written_to = self._append()
+
     def commit(self) -> None:
         """Write the end and return when all of it is on the disk.
 
@@ -234,12 +252,9 @@ class SpoolWriter:
         StorageExhausted, GatewayError : it is not; the object is not kept
         """
         self._require_open()
-        self._cut_joined()
-        end = encode_object_end(ObjectEnd(self._header, self._pieces, self._size))
-        for _ in range(2):  # the object is as good as its end, so one that is damaged must not matter
-            self._seal(FrameKind.END, end)
         try:
-            self._segment.sync(self._append())
+            self.finish()
+            self._segment.sync(self._written_to or 0)
         except GatewayError:
             self.abandon()
             raise

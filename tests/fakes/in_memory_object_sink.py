@@ -37,6 +37,10 @@ class InMemoryObjectWriter:
         self._sink.fail_at("write")
         self._data += data
 
+    def finish(self) -> None:
+        self._require_open()
+        self._sink.fail_at("finish")
+
     def commit(self) -> None:
         self._require_open()
         self._sink.fail_at("commit")
