@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import random
 import statistics
 import subprocess
 import sys
@@ -75,6 +77,7 @@ def send(receiver: Receiver, files: list[Path], case: Case) -> float:
 
 def measure(receiver: Receiver, files: list[Path], case: Case, into: Measured) -> None:
     """One run, and what it cost."""
+    os.sync()
     cpu = receiver.cpu_s()
     seconds = send(receiver, files, case)
     into.rates.append(len(files) / seconds)
@@ -90,14 +93,14 @@ def ratio(one: Measured, other: Measured) -> float:
 
 
 def run(case: Case, receivers: list[Receiver], files: list[Path], pairs: int, warm: bool) -> dict[str, Measured]:
-    """Alternate between the receivers, beginning with another one each time."""
+    """Alternate between the receivers, in another order each time: what one leaves to the disk hits the next."""
+    order = random.Random(1)
     measured = {receiver.name: Measured() for receiver in receivers}
     if warm:
         for receiver in receivers:
             measure(receiver, files, case, Measured())
-    for number in range(pairs):
-        turn = number % len(receivers)
-        for receiver in receivers[turn:] + receivers[:turn]:
+    for _ in range(pairs):
+        for receiver in order.sample(receivers, len(receivers)):
             measure(receiver, files, case, measured[receiver.name])
     return measured
 

@@ -17,6 +17,8 @@ import requests
 
 from benchmarks.bare_receiver import FILE_BYTES, prepare
 from service.bootstrap import Gateway
+from service.ingest.segment_pool import segment_pool
+from service.ingest.spool import MEBIBYTE
 from service.ingest.spool_reader import SpoolReader
 from service.settings import Settings
 from tests.gateway_process import toml
@@ -125,8 +127,10 @@ class Annogate(Receiver):
 
     def forget(self) -> int:
         """Read every object's header and release what was received, as ingest does."""
-        gateway = self._gateway
-        reader = SpoolReader(gateway.directory.spool, gateway.key_file.sealing_key("spool"))
+        gateway, storage = self._gateway, self._gateway.settings.storage
+        directory = gateway.directory.spool
+        pool = segment_pool(directory, storage.spool_recycled_segments, storage.spool_segment_mib * MEBIBYTE)
+        reader = SpoolReader(directory, gateway.key_file.sealing_key("spool"), pool=pool)
         count = len(list(reader.committed()))
         until = time.monotonic() + PATIENCE_S
         while reader.segments():
