@@ -20,7 +20,7 @@ from service.core.encoded_bytes import EncodedBytes
 from service.deident.date_mentions import Day, dates_in, mentions, two_digit_years
 from service.deident.element_values import Encoding
 from service.deident.identity_terms import identity_terms
-from service.deident.name_forms import NOT_WORD, folded
+from service.deident.name_forms import NOT_WORD, SHORTEST_INSIDE, folded
 from service.deident.own_value_search import JoinedText, Span, merged
 
 UID_LIKE = re.compile(r"(?<![0-9])[0-9]++(?:\.[0-9]++){6,}")
@@ -122,7 +122,7 @@ class OwnValues:
 
         A sign, zeros that lead to five digits more, and a fraction of zeros make no other number of it.
         """
-        if not any(term in value for term in self._numbers):
+        if len(value) < SHORTEST_INSIDE or not any(term in value for term in self._numbers):
             return False
         numbers = (NUMBER.fullmatch(number) for number in value.split(b"\\"))
         return any(found is not None and not self._numbers.isdisjoint(found.groups()) for found in numbers)
@@ -133,8 +133,10 @@ class OwnValues:
             return True
         if not self._words.isdisjoint(read.words) or not (coded or self._staff.isdisjoint(read.words)):
             return True
-        if any(term in read.joined for term in self._inside):
-            return True
+        joined = read.joined
+        for term in self._inside:  # a loop, not any(): it is run for each text of each patient
+            if term in joined:
+                return True
         return not self._days.isdisjoint(read.days) or any(True for _ in self._apart(text, read.joined))
 
     def spans_in(self, text: str) -> list[Span]:

@@ -9,6 +9,8 @@ from enum import Enum
 class Action(Enum):
     """What the pass does with an element; the value is the word that a profile uses where it may say so."""
 
+    __hash__ = object.__hash__  # members are one of a kind; Enum's own is a function in Python, called for each element
+
     KEEP = "keep"
     SEARCH = "search"
     """Keep the text unless one of the patient's own values stands in it."""
