@@ -207,6 +207,7 @@ class Gateway:
     spool_backlog = ShownPart("_reception", Reception.spool_backlog)
     face_rounds = ShownPart("_reception", Reception.face_rounds)
     blob_sweep = ShownPart("_reception", Reception.blob_sweep)
+    damaged_segments = ShownPart("_reception", Reception.damaged_segments)
 
     @property
     def removes_faces(self) -> bool:

@@ -11,6 +11,7 @@ from service.bootstrap.ground import GIBIBYTE, IMPLEMENTATION_VERSION, MEBIBYTE,
 from service.bootstrap.stores import Stores
 from service.ingest.blob_sweep import BlobSweep
 from service.ingest.callers import KnownCaller, ProjectCallers
+from service.ingest.damaged_segments import DamagedSegments
 from service.ingest.face_rounds import FaceRounds
 from service.ingest.pipeline import IngestPipeline
 from service.ingest.quarantine import Quarantine
@@ -129,6 +130,11 @@ class Reception:
             on_decision=self._audit_decision,
             clock=self._ground.clock,
         )
+
+    @cached_property
+    def damaged_segments(self) -> DamagedSegments:
+        """Files of the spool that the disk has damaged."""
+        return DamagedSegments(self._ground.directory.spool)
 
     @cached_property
     def blob_sweep(self) -> BlobSweep:

@@ -12,7 +12,6 @@ from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.cli.results import reject, release, results
 from service.cli.tables import moment, print_table
 from service.errors import InstanceNotFound
-from service.ingest.spool_reader import DAMAGED_SUFFIX
 
 
 @click.command()
@@ -25,10 +24,12 @@ def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> No
         counts = asdict(gateway.overview.counts())
         conflicts = gateway.conflicts.list(limit=100)
         notices = gateway.notices()
-        damaged = sorted(path.name for path in gateway.directory.spool.glob(f"*{DAMAGED_SUFFIX}"))
+        damaged = gateway.damaged_segments.list()
+        kept_days = gateway.settings.storage.quarantine_days
     if as_json:
         listed = [asdict(conflict) for conflict in conflicts]
-        echo_json({"counts": counts, "conflicts": listed, "damaged_spool_segments": damaged, "notices": notices})
+        aside = [asdict(one) for one in damaged]
+        echo_json({"counts": counts, "conflicts": listed, "damaged_spool_segments": aside, "notices": notices})
         return
     rows = [
         (what, tally["project"], tally["state"], str(tally["count"]))
@@ -40,7 +41,9 @@ def status(config_file: Path | None, data_dir: Path | None, as_json: bool) -> No
         click.echo(f"To do: {notice}")
     if damaged:
         click.echo("The disk has damaged these files of the spool. What could be saved is archived or in quarantine;")
-        click.echo("they stay until somebody removes them: " + " ".join(damaged))
+        click.echo(f"they are erased {kept_days} days after they were set aside:")
+        for one in damaged:
+            click.echo(f"  {one.name}, {one.size} bytes, since {moment(one.since)}")
     if conflicts:
         print_table(
             "The same UID with other content",

@@ -333,6 +333,7 @@ def rename_unheld(path: Path, target: Path) -> bool:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.utime(descriptor)  # from now on it is kept for a while
         path.rename(target)
     except BlockingIOError:
         return False

@@ -186,7 +186,9 @@ def _keep_house(gateway: Gateway, stop: threading.Event) -> None:
     """Now and then: expire quarantine, remove what kills left behind."""
     while True:
         try:
-            gateway.quarantine_desk.expire(gateway.clock() - gateway.settings.storage.quarantine_days * DAY_S)
+            before = gateway.clock() - gateway.settings.storage.quarantine_days * DAY_S
+            gateway.quarantine_desk.expire(before)
+            gateway.damaged_segments.expire(before)
             gateway.quarantine.tidy()
             gateway.blob_sweep.run(stop.is_set)
         except Exception as error:  # noqa: BLE001 (housekeeping must not end ingest; the next hour tries again)

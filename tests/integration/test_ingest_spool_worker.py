@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.archive.intake import Arrival
 from service.core.records import OutcomeKind
 from service.ingest.blob_sweep import BlobSweep
+from service.ingest.damaged_segments import DamagedSegments
 from service.ingest.spool_frames import FRAME_MAGIC, HEAD_PLACES, START_BYTES
 from tests.datasets import ct_slice
 from tests.ingest_house import IngestHouse
@@ -233,6 +235,16 @@ def test_segment_that_the_disk_damaged_is_set_aside_and_told(house, place):
     house.worker.work()
     (segment,) = house.segments()
     assert (segment.endswith(".damaged"), [segment]) == (True, [f"{name}.damaged" for name in house.damaged])
+
+
+def test_segment_that_was_set_aside_is_kept_for_a_while_and_then_erased(house):
+    spooled_with_damage(house, DAMAGE[LAST_PIECE])
+    before = time.time()
+    house.worker.work()
+    aside = DamagedSegments(house.folder / "spool")
+    (kept,) = aside.list()
+    assert (before - 1 <= kept.since <= time.time() + 1, aside.expire(before - 60), len(aside.list())) == (True, 0, 1)
+    assert (aside.expire(time.time() + 60), aside.list(), house.segments()) == (1, [], [])
 
 
 def test_objects_that_cannot_be_reached_any_more_hold_no_study_open(house):
