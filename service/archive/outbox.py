@@ -137,7 +137,10 @@ class OutboxTable:
     def set_items(
         self, delivery_id: int, instances: Sequence[tuple[str, str]], state: ItemState = ItemState.WAITING
     ) -> list[DeliveryItem]:
-        """Say which objects (class and instance) go, in order; what is said already stands."""
+        """Say which objects (class and instance) go, in order; what is said already stands.
+
+        None are said, and nothing may leave, where somebody ended the delivery meanwhile.
+        """
         rows = [
             {
                 "delivery_id": delivery_id,
@@ -150,18 +153,25 @@ class OutboxTable:
         ]
         with self._database.write() as transaction:
             known = select(delivery_items.c.position).where(delivery_items.c.delivery_id == delivery_id).limit(1)
-            if rows and transaction.execute(known).first() is None:
+            query = select(deliveries.c.state).where(deliveries.c.id == delivery_id).with_for_update()
+            is_waiting = transaction.execute(query).scalar_one_or_none() == DeliveryState.WAITING
+            if rows and is_waiting and transaction.execute(known).first() is None:
                 transaction.execute(insert(delivery_items), rows)
         return self.items(delivery_id)
 
-    def mark_sending(self, items: Sequence[DeliveryItem]) -> None:
-        """Note before they leave that objects are on their way: a kill in between must not go unnoticed."""
-        waiting = [item for item in items if item.state is not ItemState.SENDING]
-        if not waiting:
-            return
+    def mark_sending(self, delivery_id: int, items: Sequence[DeliveryItem]) -> bool:
+        """Note before they leave that objects are on their way: a kill in between must not go unnoticed.
+
+        False, and nothing may leave, where somebody ended the delivery meanwhile.
+        """
         with self._database.write() as transaction:
-            for item in waiting:
-                transaction.execute(update(delivery_items).where(*_is(item)).values(state=ItemState.SENDING))
+            query = select(deliveries.c.state).where(deliveries.c.id == delivery_id).with_for_update()
+            if transaction.execute(query).scalar_one_or_none() != DeliveryState.WAITING:
+                return False
+            for item in items:
+                if item.state is not ItemState.SENDING:
+                    transaction.execute(update(delivery_items).where(*_is(item)).values(state=ItemState.SENDING))
+        return True
 
     def record(
         self,
@@ -230,6 +240,44 @@ class OutboxTable:
     def retry(self, delivery_id: int) -> bool:
         """Try again at once, the days so far forgotten; False when it was sent or discarded."""
         return self._queue(delivery_id, {}, (DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.FAILED))
+
+    def by_commitment(self, standing: CommitmentStanding, limit: int = 100) -> list[DeliveryRow]:
+        """What was sent and stands so with its commitment, the longest unheard of first."""
+        wanted = (deliveries.c.commitment == standing, deliveries.c.state == DeliveryState.SENT)
+        return self._found(wanted, deliveries.c.commitment_at, limit)
+
+    def note_commitment(
+        self, delivery_id: int, standing: CommitmentStanding, transaction_uid: str = "", warning: str = ""
+    ) -> None:
+        """Note how a peer's promise to keep a delivery stands."""
+        values: dict[str, Any] = {
+            "commitment": standing,
+            "commitment_uid": transaction_uid,
+            "commitment_at": self._clock(),
+        }
+        if warning:
+            values["warning"] = warning
+        with self._database.write() as transaction:
+            transaction.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(**values))
+
+    def send_again(self, delivery_id: int) -> bool:
+        """Send what the peer had and does not keep; False when that is not how it stands."""
+        lost = (deliveries.c.state == DeliveryState.SENT, deliveries.c.commitment == CommitmentStanding.FAILED)
+        now = self._clock()
+        again = {"state": DeliveryState.WAITING, "next_at": now, "queued_at": now, "finished_at": None, "warning": ""}
+        with self._database.write() as transaction:
+            moved = transaction.execute(
+                update(deliveries)
+                .where(deliveries.c.id == delivery_id, *lost)
+                .values(**again, commitment=CommitmentStanding.WANTED, commitment_uid="")
+            ).rowcount
+            if moved:
+                transaction.execute(
+                    update(delivery_items)
+                    .where(delivery_items.c.delivery_id == delivery_id)
+                    .values(state=ItemState.WAITING, status=None, words="", sent_at=None)
+                )
+        return bool(moved)
 
     def withdraw(self, release_id: int, reason: str, by: str, *, connection: Connection | None = None) -> int:
         """Keep here what was not sent yet of a release; how many deliveries that were."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
 if TYPE_CHECKING:
     from service.core.deliveries import ReleaseRow
     from service.custody.way_back import WayBack
+    from service.delivery.commitment_keeper import CommitmentKeeper
     from service.delivery.courier import Courier
     from service.delivery.outbox_desk import DeliveryDecision, OutboxDesk
     from service.delivery.outbox_files import OutboxFiles
@@ -127,9 +128,22 @@ class Delivery:
         """What works the outbox off."""
         from service.delivery.outbox_runner import OutboxRunner
 
-        chores = {"release": self.release_desk.release_automatically, "tidy": self.outbox_files.tidy}
+        chores: dict[str, Callable[[], object]] = {
+            "release": self.release_desk.release_automatically,
+            "commitment": self._commitment_keeper.run,
+            "tidy": self.outbox_files.tidy,
+        }
         couriers = {name: self._courier(name) for name in self._settings.peers}
         return OutboxRunner(couriers, chores, self._settings.delivery.sweep_s)
+
+    @cached_property
+    def _commitment_keeper(self) -> CommitmentKeeper:
+        from service.delivery.commitment_keeper import CommitmentKeeper
+
+        requests = self._commitment.commitment_requests
+        return CommitmentKeeper(
+            outbox=self._stores.outbox, request=requests.request_commitment, outcome=requests.outcome
+        )
 
     def _courier(self, name: str) -> Courier:
         from service.delivery.courier import Courier, Patience, PeerRules
@@ -157,7 +171,11 @@ class Delivery:
 
     def _target(self, name: str) -> Target:
         from service.delivery.dimse_target import DimseTarget
+        from service.delivery.stow_target import StowTarget
 
+        peer = self._settings.peers[name]
+        if peer.protocol == "dicomweb":
+            return StowTarget(name, str(peer.dicomweb_url), peer.authorization_file)
         return DimseTarget(self._peers.address(name), self._peers.calling(name))
 
     def standing(self, project: str, study_uid: str) -> dict[str, str]:

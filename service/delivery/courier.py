@@ -17,7 +17,7 @@ from dicom_nodes.peer import PeerUnavailable
 from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
 from service.core.archived import InstanceRow
-from service.core.deliveries import CommitmentStanding, DeliveryItem, DeliveryRow, DeliveryState, ItemState
+from service.core.deliveries import DeliveryItem, DeliveryRow, DeliveryState, ItemState
 from service.core.fault_place import fault_place
 from service.delivery.answers import Answer, Verdict
 from service.delivery.forms import chosen_form, classes_of
@@ -95,7 +95,6 @@ class Courier:
     owner : names this process in leases; no other one has the same
     clock : seconds since the epoch, UTC
     key : what digests of patients are keyed with
-    on_sent : told of each delivery that the peer has, with its objects' classes and instances
     """
 
     def __init__(
@@ -111,7 +110,6 @@ class Courier:
         clock: Callable[[], float],
         key: bytes,
         patience: Patience | None = None,
-        on_sent: Callable[[DeliveryRow, Sequence[DeliveryItem]], None] | None = None,
     ) -> None:
         self._rules = rules
         self._target = target
@@ -123,7 +121,6 @@ class Courier:
         self._clock = clock
         self._key = key
         self._patience = patience or Patience()
-        self._on_sent = on_sent
         self._renewed_at = 0.0
 
     def turn(self, stopped: Callable[[], bool] = lambda: False) -> float:
@@ -208,13 +205,10 @@ class Courier:
     def _send(self, load: _Load, peer: OpenTarget) -> bool:
         """Send what is left of a delivery in its order; whether what comes after it may go."""
         delivery = load.delivery
-        known = self._outbox.items(delivery.id)
-        items = known or self._choose(load, peer)
-        items = [item for item in items if item.state is not ItemState.SENT]
         try:
-            if known:
-                items = [item for item in items if not self._arrived_before(load, item)]
-                self._outbox.mark_sending(items)
+            items = self._begin(load, peer)
+            if items is None:
+                return True
             for item in items:
                 answer = peer.store(self._parcel(load, item))
                 if not self._note(load, item, answer, is_last=item is items[-1]):
@@ -226,6 +220,15 @@ class Courier:
             self._outbox.finish(delivery.id, DeliveryState.SENT)
         self._end(load)
         return True
+
+    def _begin(self, load: _Load, peer: OpenTarget) -> list[DeliveryItem] | None:
+        """The objects that go now, noted as on their way; None where the delivery was taken back meanwhile."""
+        known = self._outbox.items(load.delivery.id)
+        if not known:
+            return self._choose(load, peer) or None
+        left = [item for item in known if item.state is not ItemState.SENT]
+        left = [item for item in left if not self._arrived_before(load, item)]
+        return left if self._outbox.mark_sending(load.delivery.id, left) else None
 
     def _choose(self, load: _Load, peer: OpenTarget) -> list[DeliveryItem]:
         """Which objects go, by what the peer takes."""
@@ -284,5 +287,3 @@ class Courier:
         delivery = load.delivery
         self._files.erase(delivery.id)
         _log.info("delivery.sent", delivery=delivery.id, peer=delivery.peer)
-        if self._on_sent is not None and delivery.commitment is not CommitmentStanding.NONE:
-            self._on_sent(delivery, self._outbox.items(delivery.id))

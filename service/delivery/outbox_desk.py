@@ -82,7 +82,7 @@ class OutboxDesk:
         return DeliveryReport(report.delivery, report.words, tuple(self._outbox.items(delivery_id)))
 
     def retry(self, delivery_id: int, by: str) -> DeliveryReport:
-        """Try a delivery again at once, and the peer with it.
+        """Try a delivery again at once, and the peer with it; also one that the peer had and does not keep.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class OutboxDesk:
         DecisionRefused : it was sent, or discarded
         """
         delivery = self.show(delivery_id).delivery
-        if not self._outbox.retry(delivery_id):
+        if not self._outbox.retry(delivery_id) and not self._outbox.send_again(delivery_id):
             raise DecisionRefused(f"a delivery that is {delivery.state} is not tried again")
         return self._decided("retry", delivery, by)
 

@@ -101,7 +101,7 @@ def test_accepted_delivery_is_due_again_with_what_was_accepted(tables: Tables) -
 def test_items_are_said_once_and_keep_what_became_of_them(tables: Tables) -> None:
     one = tables.deliver()
     items = tables.outbox.set_items(one, [("1.1", "1.9"), ("1.1", "1.8")])
-    tables.outbox.mark_sending(items)
+    assert tables.outbox.mark_sending(one, items)
     tables.outbox.record(items[0], ItemState.SENT, 0, "")
     tables.outbox.record(items[1], ItemState.REFUSED, 0xC000, "refused")
     again = tables.outbox.set_items(one, [("1.1", "1.7")])
@@ -109,6 +109,15 @@ def test_items_are_said_once_and_keep_what_became_of_them(tables: Tables) -> Non
         ("1.9", ItemState.SENT),
         ("1.8", ItemState.REFUSED),
     ]
+
+
+def test_delivery_that_was_ended_meanwhile_does_not_begin(tables: Tables) -> None:
+    one, other = tables.deliver(), tables.deliver()
+    items = tables.outbox.set_items(one, [("1.1", "1.9")])
+    for number in (one, other):
+        tables.outbox.finish(number, DeliveryState.DISCARDED)
+    assert not tables.outbox.mark_sending(one, items)
+    assert tables.outbox.set_items(other, [("1.1", "1.9")]) == []
 
 
 def test_retry_sends_only_what_was_not_taken(tables: Tables) -> None:
