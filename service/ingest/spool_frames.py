@@ -70,6 +70,9 @@ class FrameKind(IntEnum):
     """Of the segment: where its frames end."""
 
 
+_KINDS: Final = frozenset(FrameKind)
+
+
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
     """What stands before a payload, in the clear: numbers and lengths only.
@@ -119,7 +122,7 @@ class SegmentCipher:
         if not fields.startswith(FRAME_MAGIC) or len(mac) < _MAC_BYTES or self._mac(fields) != mac:
             return None
         _, kind, payload_bytes, piece, number, counter = _FRAME.unpack(fields)
-        if payload_bytes > LONGEST_PAYLOAD or kind not in set(FrameKind):
+        if payload_bytes > LONGEST_PAYLOAD or kind not in _KINDS:
             return None
         return FrameHeader(FrameKind(kind), payload_bytes, piece, number, counter)
 

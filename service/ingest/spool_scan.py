@@ -41,10 +41,14 @@ ReadAt = Callable[[int, int, int], bytes]
 
 @dataclass(slots=True)
 class ScannedObject:
-    """Where the pieces of one object lie: offsets of its DATA frames by piece number."""
+    """Where the pieces of one object lie: offsets of its DATA frames by piece number.
+
+    ``header`` is what an END frame said; of an object without one, what ``begin`` says when it is asked.
+    """
 
     number: int
     header: ObjectHeader | None = None
+    begin: tuple[int, FrameHeader] | None = None
     pieces: dict[int, tuple[int, FrameHeader]] = field(default_factory=dict)
     end_pieces: int = -1
     size: int = 0
@@ -101,7 +105,7 @@ class SegmentScan:
             self.finished = True
             self.damaged_bytes += self._damaged_tail(descriptor, cipher, size, end)
             if self.damaged_bytes:
-                ended += self._without_end()
+                ended += self._without_end(descriptor, cipher)
         finally:
             os.close(descriptor)
         return ended
@@ -200,12 +204,13 @@ class SegmentScan:
             return 0
         return size - self._offset if any(self._read(descriptor, size - self._offset, self._offset)) else 0
 
-    def _without_end(self) -> list[ScannedObject]:
+    def _without_end(self, descriptor: int, cipher: SegmentCipher) -> list[ScannedObject]:
         """Objects of a damaged segment that were neither ended nor taken back: their end may be what was damaged."""
-        lost = [found for found in self.objects.values() if found.header is not None and not found.ended]
-        for found in lost:
-            found.ended = True
-        return lost
+        open_ones = [found for found in self.objects.values() if not found.ended]
+        for found in open_ones:
+            found.header = self._begin(descriptor, cipher, found)
+            found.ended = found.header is not None
+        return [found for found in open_ones if found.ended]
 
     def _open_cipher(self, descriptor: int) -> SegmentCipher:
         if self._cipher is None:
@@ -255,24 +260,30 @@ class SegmentScan:
             del self.objects[header.number]
             ended.pop(header.number, None)
         elif header.kind is FrameKind.BEGIN:
-            known.header = self._begin(descriptor, cipher, header)
+            known.begin = self._offset, header
         elif header.kind is FrameKind.END:
             if not known.ended:
                 ended[header.number] = known
             self._end(descriptor, cipher, header, known)
 
-    def _begin(self, descriptor: int, cipher: SegmentCipher, header: FrameHeader) -> ObjectHeader | None:
+    def _begin(self, descriptor: int, cipher: SegmentCipher, known: ScannedObject) -> ObjectHeader | None:
         try:
-            return decode_object_header(self._payload(descriptor, cipher, self._offset, header))
+            return (
+                None if known.begin is None else decode_object_header(self._payload(descriptor, cipher, *known.begin))
+            )
         except InstanceUnreadable:
-            return None  # the END frame says it again
+            return None
 
     def _end(self, descriptor: int, cipher: SegmentCipher, header: FrameHeader, known: ScannedObject) -> None:
         known.ended = True
+        if known.end_pieces >= 0:
+            return  # the first of its two ends said it
         try:
             end = decode_object_end(self._payload(descriptor, cipher, self._offset, header))
         except InstanceUnreadable:
-            return  # it was acknowledged, so it is listed; to read it then fails
+            # It was acknowledged, so it is listed; to read it then fails, unless its other end is whole.
+            known.header = known.header or self._begin(descriptor, cipher, known)
+            return
         known.header, known.end_pieces, known.size = end.header, end.pieces, end.size
 
     def _payload(self, descriptor: int, cipher: SegmentCipher, offset: int, header: FrameHeader) -> bytes:

@@ -75,6 +75,7 @@ class Segment:
         self._synced = 0
         self._syncing = False
         self._failure: GatewayError | None = None
+        self._sync_failure: GatewayError | None = None
         self._allocated = START_BYTES
 
         def start(allocated: int) -> bytes:
@@ -151,8 +152,9 @@ class Segment:
         """
         with self._sync_state:
             while self._synced < end:
-                if self._failure is not None:
-                    raise self._failure
+                # A write of another object that failed takes nothing from those that were written before it.
+                if self._sync_failure is not None or self.closed:
+                    raise self._sync_failure or GatewayError("the spool segment is closed")
                 if self._syncing:
                     self._sync_state.wait()
                     continue
@@ -173,7 +175,7 @@ class Segment:
             self._syncing = False
             self._sync_state.notify_all()
         if failure is not None:
-            self._failure = failure
+            self._failure = self._sync_failure = failure
             raise failure
         self._synced = max(self._synced, end)
 
@@ -209,8 +211,8 @@ class Segment:
             sync_directory(self._directory)
         except OSError as error:
             if descriptor >= 0:
+                new.unlink(missing_ok=True)  # while it is locked: nobody else can have taken it
                 os.close(descriptor)
-            new.unlink(missing_ok=True)
             raise storage_error(error) from error
         return descriptor
 
