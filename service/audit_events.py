@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dicom_nodes.node_event import NodeEvent
     from service.core.archived import RunRow
     from service.core.deliveries import DeliveryRow, ReleaseRow
+    from service.core.rejection import RejectionEvent
     from service.dimse.query_event import QueryEvent
     from service.ingest.quarantine_desk import Decision
     from service.jobs.run_end import RunEnd
@@ -87,6 +88,22 @@ def of_query(event: QueryEvent) -> AuditEvent:
         address=event.caller.address,
         target=",".join(event.studies)[:200],
         detail={key: value for key, value in detail.items() if value},
+    )
+
+
+def of_rejection(event: RejectionEvent) -> AuditEvent:
+    """A rejection note was obeyed, or what it hid was restored."""
+    return AuditEvent(
+        event.by,
+        f"rejection.{event.action}",
+        project=event.project,
+        target=event.study_uid,
+        detail={
+            "note": event.note_uid,
+            "title": event.code,
+            "instances": event.instances,
+            "recalled": event.recalled,
+        },
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -15,6 +17,7 @@ from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
 from service.archive.schema import deliveries, delivery_items
 from service.core.deliveries import DeliveryRow, DeliveryState, ItemState, ReleaseRow
+from service.core.rejection import RejectionEvent
 from service.core.release import ReleaseRules
 from service.custody.way_back import WayBack
 from service.delivery.courier import Courier, Patience, PeerRules
@@ -22,9 +25,12 @@ from service.delivery.dimse_target import DimseTarget
 from service.delivery.outbox_desk import DeliveryDecision, OutboxDesk
 from service.delivery.outbox_files import OutboxFiles
 from service.delivery.preparation import Preparation
+from service.delivery.recall_desk import RecallDesk
+from service.delivery.rejection_desk import RejectionDesk
 from service.delivery.release_desk import ReleaseDecision, ReleaseDesk
 from service.delivery.targets import Target
 from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
+from service.jobs.note_store import NoteStore
 from tests.datasets import ct_slice
 from tests.fakes.fixed_annotator import FixedAnnotator
 from tests.ingest_house import SEALING_KEY
@@ -72,6 +78,29 @@ class DeliveryHouse:
         self.way_back = WayBack(ingest.research_vault, ingest.vault, self.project)
         self.preparation = Preparation(
             index=self.jobs.index, blobs=ingest.blobs, way_out=lambda _: self.way_back, key=KEY
+        )
+
+        self.events: list[RejectionEvent] = []
+        numbers = itertools.count(1)
+        self.recall = RecallDesk(
+            database=self.database,
+            releases=self.releases,
+            outbox=self.outbox,
+            index=self.jobs.index,
+            blobs=ingest.blobs,
+            notes=NoteStore(ingest.blobs, self.clock, "ANNOGATE_TEST"),
+            created_at=lambda study: datetime(2019, 3, 4, 5, 6, 7),
+            new_uid=lambda: f"2.25.88{next(numbers)}",
+            version="0.test",
+            on_decision=self.decisions.append,
+        )
+        self.rejection_desk = RejectionDesk(
+            table=ingest.rejections,
+            index=self.jobs.index,
+            runs=self.jobs.runs,
+            releases=self.releases,
+            recall=self.recall,
+            on_event=self.events.append,
         )
 
     def make_results(self, sources: Sequence[Dataset] | None = None) -> str:

@@ -19,6 +19,7 @@ from service.archive.database import Database
 from service.archive.instances import InstanceIndex
 from service.archive.intake import IntakeTable
 from service.archive.quarantine_rows import QuarantineTable
+from service.archive.rejections import RejectionTable
 from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.study_dates import StudyDates
 from service.archive.vault_store import VaultStore
@@ -33,6 +34,7 @@ from service.deident.pixels.pixel_cleaner import PixelCleaning
 from service.deident.profile import Profile, load_profile
 from service.deident.pseudonyms import Pseudonyms
 from service.deident.vault import Vault
+from service.delivery.incoming_notes import IncomingNotes
 from service.ingest.cleaning import ProjectCleaner
 from service.ingest.face_step import FaceStep
 from service.ingest.pipeline import IngestPipeline
@@ -88,6 +90,7 @@ class IngestHouse:
         self.vault = VaultStore(self.database)
         self.conflicts = ConflictTable(self.database, self.clock)
         self.counters = CounterTable(self.database)
+        self.rejections = RejectionTable(self.database, self.clock)
         self.intake = IntakeTable(self.database, self.clock)
         self.blobs = FilesystemBlobStore(self.folder / "blobs")
         self.quarantine_rows = QuarantineTable(self.database, self.clock)
@@ -119,6 +122,7 @@ class IngestHouse:
             keep=scratch.keep,
             number=lambda limit: next(self._numbers) % limit,
             on_stored=self._wake,
+            after_add=IncomingNotes(self.rejections).after_add,
         )
 
         self.reader = SpoolReader(self.folder / "spool", SEALING_KEY)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, String, cast, func, literal, select, update
 
 from service.archive.database import Database, upsert
 from service.archive.rows import RunRow, RunState, run_query, run_row
@@ -173,6 +173,38 @@ class RunTable:
         )
         with self._database.write() as transaction:
             return transaction.execute(statement).rowcount == 1
+
+    def stop(self, project: str, study_uid: str, series_uids: Sequence[str], reason: str) -> int:
+        """Refuse what is queued or at work on some series; whoever works on it stores nothing. How many runs."""
+        return self._change(
+            project,
+            study_uid,
+            runs.c.state.in_([RunState.QUEUED, RunState.RUNNING]) & runs.c.series_uid.in_(list(series_uids)),
+            {
+                "state": RunState.REFUSED,
+                "reason": reason,
+                "lease_owner": "",
+                "lease_until": None,
+                "finished_at": self._clock(),
+            },
+        )
+
+    def outdate(self, project: str, study_uid: str, series_uids: Sequence[str]) -> int:
+        """Have runs of some series happen again when their study is complete with the same images. How many."""
+        marked = func.substr(literal("again ").concat(cast(runs.c.id, String)).concat(" "), 1, 16)
+        # The digest is what makes two runs the same: a mark in front of it leaves room for another run.
+        return self._change(
+            project,
+            study_uid,
+            runs.c.series_uid.in_(list(series_uids)) & runs.c.state.in_([RunState.DONE, RunState.REFUSED]),
+            {"inputs_digest": marked.concat(func.substr(runs.c.inputs_digest, 1, 40))},
+        )
+
+    def _change(self, project: str, study_uid: str, wanted: ColumnElement[bool], values: Mapping[str, object]) -> int:
+        study = select(studies.c.id).where(studies.c.project == project, studies.c.study_uid == study_uid)
+        statement = update(runs).where(runs.c.study_id.in_(study), wanted).values(**values)
+        with self._database.write() as transaction:
+            return transaction.execute(statement).rowcount
 
     def get(self, run_id: int) -> RunRow | None:
         """One run."""

@@ -6,22 +6,24 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service import audit_events
+from service import __version__, audit_events
 from service.bootstrap.commitment import Commitment
 from service.bootstrap.dimse_peers import DimsePeers
-from service.bootstrap.ground import DAY_S, OUTBOX_BELL, Ground
+from service.bootstrap.ground import DAY_S, IMPLEMENTATION_VERSION, OUTBOX_BELL, STUDIES_BELL, Ground
 from service.bootstrap.identity import NO_DEIDENTIFICATION, Identity
-from service.bootstrap.jobs import Jobs
+from service.bootstrap.jobs import Jobs, random_uid
 from service.bootstrap.stores import Stores
 from service.core.deliveries import ReleaseState
 from service.core.release import ReleaseRules
 from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
 
 if TYPE_CHECKING:
+    from service.core.archived import StudyRow
     from service.core.deliveries import ReleaseRow
     from service.custody.way_back import WayBack
     from service.delivery.commitment_keeper import CommitmentKeeper
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from service.delivery.outbox_files import OutboxFiles
     from service.delivery.outbox_runner import OutboxRunner
     from service.delivery.preparation import Preparation
+    from service.delivery.recall_desk import RecallDesk
+    from service.delivery.rejection_desk import RejectionDesk
     from service.delivery.release_desk import ReleaseDecision, ReleaseDesk
     from service.delivery.targets import Target
 
@@ -94,6 +98,49 @@ class Delivery:
         )
 
     @cached_property
+    def recall_desk(self) -> RecallDesk:
+        """Where results are taken back."""
+        from service.delivery.recall_desk import RecallDesk
+        from service.jobs.note_store import NoteStore
+
+        stores = self._stores
+        return RecallDesk(
+            database=stores.database,
+            releases=stores.releases,
+            outbox=stores.outbox,
+            index=stores.instances,
+            blobs=stores.blobs,
+            notes=NoteStore(stores.blobs, self._ground.clock, IMPLEMENTATION_VERSION),
+            created_at=self._in_project_time,
+            new_uid=random_uid,
+            version=__version__,
+            on_decision=self._audit_release,
+            on_queued=self._ground.ring(OUTBOX_BELL),
+        )
+
+    def _in_project_time(self, study: StudyRow) -> datetime:
+        """Now, moved like the patient's dates: a real date beside a moved one would give the shift away."""
+        deidentifier = self._identity.deidentifiers[study.project]
+        days = 0 if deidentifier is None else deidentifier.shift_days_of_pseudonym(study.patient_id)
+        return datetime.fromtimestamp(self._ground.clock()) - timedelta(days=days)  # DA and TM are local
+
+    @cached_property
+    def rejection_desk(self) -> RejectionDesk:
+        """What obeys rejection notes, and where a person restores what one hid."""
+        from service.delivery.rejection_desk import RejectionDesk
+
+        stores = self._stores
+        return RejectionDesk(
+            table=stores.rejections,
+            index=stores.instances,
+            runs=stores.runs,
+            releases=stores.releases,
+            recall=self.recall_desk,
+            on_event=lambda event: stores.audit.record(audit_events.of_rejection(event)),
+            on_studies=self._ground.ring(STUDIES_BELL),
+        )
+
+    @cached_property
     def outbox_files(self) -> OutboxFiles:
         """Parcels that are ready to leave."""
         from service.delivery.outbox_files import OutboxFiles
@@ -119,17 +166,13 @@ class Delivery:
             return None
         return self._identity.way_back(project)
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether some project delivers to somebody."""
-        return any(project.deliver_to for project in self._settings.projects.values())
-
     def runner(self) -> OutboxRunner:
         """What works the outbox off."""
         from service.delivery.outbox_runner import OutboxRunner
 
         chores: dict[str, Callable[[], object]] = {
             "release": self.release_desk.release_automatically,
+            "rejections": self.rejection_desk.obey,
             "commitment": self._commitment_keeper.run,
             "tidy": self.outbox_files.tidy,
         }

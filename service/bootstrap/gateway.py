@@ -228,11 +228,8 @@ class Gateway:
 
     release_desk = ShownPart("_delivery", Delivery.release_desk)
     outbox_desk = ShownPart("_delivery", Delivery.outbox_desk)
-
-    @property
-    def delivers(self) -> bool:
-        """Whether some project delivers to somebody."""
-        return self._delivery.is_wanted
+    recall_desk = ShownPart("_delivery", Delivery.recall_desk)
+    rejection_desk = ShownPart("_delivery", Delivery.rejection_desk)
 
     def outbox_runner(self) -> OutboxRunner:
         """What works the outbox off."""

@@ -9,6 +9,7 @@ from service import audit_events
 from service.bootstrap.cleaning import Cleaning
 from service.bootstrap.ground import GIBIBYTE, IMPLEMENTATION_VERSION, MEBIBYTE, SPOOL_BELL, STUDIES_BELL, Ground
 from service.bootstrap.stores import Stores
+from service.delivery.incoming_notes import IncomingNotes
 from service.ingest.blob_sweep import BlobSweep
 from service.ingest.callers import KnownCaller, ProjectCallers
 from service.ingest.damaged_segments import DamagedSegments
@@ -89,6 +90,7 @@ class Reception:
             on_stored=self._ground.ring(STUDIES_BELL),
             keep=scratch.keep,
             header_limit=self._ground.settings.storage.header_memory_mib << 20,
+            after_add=IncomingNotes(stores.rejections).after_add,
         )
 
     @cached_property

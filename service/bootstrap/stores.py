@@ -21,6 +21,7 @@ from service.archive.outbox_peers import OutboxPeers
 from service.archive.overview import Overview
 from service.archive.projects import ProjectTable
 from service.archive.quarantine_rows import QuarantineTable
+from service.archive.rejections import RejectionTable
 from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.archive.study_cleaning import StudyCleaningTable
@@ -82,6 +83,11 @@ class Stores:
     def releases(self) -> ReleaseTable:
         """Which versions of results may leave."""
         return ReleaseTable(self.database, self._clock)
+
+    @cached_property
+    def rejections(self) -> RejectionTable:
+        """What rejection notes hid."""
+        return RejectionTable(self.database, self._clock)
 
     @cached_property
     def outbox(self) -> OutboxTable:

@@ -43,6 +43,9 @@ from service.ingest.step import Step
 Record = Callable[[Connection, Mapping[int, Outcome]], None]
 """Notes final outcomes, by place in the batch, in the transaction that makes them so."""
 
+AfterAdd = Callable[[Sequence[tuple[Incoming, PreparedInstance]], Connection], None]
+"""Told of what was added, in the transaction that adds it."""
+
 _HOUSE_TROUBLE = (StorageExhausted, KeysMissing)  # and the base itself: a fault that nobody foresaw
 _LARGEST_VERSION = 900_000_000
 
@@ -78,7 +81,9 @@ class IngestPipeline:
         on_stored: Callable[[], None] = lambda: None,
         keep: Keep = b"".join,
         header_limit: int = DEFAULT_HELD,
+        after_add: AfterAdd | None = None,
     ) -> None:
+        self._after_add = after_add
         self._projects = projects
         self._database = database
         self._index = index
@@ -346,6 +351,8 @@ class IngestPipeline:
             if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
                 name = f"dropped {step.sop_class_uid}"
                 self._counters.add(step.incoming.project, name, connection=connection)
+        if self._after_add is not None:
+            self._after_add([(step.incoming, step.instance) for step in steps if step.is_stored], connection)
         self._count_cleaned([step for step in steps if step.is_stored], connection)
         for step in steps:
             if step.report is not None and step.outcome is not None:

@@ -133,25 +133,21 @@ def run_jobs(context: RoleContext) -> None:
     """Find complete studies, run annotators on them, and deliver what is released."""
     with Gateway(context.settings) as gateway:
         pool = gateway.worker_pool()
-        runner = gateway.outbox_runner() if gateway.delivers else None
+        runner = gateway.outbox_runner()
 
         def end() -> None:
             pool.stop()
             gateway.bell.ring(STUDIES_BELL)
-            if runner is not None:
-                runner.stop()
-                gateway.bell.ring(OUTBOX_BELL)
+            runner.stop()
+            gateway.bell.ring(OUTBOX_BELL)
 
         stop_on_sigterm(end)
         with gateway.bell.listen(STUDIES_BELL) as wake, gateway.bell.listen(OUTBOX_BELL) as outbox_wake:
             context.say_ready()
-            delivery = None
-            if runner is not None:
-                delivery = threading.Thread(target=runner.run, args=(outbox_wake,), daemon=True)
-                delivery.start()
+            delivery = threading.Thread(target=runner.run, args=(outbox_wake,), daemon=True)
+            delivery.start()
             pool.run(wake)
-            if delivery is not None:
-                delivery.join(LONGEST_END_S)  # what is on its way by then is looked at again after the next start
+            delivery.join(LONGEST_END_S)  # what is on its way by then is looked at again after the next start
 
 
 def run_web(context: RoleContext) -> None:

@@ -1,0 +1,133 @@
+"""What rejection notes hid: known by instance, whether the note or the image came first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, case, select, update
+
+from service.archive.database import Database, upsert
+from service.archive.instances import hide_instances
+from service.archive.schema import instances, rejections, studies
+from service.core.rejection import RejectionNote, RejectionRow
+
+HIDDEN, RESTORED = "hidden", "restored"
+_CHUNK = 500
+
+
+class RejectionTable:
+    """Rejected instances by project.
+
+    Parameters
+    ----------
+    clock : seconds since the epoch, UTC
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def obey(self, project: str, note: RejectionNote, connection: Connection | None = None) -> None:
+        """Hide what a note names, now and when it comes; a note that came before changes nothing again."""
+        now = self._clock()
+        rows = [
+            {
+                "project": project,
+                "sop_instance_uid": uid,
+                "study_uid": note.study_uid,
+                "note_uid": note.note_uid,
+                "code": note.code,
+                "at": now,
+            }
+            for uid in sorted(set(note.instances))
+        ]
+        if not rows:
+            return
+        with self._database.write_or_join(connection) as transaction:
+            statement = upsert(transaction, rejections)
+            # Another note after a restoration hides again; the same one does not.
+            same = rejections.c.note_uid == statement.excluded.note_uid
+            statement = statement.on_conflict_do_update(
+                index_elements=[rejections.c.project, rejections.c.sop_instance_uid],
+                set_={
+                    "state": case((same, rejections.c.state), else_=HIDDEN),
+                    "acted_at": case((same, rejections.c.acted_at), else_=None),
+                    "note_uid": statement.excluded.note_uid,
+                    "code": statement.excluded.code,
+                },
+            )
+            transaction.execute(statement, rows)
+            self.hide_among(project, [str(row["sop_instance_uid"]) for row in rows], transaction)
+
+    def hide_among(self, project: str, sop_instance_uids: Sequence[str], connection: Connection) -> None:
+        """Hide those of the instances that a note named before they came."""
+        for start in range(0, len(sop_instance_uids), _CHUNK):
+            chunk = list(sop_instance_uids[start : start + _CHUNK])
+            query = select(rejections.c.sop_instance_uid).where(
+                rejections.c.project == project,
+                rejections.c.sop_instance_uid.in_(chunk),
+                rejections.c.state == HIDDEN,
+            )
+            found = list(connection.execute(query).scalars())
+            if found:
+                hide_instances(connection, project, found)
+
+    def unacted(self, limit: int = 1000) -> list[RejectionRow]:
+        """What was hidden, and what rests on it was not looked at yet."""
+        query = select(rejections).where(rejections.c.acted_at.is_(None)).limit(limit)
+        with self._database.read() as connection:
+            return [RejectionRow(**row._mapping) for row in connection.execute(query)]
+
+    def acted(self, project: str, note_uid: str) -> None:
+        """Note that what rests on the instances of a note was looked at."""
+        statement = (
+            update(rejections)
+            .where(rejections.c.project == project, rejections.c.note_uid == note_uid, rejections.c.acted_at.is_(None))
+            .values(acted_at=self._clock())
+        )
+        with self._database.write() as transaction:
+            transaction.execute(statement)
+
+    def of_study(self, project: str, study_uid: str) -> list[RejectionRow]:
+        """What notes named of a study."""
+        query = (
+            select(rejections)
+            .where(rejections.c.project == project, rejections.c.study_uid == study_uid)
+            .order_by(rejections.c.at, rejections.c.sop_instance_uid)
+        )
+        with self._database.read() as connection:
+            return [RejectionRow(**row._mapping) for row in connection.execute(query)]
+
+    def restore(self, project: str, note_uid: str, by: str) -> list[RejectionRow]:
+        """Show again what a note hid; what it was."""
+        wanted = (rejections.c.project == project, rejections.c.note_uid == note_uid, rejections.c.state == HIDDEN)
+        with self._database.write() as transaction:
+            found = [RejectionRow(**row._mapping) for row in transaction.execute(select(rejections).where(*wanted))]
+            transaction.execute(
+                update(rejections)
+                .where(*wanted)
+                .values(state=RESTORED, restored_at=self._clock(), restored_by=by, acted_at=self._clock())
+            )
+            self.show(project, [row.sop_instance_uid for row in found], transaction)
+        return found
+
+    def show(self, project: str, sop_instance_uids: Sequence[str], connection: Connection) -> None:
+        """Show instances again."""
+        for start in range(0, len(sop_instance_uids), _CHUNK):
+            chunk = list(sop_instance_uids[start : start + _CHUNK])
+            connection.execute(
+                update(instances)
+                .where(instances.c.project == project, instances.c.sop_instance_uid.in_(chunk))
+                .values(visible=True)
+            )
+
+    def look_again(self, project: str, study_uid: str) -> None:
+        """Have a study become complete anew: annotators look at what is left of it."""
+        now = self._clock()
+        statement = (
+            update(studies)
+            .where(studies.c.project == project, studies.c.study_uid == study_uid)
+            .values(state="receiving", changed_at=now)
+        )
+        with self._database.write() as transaction:
+            transaction.execute(statement)

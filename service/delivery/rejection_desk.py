@@ -1,0 +1,117 @@
+"""Obeys rejection notes: stops runs on what they hid, and recalls results that rest on it; a person may restore it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import structlog
+
+from service.archive.instances import InstanceIndex
+from service.archive.rejections import RejectionTable
+from service.archive.releases import ReleaseTable
+from service.archive.runs import RunTable
+from service.core.records import ObjectKind
+from service.core.rejection import OUTGOING, PATIENT_SAFETY, TITLES, RejectionEvent, RejectionRow
+from service.delivery.recall_desk import RECALLABLE, RecallDesk
+from service.delivery.release_desk import AUTOMATIC
+from service.errors import InstanceNotFound
+
+_log = structlog.get_logger("annogate.delivery")
+
+
+class RejectionDesk:
+    """Works on what notes named.
+
+    Parameters
+    ----------
+    on_event : writes the audit trail
+    on_studies : wakes who makes studies complete
+    """
+
+    def __init__(
+        self,
+        *,
+        table: RejectionTable,
+        index: InstanceIndex,
+        runs: RunTable,
+        releases: ReleaseTable,
+        recall: RecallDesk,
+        on_event: Callable[[RejectionEvent], None],
+        on_studies: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._table = table
+        self._index = index
+        self._runs = runs
+        self._releases = releases
+        self._recall = recall
+        self._on_event = on_event
+        self._on_studies = on_studies
+
+    def obey(self) -> None:
+        """See to what rests on instances that were rejected since the last time."""
+
+        def of(row: RejectionRow) -> tuple[str, str, str, str]:
+            return row.project, row.study_uid, row.note_uid, row.code
+
+        for (project, study_uid, note_uid, code), rows in groupby(sorted(self._table.unacted(), key=of), key=of):
+            named = [row.sop_instance_uid for row in rows]
+            recalled = self._act(project, study_uid, note_uid, code, named)
+            self._table.acted(project, note_uid)
+            self._on_event(RejectionEvent("obey", project, study_uid, note_uid, code, len(named), AUTOMATIC, recalled))
+            _log.warning("study.rejected", project=project, instances=len(named), recalled=recalled, title=code)
+            self._on_studies()
+
+    def of_study(self, project: str, study_uid: str) -> list[RejectionRow]:
+        """What notes named of a study, and what became of it."""
+        return self._table.of_study(project, study_uid)
+
+    def restore(self, project: str, study_uid: str, note_uid: str, by: str) -> int:
+        """Show again what a note hid, and look at the study anew; how many instances.
+
+        Results that were recalled stay so: what annotators find now leaves as a newer version.
+
+        Raises
+        ------
+        InstanceNotFound : no such note hides anything of the study
+        """
+        hidden = [row for row in self.of_study(project, study_uid) if (row.note_uid, row.state) == (note_uid, "hidden")]
+        if not hidden:
+            raise InstanceNotFound("no such note hides anything of this study")
+        restored = self._table.restore(project, note_uid, by)
+        found = [self._index.find(project, row.sop_instance_uid) for row in restored]
+        # What ran on these images is not shown any more: it runs again, and leaves as a newer version.
+        self._runs.outdate(project, study_uid, sorted({row.series_uid for row in found if row is not None}))
+        self._table.look_again(project, study_uid)
+        self._on_event(RejectionEvent("restore", project, study_uid, note_uid, hidden[0].code, len(restored), by))
+        self._on_studies()
+        return len(restored)
+
+    def _act(self, project: str, study_uid: str, note_uid: str, code: str, named: Sequence[str]) -> int:
+        """Stop and recall; how many results were recalled."""
+        found = [self._index.find(project, uid) for uid in named]
+        series = {row.series_uid for row in found if row is not None and row.kind is ObjectKind.IMAGE}
+        self._runs.stop(project, study_uid, sorted(series), _words(note_uid))
+        recalled = 0
+        for release in self._releases.of_study(project, study_uid):
+            rests_on_it = release.series_uid in series or set(release.all_objects) & set(named)
+            if rests_on_it and release.state in RECALLABLE:
+                title = code if code in OUTGOING else PATIENT_SAFETY
+                words = f"the images were rejected: {TITLES[code].meaning}"
+                self._recall.recall(release.id, AUTOMATIC, title, words)
+                recalled += 1
+        self._hide_results(project, study_uid, series)
+        if series:
+            self._table.look_again(project, study_uid)
+        return recalled
+
+    def _hide_results(self, project: str, study_uid: str, series: set[str]) -> None:
+        """Also those that wait for nobody: of runs from before there were releases."""
+        runs = {run.id for run in self._runs.of_study(project, study_uid) if run.series_uid in series}
+        rows = self._index.instances_of(project, study_uid)
+        resting = [row.sop_instance_uid for row in rows if row.kind is ObjectKind.RESULT and row.run_id in runs]
+        self._index.hide(project, resting)
+
+
+def _words(note_uid: str) -> str:
+    return f"its images were rejected by note {note_uid}"
