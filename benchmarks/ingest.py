@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.ingest [PAIRS [OBJECTS]]``. Both are fresh for each pair and take the same objects of 0.53 MB
 from dcmtk's storescu over one association with TCP_NODELAY, in alternation; a first object warms them up. Orthanc
-runs with SyncStorageArea, without StorageCompression. Only the ratios of one run mean anything.
+runs with SyncStorageArea, without StorageCompression. Only the ratios of one run mean anything. On a machine that has
+other work, times tell who got a processor; the processor time that each side used for an object tells more.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -23,9 +25,20 @@ from tests.orthanc_process import OrthancProcess
 from tests.storescu import send
 
 ORTHANC_DICOMWEB = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
-PATIENCE_S = 300
-POLL_S = 0.05
+ORTHANC = {"Plugins": [ORTHANC_DICOMWEB], "SyncStorageArea": True, "StorageCompression": False}
 NOBODY = ("NOBODY", "127.0.0.1", 104)  # Orthanc asks for a peer; nothing is sent to it
+PATIENCE_S = 300
+POLL_S = 0.1
+REST_S = 5.0  # after the first object, for what it has started
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Objects a second until the last acknowledgement and until all were found; processor time for each in ms."""
+
+    acknowledged: float
+    found: float
+    processor_ms: float
 
 
 def found(qido: str) -> int:
@@ -36,53 +49,83 @@ def found(qido: str) -> int:
     return sum(int(study["00201208"]["Value"][0]) for study in studies)
 
 
-def seconds(address: tuple[str, int], title: str, qido: str, files: list[Path]) -> tuple[float, float]:
-    """Until the last acknowledgement, and until QIDO-RS finds all of them."""
-    before = found(qido)
-    started = time.perf_counter()
+def processor_s(pid: int) -> float:
+    """User and system time of a process and of all that live below it."""
+    ticks = sum(sum(map(int, _stat(one)[11:13])) for one in _family(pid))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield from _family(int(child))
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def measured(address: tuple[str, int], title: str, qido: str, pid: int, warm: list[Path], files: list[Path]) -> Run:
+    """Send the first object, let it rest, then measure."""
+    send(*address, warm, called=title)
+    wait_for(qido, len(warm))
+    time.sleep(REST_S)
+    os.sync()
+    used, started = processor_s(pid), time.perf_counter()
     sent = send(*address, files, called=title)
     acknowledged = time.perf_counter() - started
     assert len(sent.acknowledged) == len(files), sent.output[-500:]
-    while found(qido) < before + len(files):
-        assert time.perf_counter() - started < PATIENCE_S, "not all objects were found"
+    wait_for(qido, len(warm) + len(files))
+    whole, used = time.perf_counter() - started, processor_s(pid) - used
+    return Run(len(files) / acknowledged, len(files) / whole, 1000 * used / len(files))
+
+
+def wait_for(qido: str, instances: int) -> None:
+    """Ask until QIDO-RS tells of so many."""
+    until = time.monotonic() + PATIENCE_S
+    while found(qido) < instances:
+        assert time.monotonic() < until, "not all objects were found"
         time.sleep(POLL_S)
-    return acknowledged, time.perf_counter() - started
 
 
-def ours(folder: Path, warm: list[Path], files: list[Path]) -> tuple[float, float]:
+def annogate(folder: Path, warm: list[Path], files: list[Path]) -> Run:
     """One run of a gateway with its default settings."""
     with GatewayProcess(folder) as gateway:
+        assert gateway.process is not None
         address, qido = (gateway.dicom_host, gateway.dicom_port), f"{gateway.http}/dicom-web/studies"
-        seconds(address, gateway.ae_title, qido, warm)
-        return seconds(address, gateway.ae_title, qido, files)
+        return measured(address, gateway.ae_title, qido, gateway.process.pid, warm, files)
 
 
-def orthanc(folder: Path, warm: list[Path], files: list[Path]) -> tuple[float, float]:
+def orthanc(folder: Path, warm: list[Path], files: list[Path]) -> Run:
     """One run of Orthanc with its DICOMweb plugin."""
-    settings = {"Plugins": [ORTHANC_DICOMWEB], "SyncStorageArea": True, "StorageCompression": False}
-    with OrthancProcess(folder, *NOBODY, settings=settings) as process:
+    with OrthancProcess(folder, *NOBODY, settings=ORTHANC) as process:
+        assert process.process is not None
         address, qido = ("127.0.0.1", process.dicom_port), f"{process.http}/dicom-web/studies"
-        seconds(address, "ORTHANC", qido, warm)
-        return seconds(address, "ORTHANC", qido, files)
+        return measured(address, "ORTHANC", qido, process.process.pid, warm, files)
 
 
 def main(pairs: int, objects: int) -> None:
-    """Measure in alternation; print each pair and the median ratio."""
-    sides: tuple[tuple[str, Callable[..., tuple[float, float]]], ...] = (("annogate", ours), ("orthanc", orthanc))
-    ratios = []
+    """Measure in alternation; print each run and the median ratios."""
+    sides: tuple[Callable[[Path, list[Path], list[Path]], Run], ...] = (annogate, orthanc)
+    ratios, of_processor = [], []
     os.environ["TCP_NODELAY"] = "1"  # dcmtk's own switch, for storescu and Orthanc
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         warm = write_ct_series(folder / "warm", 1)
         files = write_ct_series(folder / "ct", objects)
         for pair in range(pairs):
-            rates = {}
-            for side, run in sides if pair % 2 == 0 else sides[::-1]:
-                acknowledged, whole = run(folder / f"{side}-{pair}", warm, files)
-                rates[side] = objects / whole
-                print(f"{side:9} acknowledged {objects / acknowledged:5.0f}/s, found {rates[side]:5.0f}/s", flush=True)
-            ratios.append(rates["annogate"] / rates["orthanc"])
+            runs: dict[str, Run] = {}
+            for side in sides if pair % 2 == 0 else sides[::-1]:
+                run = runs[side.__name__] = side(folder / f"{side.__name__}-{pair}", warm, files)
+                print(
+                    f"{side.__name__:9} acknowledged {run.acknowledged:5.0f}/s, found {run.found:5.0f}/s, "
+                    f"{run.processor_ms:5.1f} ms of processor an object",
+                    flush=True,
+                )
+            ratios.append(runs["annogate"].found / runs["orthanc"].found)
+            of_processor.append(runs["annogate"].processor_ms / runs["orthanc"].processor_ms)
     print(f"found by QIDO-RS: {statistics.median(ratios):.2f} times Orthanc (pairs {[f'{r:.2f}' for r in ratios]})")
+    print(f"processor time an object: {statistics.median(of_processor):.2f} times Orthanc's")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ the objects in the spool, the rows of those that are final, and does the rest.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class WorkerLimits:
     objects, bytes : of one batch, which shares its syncs and its transaction
     attempts : processes that an object may end before it goes into quarantine
     sweep_s : between looks that nobody asked for
+    gather_s : from a wake-up to the look, so that what comes in a burst shares its batch
     trouble_s : before the next try when disk or index fail
     """
 
@@ -54,6 +56,7 @@ class WorkerLimits:
     bytes: int = 32 << 20
     attempts: int = 3
     sweep_s: float = 5.0
+    gather_s: float = 0.05
     trouble_s: float = 2.0
 
 
@@ -86,7 +89,6 @@ class SpoolWorker:
         self._project_of = project_of
         self._limits = limits or WorkerLimits()
         self._waiting: dict[str, dict[str, SpooledObject]] = defaultdict(dict)
-        self._arrived: list[SpooledObject] = []  # handed out by the reader, which does so once
         self._begun: set[int] = set()
         self._on_damage = on_damage
         self._harmed: set[str] = set()  # segments with an object that could not be read
@@ -121,8 +123,8 @@ class SpoolWorker:
                 _log.error("spool.trouble", reason=fault_place(error))
                 wake.wait(self._limits.trouble_s)
                 continue
-            if not busy:
-                wake.wait(self._limits.sweep_s)
+            if not busy and wake.wait(self._limits.sweep_s) and not self._stopped:
+                time.sleep(self._limits.gather_s)
 
     def stop(self) -> None:
         """End after the batch at hand; whoever calls wakes the worker."""
@@ -137,7 +139,7 @@ class SpoolWorker:
         self._looks.finish()
 
     def work(self) -> bool:
-        """Register what arrived, process what is open, release what is done; whether anything was processed.
+        """Register and process what is open, release what is done; whether anything was processed.
 
         Raises
         ------
@@ -145,7 +147,8 @@ class SpoolWorker:
         """
         if not self._looked_for_lost_rows:
             self._forget_lost_rows()
-        self._register()
+        for one in self._reader.committed():  # which hands each out once
+            self._waiting[one.segment][one.source_key] = one
         processed = False
         for segment in sorted(self._waiting):
             if self._stopped:
@@ -156,18 +159,16 @@ class SpoolWorker:
         self._release()
         return processed
 
-    def _register(self) -> None:
-        """Give every object a row; rows that are there already stay as they are."""
-        self._arrived += self._reader.committed()
-        while self._arrived:
-            batch = self._arrived[:_REGISTER_AT_ONCE]
+    def _rows(self, objects: Mapping[str, SpooledObject]) -> dict[str, IntakeRow]:
+        """The row of every object; those that have none get one. The caller has claimed their segment."""
+        rows = self._intake.find(list(objects))
+        new = [one for key, one in objects.items() if key not in rows]
+        for start in range(0, len(new), _REGISTER_AT_ONCE):
             self._intake.register(
                 Arrival(one.source_key, self._project_of(one.header.called_ae_title) or "", one.header.received_at)
-                for one in batch
+                for one in new[start : start + _REGISTER_AT_ONCE]
             )
-            del self._arrived[: len(batch)]
-            for one in batch:
-                self._waiting[one.segment][one.source_key] = one
+        return rows | self._intake.find([one.source_key for one in new]) if new else rows
 
     def _forget_lost_rows(self) -> None:
         """Forget rows that a kill left behind their segment; open ones would hold studies open for ever."""
@@ -186,7 +187,7 @@ class SpoolWorker:
             return False
         waiting = self._waiting[segment]
         # Those that were put off come to their end by themselves; asked before their rows, which they change.
-        rows = self._intake.find([key for key in waiting if key not in self._looks])
+        rows = self._rows({key: one for key, one in waiting.items() if key not in self._looks})
         work = [(waiting[key], row) for key, row in rows.items() if row.state == _RECEIVED]
         for batch in self._batches(sorted(work, key=lambda item: item[1].id)):
             if self._stopped:
@@ -317,4 +318,5 @@ def _incoming(spooled: SpooledObject, row: IntakeRow, data_set: EncodedBytes) ->
         calling_ae_title=header.calling_ae_title,
         peer_address=header.peer_address,
         received_at=header.received_at,
+        called_ae_title=header.called_ae_title,
     )

@@ -265,7 +265,7 @@ def test_object_that_another_worker_finished_meanwhile_is_not_taken_for_lost(tmp
     first.spool(slices(1))
     found = list(second.reader.committed())
     first.worker.work()
-    second.worker._arrived += found  # it was handed the object, and then held up
+    second.worker._waiting[found[0].segment] = {one.source_key: one for one in found}  # and then held up
     second.worker.work()
     assert second.quarantine.list() == []
     assert second.intake.oldest_pending_at("clinical") is None

@@ -1,0 +1,59 @@
+"""A gateway that nothing is asked of holds no library that only work needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway_process import GatewayProcess
+
+HEAVY = ("scipy", "SimpleITK", "skimage", "highdicom", "cv2", "onnxruntime", "rapidocr", "matplotlib", "imagecodecs")
+ROLES_AT_REST = """
+import sys
+from service.runtime import receiver, receiver_pool, role, roles, worker_processes
+from service.bootstrap import Gateway
+from service.settings import Settings
+
+settings = Settings.model_validate_json(sys.stdin.read())
+Gateway(settings).prepare()
+with Gateway(settings) as gateway:
+    {use}
+print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+USES = {
+    "node": "gateway.node()",
+    "ingest": "gateway.spool_worker, gateway.quarantine_desk, gateway.blob_sweep",
+    "jobs": "gateway.worker_pool()",
+    "web": "gateway.web_application()",
+}
+
+
+@pytest.mark.parametrize("role", USES)
+def test_role_at_rest_imports_nothing_that_only_work_needs(tmp_path: Path, role: str):
+    settings = '{"storage": {"data_dir": "%s", "disk_reserve_gib": 0.0}}' % (tmp_path / "data")
+    code = ROLES_AT_REST.format(use=USES[role])
+    done = subprocess.run([sys.executable, "-c", code], input=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert set(HEAVY) & set(done.stdout.splitlines()[-1].split()) == set()
+
+
+def processes_below(pid: int) -> Iterator[int]:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield int(child)
+        yield from processes_below(int(child))
+
+
+def test_no_process_of_a_gateway_at_rest_maps_a_library_that_only_work_needs(tmp_path: Path):
+    with GatewayProcess(tmp_path) as gateway:
+        assert gateway.process is not None
+        mapped = {
+            name
+            for pid in [gateway.process.pid, *processes_below(gateway.process.pid)]
+            for name in HEAVY
+            if f"/{name}" in Path(f"/proc/{pid}/maps").read_text()
+        }
+    assert mapped == set()
