@@ -525,8 +525,11 @@ class PlainDeidentifier:
                 return REFUSED
             if element.tag == 0x00280008 or not self.own.has_identifier(value):
                 return element
-            numbers = [b"0" if self.own.has_identifier(one) else one for one in value.split(b"\\")]
-            return b"\\".join(numbers) if otherwise == "dummy" else REFUSED
+            if otherwise != "dummy":
+                return REFUSED
+            if element.tag not in (0x00200011, 0x00200012, 0x00200013):
+                raise Refused
+            return b"\\".join(b"0" if self.own.has_identifier(one) else one for one in value.split(b"\\"))
         if verb == "character set":
             return element if all(part.strip() in python_encoding for part in parts) else None
         if verb == "clean":

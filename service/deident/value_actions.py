@@ -40,6 +40,8 @@ MIME_TYPE = 0x00420012
 SEGMENT_CODES = (0x0062000F, 0x00620003, 0x00082218, 0x00620011)
 NUMBER_OF_FRAMES = 0x00280008
 """A count that the pixels repeat, and without which nobody reads them."""
+COUNTERS = frozenset({0x00200011, 0x00200012, 0x00200013})
+"""Series, Acquisition and Instance Number, which say nothing of what is shown."""
 NUMBER_BYTES = b"0123456789+-.eE\\ \0"
 PRINTABLE = bytes([*range(0x20, 0x7F), *range(0x80, 0x100)]) + b"\t\r\n\f\x1b"
 OWN_VALUE = "one of the patient's own values stands in it"
@@ -253,6 +255,9 @@ class ValueActions:
             return element
         if rule.otherwise is not Action.DUMMY:
             return self._otherwise(element, rule, OWN_VALUE)
+        if element.tag not in COUNTERS:
+            # Another number would be a wrong distance, position or finding.
+            raise IdentityNotRemovable(f"{rule.keyword}: may not be missing, and is one of the patient's identifiers")
         self.why = OWN_VALUE
         numbers = [b"0" if own.has_identifier(number) else number for number in value.split(b"\\")]
         return self.encoded(element, b"\\".join(numbers), rule.vr)

@@ -16,6 +16,7 @@ from service.deident.element_values import Encoding
 from service.deident.keys import KeyFile
 from service.deident.own_values import OwnValues
 from service.deident.profile import load_profile
+from service.errors import IdentityNotRemovable
 from tests.datasets import as_file, ct_slice
 
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
@@ -46,10 +47,11 @@ def cleaned(data_set: Dataset, profile: str = "basic", syntax: str = ExplicitVRL
 
 @pytest.mark.parametrize("profile", NAMES)
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-def test_a_required_number_becomes_a_dummy(profile, syntax):
-    clean = cleaned(image(RescaleIntercept="12345", PixelSpacing=["0.5", "12345"]), profile, syntax)
-    assert clean.RescaleIntercept == 0
-    assert clean.PixelSpacing == [0.5, 0]
+@pytest.mark.parametrize("keyword", ["RescaleIntercept", "PixelSpacing"])
+def test_no_other_number_is_made_up_where_it_would_measure(profile, syntax, keyword):
+    value = ["0.5", "12345"] if keyword == "PixelSpacing" else "12345"
+    with pytest.raises(IdentityNotRemovable, match=f"{keyword}: may not be missing"):
+        cleaned(image(**{keyword: value}), profile, syntax)
 
 
 def test_a_required_whole_number_becomes_a_dummy():
@@ -66,7 +68,8 @@ def test_others_follow_their_type():
 
 @pytest.mark.parametrize("number", ["12345", "0012345", "+12345", "12345.0", " 12345 ", "00012345."])
 def test_a_number_is_known_as_it_may_be_written(number):
-    assert cleaned(image("PAT-0012345", RescaleIntercept=number)).RescaleIntercept == 0
+    with pytest.raises(IdentityNotRemovable):
+        cleaned(image("PAT-0012345", RescaleIntercept=number))
 
 
 @pytest.mark.parametrize("number", ["123456", "12345.5", "-1.2345", "1234", "0", "1", "012"])
