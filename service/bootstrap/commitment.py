@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from service.archive.commitments import CommitmentTable
 from service.archive.held_instances import HeldInstances
+from service.archive.study_routes import SignKind
 from service.bootstrap.dimse_peers import DimsePeers
-from service.bootstrap.ground import DAY_S, Ground
+from service.bootstrap.ground import DAY_S, STUDIES_BELL, Ground
 from service.bootstrap.identity import NO_DEIDENTIFICATION, Identity
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
@@ -21,11 +22,11 @@ from service.deident.sealed_note import NoteSeal
 from service.ingest.spool_backlog import SpoolBacklog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from dicom_nodes.commitment_service import CommitmentService
     from service.dimse.commitment_desk import CommitmentDesk
-    from service.dimse.commitment_judge import CommitmentJudge
+    from service.dimse.commitment_judge import CommitmentJudge, ProjectAnswers
     from service.dimse.commitment_note import CommitmentNotes
     from service.dimse.commitment_requests import CommitmentRequests
     from service.dimse.commitment_rounds import CommitmentPeer, CommitmentRounds
@@ -108,20 +109,43 @@ class Commitment:
             peer_titles={name: peer.ae_title for name, peer in self._settings.peers.items()},
             owner=self._owner,
             on_open=self._ground.ring(COMMITMENT_BELL),
+            on_kept=self._give_sign,
             clock=self._ground.clock,
         )
+
+    def _give_sign(self, project: str, sop_instance_uids: Sequence[str], asked_at: float) -> None:
+        """All that a sender asked for is kept: its studies may be complete, where their project goes by that."""
+        targets = {project, *self._judge_answers[project].elsewhere}
+        for name in sorted(targets):
+            if "commitment" not in self._settings.projects[name].complete_when:
+                continue
+            served = sorted({self._judge.served_uid(name, uid) for uid in sop_instance_uids} | set(sop_instance_uids))
+            routes = self._reception.study_routes
+            for study_uid in routes.studies_of(name, served):
+                routes.give_sign(name, study_uid, SignKind.COMMITMENT, asked_at)
+            self._ground.ring(STUDIES_BELL)()
+
+    @cached_property
+    def _judge_answers(self) -> dict[str, ProjectAnswers]:
+        from service.dimse.commitment_judge import ProjectAnswers
+
+        return {
+            name: ProjectAnswers(
+                self._served_uid(name),
+                frozenset(project.drop_sop_classes),
+                frozenset(rule.project for rule in project.rules if rule.project is not None),
+            )
+            for name, project in self._settings.projects.items()
+        }
 
     @cached_property
     def _judge(self) -> CommitmentJudge:
         from dicom_nodes.storage_classes import storage_classes
-        from service.dimse.commitment_judge import CommitmentJudge, ProjectAnswers
+        from service.dimse.commitment_judge import CommitmentJudge
 
         stores = self._stores
         return CommitmentJudge(
-            projects={
-                name: ProjectAnswers(self._served_uid(name), frozenset(project.drop_sop_classes))
-                for name, project in self._settings.projects.items()
-            },
+            projects=self._judge_answers,
             held=HeldInstances(stores.database),
             path_of=stores.blobs.path,
             pending_since=(self._oldest_unregistered_at, stores.intake.oldest_pending_at, self._oldest_waiting_at),

@@ -202,6 +202,7 @@ class Gateway:
     callers = ShownPart("_reception", Reception.callers)
     quarantine = ShownPart("_reception", Reception.quarantine)
     pipeline = ShownPart("_reception", Reception.pipeline)
+    study_routes = ShownPart("_reception", Reception.study_routes)
     quarantine_desk = ShownPart("_reception", Reception.quarantine_desk)
     spool_worker = ShownPart("_reception", Reception.spool_worker)
     spool_backlog = ShownPart("_reception", Reception.spool_backlog)

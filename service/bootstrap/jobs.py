@@ -54,7 +54,9 @@ class Jobs:
         from service.annotators.registry import load_annotators
 
         projects = self._ground.settings.projects
-        names = sorted({name for project in projects.values() for name in project.annotators})
+        named = [name for project in projects.values() for name in project.annotators]
+        ruled = [name for project in projects.values() for rule in project.rules for name in rule.annotators or ()]
+        names = sorted({*named, *ruled})
         return load_annotators(self._ground.config / "annotators", names)
 
     @cached_property
@@ -65,7 +67,14 @@ class Jobs:
         stores, clock = self._stores, self._ground.clock
         return StudyWatch(
             projects=[
-                ProjectJobs(name, project.study_quiet_s, project.annotators)
+                ProjectJobs(
+                    name,
+                    project.study_quiet_s,
+                    project.annotators,
+                    frozenset(project.complete_when),
+                    project.longest_wait_s,
+                    project.complete_series,
+                )
                 for name, project in self._ground.settings.projects.items()
             ],
             annotators=self.annotators,
@@ -76,6 +85,7 @@ class Jobs:
             runs=stores.runs,
             clock=clock,
             oldest_unregistered_at=self._reception.spool_backlog.oldest_at,
+            routes=self._reception.study_routes,
         )
 
     @cached_property

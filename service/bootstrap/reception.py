@@ -6,8 +6,10 @@ import secrets
 from functools import cached_property
 
 from service import audit_events
+from service.archive.study_routes import StudyRouteTable
 from service.bootstrap.cleaning import Cleaning
 from service.bootstrap.ground import GIBIBYTE, IMPLEMENTATION_VERSION, MEBIBYTE, SPOOL_BELL, STUDIES_BELL, Ground
+from service.bootstrap.rules import routing_rules
 from service.bootstrap.stores import Stores
 from service.delivery.incoming_notes import IncomingNotes
 from service.ingest.blob_sweep import BlobSweep
@@ -89,9 +91,16 @@ class Reception:
             number=secrets.randbelow,
             on_stored=self._ground.ring(STUDIES_BELL),
             keep=scratch.keep,
+            routing=routing_rules(self._ground.settings),
+            routes=self.study_routes,
             header_limit=self._ground.settings.storage.header_memory_mib << 20,
             after_add=IncomingNotes(stores.rejections).after_add,
         )
+
+    @cached_property
+    def study_routes(self) -> StudyRouteTable:
+        """What rules say of studies, and what says that they are complete."""
+        return StudyRouteTable(self._stores.database, self._ground.clock)
 
     @cached_property
     def quarantine_desk(self) -> QuarantineDesk:

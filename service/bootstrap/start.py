@@ -92,7 +92,7 @@ class Start:
         for name, project in self._ground.settings.projects.items():
             for look in (
                 partial(self._check_deidentification, name, project),
-                partial(load_annotators, self._ground.config / "annotators", project.annotators),
+                partial(load_annotators, self._ground.config / "annotators", _annotators_of(project)),
             ):
                 try:
                     look()
@@ -112,3 +112,8 @@ class Start:
             yield
         finally:
             os.close(descriptor)
+
+
+def _annotators_of(project: ProjectSettings) -> tuple[str, ...]:
+    """Those that a project runs, and those that its rules name."""
+    return (*project.annotators, *(name for rule in project.rules for name in rule.annotators or ()))

@@ -33,6 +33,7 @@ class Incoming:
     sop_class_uid, sop_instance_uid : what the command set or the file meta said; the data set decides
     source : how it came: "dimse" or "stow"
     received_at : seconds since the epoch, UTC
+    called_ae_title : of the association that it came by; "" where it came by none
     """
 
     project: str
@@ -44,6 +45,7 @@ class Incoming:
     calling_ae_title: str
     peer_address: str
     received_at: float
+    called_ae_title: str = ""
 
 
 class OutcomeKind(StrEnum):
@@ -58,7 +60,7 @@ class OutcomeKind(StrEnum):
     OWN_OBJECT = "own-object"
     """A result of ours that came back."""
     DROPPED = "dropped"
-    """A SOP class that the project does not want; counted."""
+    """A SOP class that the project does not want, or left out by a rule of it; counted."""
     QUARANTINED = "quarantined"
 
 

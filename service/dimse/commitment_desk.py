@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -61,6 +61,7 @@ class CommitmentDesk:
     peer_titles : AE title of each peer that we may have asked, by its name
     owner : names this process in leases; no other one has the same
     on_open : wakes whoever answers on other associations
+    on_kept : told when all that a request names is kept: the project, the UIDs as asked for, and when it was asked
     clock : seconds since the epoch, UTC
     """
 
@@ -75,7 +76,9 @@ class CommitmentDesk:
         owner: str,
         on_open: Callable[[], object],
         clock: Callable[[], float],
+        on_kept: Callable[[str, Sequence[str], float], object] = lambda *_: None,
     ) -> None:
+        self._on_kept = on_kept
         self._table = table
         self._notes = notes
         self._judge = judge
@@ -120,7 +123,11 @@ class CommitmentDesk:
         if self._is_taken(row):
             reason = int(FailureReason.DUPLICATE_TRANSACTION)
             return Judgement((), tuple((reference, reason) for reference in request.references))
-        return self._judge.judge(row.project, request.references, row.requested_at, final=final)
+        judgement = self._judge.judge(row.project, request.references, row.requested_at, final=final)
+        if judgement is not None and not judgement.failed:
+            uids = [reference.sop_instance_uid for reference in judgement.committed]
+            self._on_kept(row.project, uids, row.requested_at)
+        return judgement
 
     def told(self, row: CommitmentRow, judgement: Judgement) -> None:
         """The peer has taken the answer to its request."""

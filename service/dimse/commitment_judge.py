@@ -37,10 +37,12 @@ class ProjectAnswers:
     ----------
     served_uid : the UID under which an original one is served; None where objects are kept as they come
     dropped : SOP classes that the project does not take
+    elsewhere : other projects that its rules may take objects to
     """
 
     served_uid: Callable[[str], str] | None
     dropped: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] = frozenset()
 
 
 class CommitmentJudge:
@@ -99,20 +101,31 @@ class CommitmentJudge:
         return any(at is not None and at <= until + SKEW_S for at in oldest)
 
     def _verdicts(self, project: str, references: Sequence[Reference]) -> dict[Reference, FailureReason | None]:
-        """None for what is kept."""
+        """None for what is kept, by the project that was called or by one that its rules took it to."""
+        judged = self._verdicts_in(project, references)
+        for other in sorted(self._projects[project].elsewhere):
+            missing = [one for one, reason in judged.items() if reason is FailureReason.NO_SUCH_INSTANCE]
+            judged |= self._verdicts_in(other, missing)
+        return judged
+
+    def _verdicts_in(self, project: str, references: Sequence[Reference]) -> dict[Reference, FailureReason | None]:
+        """None for what one project keeps."""
         answers = self._projects[project]
-        served = {
-            uid: uid if answers.served_uid is None else answers.served_uid(uid)
-            for uid in (reference.sop_instance_uid for reference in references)
-        }
+        served = {reference: self.served_uid(project, reference.sop_instance_uid) for reference in references}
         # Results and annotations go by the same UID outside as inside.
-        held = self._held.of(project, sorted({*served, *served.values()}))
+        uids = {*served.values(), *(reference.sop_instance_uid for reference in references)}
+        held = self._held.of(project, sorted(uids))
         return {
             reference: self._verdict(
-                reference, answers, held.get(served[reference.sop_instance_uid]) or held.get(reference.sop_instance_uid)
+                reference, answers, held.get(served[reference]) or held.get(reference.sop_instance_uid)
             )
             for reference in references
         }
+
+    def served_uid(self, project: str, uid: str) -> str:
+        """The UID under which a project serves what came under another."""
+        serve = self._projects[project].served_uid
+        return uid if serve is None else serve(uid)
 
     def _verdict(
         self, reference: Reference, answers: ProjectAnswers, held: HeldInstance | None

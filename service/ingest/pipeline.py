@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -22,6 +23,7 @@ from service.archive.database import Connection, Database
 from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
 from service.archive.study_cleaning import StudyCleaningTable
+from service.archive.study_routes import StudyRoute, StudyRouteTable
 from service.archive.vault_store import VaultStore
 from service.core.archived import AddKind, AddOutcome
 from service.core.blob_key import blob_key
@@ -38,6 +40,7 @@ from service.ingest.pixel_step import case_of
 from service.ingest.project_rules import ConflictRule, ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.routing import Admitted, Router
+from service.ingest.routing_rules import Decision, RoutingRules
 from service.ingest.step import Step
 
 Record = Callable[[Connection, Mapping[int, Outcome]], None]
@@ -81,9 +84,13 @@ class IngestPipeline:
         on_stored: Callable[[], None] = lambda: None,
         keep: Keep = b"".join,
         header_limit: int = DEFAULT_HELD,
+        routing: RoutingRules | None = None,
+        routes: StudyRouteTable | None = None,
         after_add: AfterAdd | None = None,
     ) -> None:
         self._after_add = after_add
+        self._routing = routing or RoutingRules({})
+        self._routes = routes
         self._projects = projects
         self._database = database
         self._index = index
@@ -230,6 +237,11 @@ class IngestPipeline:
                 return step
             parsed = self._parsed(incoming)
             step.sop_class_uid = parsed.sop_class_uid
+            decision = self._routing.decide(incoming, parsed)
+            if decision.discarded_by:
+                step.leave_out(decision)
+                return step
+            rules = self._follow(step, decision)
             if parsed.sop_class_uid in rules.drop_sop_classes:
                 step.drop()
             elif (own := self._router.own_object(rules, parsed)) is not None:
@@ -246,6 +258,15 @@ class IngestPipeline:
             _log.error("object.failed", project=incoming.project, error=fault_place(error))
             step.refusal = InstanceUnreadable(f"Processing failed ({type(error).__name__})")
         return step
+
+    def _follow(self, step: Step, decision: Decision) -> ProjectRules:
+        """Take an object where the rules say, and note what else they say; the rules of the project that it is in."""
+        step.decision = decision
+        if decision.project is not None:
+            step.incoming = replace(step.incoming, project=decision.project)
+        rules = self._rules(step.incoming)
+        step.on_conflict = rules.on_conflict
+        return rules
 
     def _parsed(self, incoming: Incoming) -> ParsedInstance:
         return parse(
@@ -300,7 +321,8 @@ class IngestPipeline:
 
     def _learn_persons(self, batch: Sequence[Incoming]) -> dict[str, str]:
         """By project, the revision of which identifiers are the same person's that cleaning follows from now on."""
-        names = {incoming.project for incoming in batch} & set(self._projects)
+        named = (self._routing.targets(incoming.project) for incoming in batch)
+        names = set(self._projects) & set().union(*named)
         return {name: self._persons_revision(name) for name in names}
 
     def _persons_revision(self, project: str) -> str:
@@ -349,15 +371,28 @@ class IngestPipeline:
                 kind = AddKind.DUPLICATE if step.is_duplicate else AddKind.CONFLICT
                 obsolete += self._take(step, AddOutcome(kind, step.held), connection)
             if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
-                name = f"dropped {step.sop_class_uid}"
-                self._counters.add(step.incoming.project, name, connection=connection)
+                self._counters.add(step.incoming.project, step.dropped_as, connection=connection)
         if self._after_add is not None:
             self._after_add([(step.incoming, step.instance) for step in steps if step.is_stored], connection)
         self._count_cleaned([step for step in steps if step.is_stored], connection)
+        self._note_routes([step for step in steps if step.is_stored], connection)
         for step in steps:
             if step.report is not None and step.outcome is not None:
                 self._cleaning.put(step.incoming.project, step.outcome.study_uid, step.report, connection)
         return obsolete
+
+    def _note_routes(self, stored: Sequence[Step], connection: Connection) -> None:
+        """Note what rules said of studies, once for each that is said the same of."""
+        said = {
+            (step.incoming.project, step.final.study_uid): step.decision
+            for step in stored
+            if step.decision.concerns_study
+        }
+        if self._routes is None:
+            return
+        for (project, study_uid), decision in said.items():
+            route = StudyRoute(decision.priority or 0, decision.annotators)
+            self._routes.put(project, study_uid, route, connection=connection)
 
     def _count_cleaned(self, stored: Sequence[Step], connection: Connection) -> None:
         """Count what was done to the elements of what is kept, by project and by study."""

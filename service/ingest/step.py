@@ -11,6 +11,7 @@ from service.core.archived import InstanceRow
 from service.core.cleaning_report import SeriesCleaning
 from service.core.records import Incoming, Outcome, OutcomeKind
 from service.ingest.project_rules import ConflictRule
+from service.ingest.routing_rules import NOTHING, Decision
 from service.ingest.stored_file import StoredFile
 
 
@@ -30,6 +31,7 @@ class Step:
     report : the same by element, for the first object of a series
     pixel_outcome : how the look at its pixels ended, in a word
     is_put_off : it is taken in another time, since its pixels are to be looked at
+    decision : what the project's rules said of it
     """
 
     incoming: Incoming
@@ -46,6 +48,7 @@ class Step:
     report: SeriesCleaning | None = None
     pixel_outcome: str = ""
     is_put_off: bool = False
+    decision: Decision = NOTHING
 
     @property
     def is_decided(self) -> bool:
@@ -103,6 +106,21 @@ class Step:
             sop_class_uid=self.sop_class_uid,
             reason="The project does not take this SOP class",
         )
+
+    def leave_out(self, decision: Decision) -> None:
+        """A rule of the project leaves the object out."""
+        self.decision = decision
+        self.outcome = Outcome(
+            OutcomeKind.DROPPED,
+            sop_class_uid=self.sop_class_uid,
+            reason=f"The project's rule {decision.discarded_by} leaves it out",
+        )
+
+    @property
+    def dropped_as(self) -> str:
+        """Under which name it is counted that the object was dropped."""
+        rule = self.decision.discarded_by
+        return f"left out by rule {rule}" if rule else f"dropped {self.sop_class_uid}"
 
     def refused_as(self, quarantine_id: str) -> Outcome:
         """The outcome of a refusal."""

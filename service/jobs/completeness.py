@@ -1,8 +1,11 @@
 """When a study is complete, and what is to be done on it then.
 
-A study is complete when no image came for its project's quiet time and nothing that was received by then is still on
-its way, in the spool or between spool and index. That stands in files and rows, so it holds across restarts and while
-ingest is behind or down; the moment at which the next study can become complete is worked out, not waited for.
+A study is complete when one of the signs that its project goes by is there, and nothing that was received by then is
+still on its way, in the spool or between spool and index. The signs: no image came for the quiet time; its sender asked
+for storage commitment and all is kept; an Instance Availability Notification named what is there; the peer counts as
+many images as there are; every series of a list is there. Whatever is awaited, quiet for long enough ends the wait.
+All that stands in files and rows, so it holds across restarts and while ingest is behind or down; the moment at which
+the next study can become complete is worked out, not waited for.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Final
 
 import structlog
@@ -19,6 +23,7 @@ from service.archive.database import Database
 from service.archive.instances import InstanceIndex
 from service.archive.intake import IntakeTable
 from service.archive.runs import RunTable
+from service.archive.study_routes import SignKind, StudyRoute, StudyRouteTable
 from service.archive.study_states import StudyStates
 from service.core.annotator import Annotator
 from service.core.archived import InstanceRow, StudyRow
@@ -28,16 +33,47 @@ from service.jobs.run_inputs import images_of, inputs_digest, summarize
 _TROUBLE_S: Final = 300.0
 """Until a study that an annotator's fault kept from becoming complete is looked at again."""
 
+SETTLED_S: Final = 5.0
+"""Without an image for so long a study is worth counting, and what is there of a series is all of it."""
+_ASK_AGAIN_S: Final = 30.0
+_LOOKED_AT: Final = 1000
+"""Studies of a project that are looked at in one turn, the longest quiet first."""
+
+PeerCount = Callable[[str, str], int | None]
+"""How many images the peer has of a project's study, by its UID as served; None where nobody can tell."""
+
 _log = structlog.get_logger("annogate.jobs")
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectJobs:
-    """What a project asks for: its quiet time in seconds, and the annotators that run on what they match."""
+    """What a project asks for.
+
+    Parameters
+    ----------
+    quiet_s : the quiet time in seconds, where "quiet" is among the signs
+    annotators : run on what they match, unless a routing rule says otherwise of a study
+    signs : by which a study is complete: quiet, commitment, notification, count, series
+    wait_s : quiet for so long completes a study, whatever is awaited
+    series : of each alternative, patterns of series descriptions or modalities that all have to be there
+    """
 
     name: str
     quiet_s: float
     annotators: tuple[str, ...]
+    signs: frozenset[str] = frozenset({"quiet"})
+    wait_s: float = 3600.0
+    series: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def rest_s(self) -> float:
+        """After how much quiet a study is complete if nothing else says so."""
+        return min(self.quiet_s, self.wait_s) if "quiet" in self.signs else self.wait_s
+
+    @property
+    def first_look_s(self) -> float:
+        """After how much quiet it is worth a look."""
+        return min(self.rest_s, SETTLED_S) if self.signs & {"count", "series"} else self.rest_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +93,8 @@ class StudyWatch:
     annotators : by name, every one that a project names
     clock : seconds since the epoch, UTC
     oldest_unregistered_at : when the first object of a project was received that has no row in the index yet
+    routes : what routing rules said of studies, and signs that they are complete
+    peer_count : asks the peer for how many images it has
     """
 
     def __init__(
@@ -71,7 +109,12 @@ class StudyWatch:
         runs: RunTable,
         clock: Callable[[], float],
         oldest_unregistered_at: Callable[[str], float | None] = lambda _: None,
+        routes: StudyRouteTable | None = None,
+        peer_count: PeerCount = lambda *_: None,
     ) -> None:
+        self._routes = routes
+        self._peer_count = peer_count
+        self._counted: dict[int, tuple[float, int | None]] = {}
         self._projects = projects
         self._oldest_unregistered_at = oldest_unregistered_at
         self._annotators = annotators
@@ -93,20 +136,60 @@ class StudyWatch:
         In the past when a study waits for objects on their way: then it is not time that has to pass.
         """
         quiet = [
-            since + project.quiet_s
+            since + project.first_look_s
             for project in self._projects
             if (since := self._states.next_quiet_since(project.name)) is not None
         ]
         return min(quiet, default=None)
 
     def _complete_due_in(self, project: ProjectJobs) -> int:
-        quiet_since = self._clock() - project.quiet_s
+        awaits_signs = project.signs - {"quiet"}
+        quiet_since = None if awaits_signs else self._clock() - project.rest_s
         queued = 0
-        for study in self._states.receiving(project.name, quiet_since):
+        for study in self._states.receiving(project.name, quiet_since, _LOOKED_AT):
+            until = self._complete_since(project, study)
             # An object's study is not known before it is parsed, so any of the project holds it open.
-            if not self._is_held_open(project.name, study.last_image_at + project.quiet_s):
+            if until is not None and not self._is_held_open(project.name, until):
                 queued += self._complete_or_skip(project, study)
         return queued
+
+    def _complete_since(self, project: ProjectJobs, study: StudyRow) -> float | None:
+        """What was received by this time belongs to a study that is complete; None while it is not."""
+        if study.last_image_at + project.rest_s <= self._clock():
+            return study.last_image_at + project.rest_s
+        if self._routes is not None and (signs := project.signs & set(SignKind)):
+            for sign in self._routes.signs(project.name, study.study_uid):
+                is_later = sign.at >= study.last_image_at
+                if sign.kind in signs and is_later and self._routes.images(study.id) >= sign.images:
+                    return sign.at
+        settled_at = study.last_image_at + SETTLED_S
+        if settled_at > self._clock():
+            return None
+        if "series" in project.signs and self._has_series(project, study):
+            return settled_at
+        return settled_at if "count" in project.signs and self._is_counted(project, study) else None
+
+    def _has_series(self, project: ProjectJobs, study: StudyRow) -> bool:
+        """Whether every series of one of the lists is there."""
+        rows = self._index.series_of(project.name, study.study_uid)
+        present = [(row.series_description.upper(), row.modality.upper()) for row in rows]
+        return any(
+            all(any(fnmatchcase(value, name.upper()) for values in present for value in values) for name in wanted)
+            for wanted in project.series
+        )
+
+    def _is_counted(self, project: ProjectJobs, study: StudyRow) -> bool:
+        """Whether there are as many images as the peer has; it is asked no more often than every half minute."""
+        if self._routes is None:
+            return False
+        asked_at, count = self._counted.get(study.id, (float("-inf"), None))
+        if self._clock() - asked_at >= _ASK_AGAIN_S:
+            count = self._peer_count(project.name, study.study_uid)
+            self._counted[study.id] = (self._clock(), count)
+        if count is None or self._routes.images(study.id) < count:
+            return False
+        self._counted.pop(study.id, None)
+        return True
 
     def _is_held_open(self, project: str, until: float) -> bool:
         """Whether something that was received by then is still on its way."""
@@ -131,7 +214,8 @@ class StudyWatch:
             return 0
 
     def _complete(self, project: ProjectJobs, study: StudyRow) -> int:
-        wanted = self._wanted(project, study)
+        route = StudyRoute() if self._routes is None else self._routes.of(project.name, study.study_uid)
+        wanted = self._wanted(project, study, project.annotators if route.annotators is None else route.annotators)
         held = {
             (run.annotator, run.series_uid, run.inputs_digest)
             for run in self._runs.of_study(project.name, study.study_uid)
@@ -147,12 +231,18 @@ class StudyWatch:
                 return 0
             for one in new:
                 self._runs.enqueue(
-                    project.name, study.id, one.annotator, one.series_uid, one.inputs_digest, connection=connection
+                    project.name,
+                    study.id,
+                    one.annotator,
+                    one.series_uid,
+                    one.inputs_digest,
+                    priority=route.priority,
+                    connection=connection,
                 )
         _log.info("study.complete", project=project.name, version=version, runs=len(new))
         return len(new)
 
-    def _wanted(self, project: ProjectJobs, study: StudyRow) -> list[WantedRun]:
+    def _wanted(self, project: ProjectJobs, study: StudyRow, annotators: Sequence[str]) -> list[WantedRun]:
         by_series: dict[str, list[InstanceRow]] = defaultdict(list)
         for row in images_of(self._index.instances_of(project.name, study.study_uid)):
             by_series[row.series_uid].append(row)
@@ -165,7 +255,7 @@ class StudyWatch:
             summary = summarize(series, images, metadata)
             wanted += [
                 WantedRun(name, series.series_uid, inputs_digest(images, self._annotators[name]))
-                for name in project.annotators
+                for name in annotators
                 if self._annotators[name].matches(summary)
             ]
         return wanted

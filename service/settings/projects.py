@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from service.settings.rules import RuleSettings
 from service.settings.values import AeTitle, Name, Section, Uid
+
+_LONGEST_WAIT_S = 3600.0
 
 
 class ProjectSettings(Section):
@@ -22,3 +25,26 @@ class ProjectSettings(Section):
     allow_demonstrator: bool = False
     deliver_to: tuple[Name, ...] = ()
     move_to: tuple[Name, ...] = ()
+    complete_when: tuple[Literal["quiet", "commitment", "notification", "count", "series"], ...] = ("quiet",)
+    complete_series: tuple[tuple[str, ...], ...] = ()
+    study_wait_s: float | None = Field(None, gt=0)
+    rules: tuple[RuleSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ProjectSettings:
+        names = [rule.name for rule in self.rules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rules: there are two of the name {', '.join(twice)}")
+        if not self.complete_when:
+            raise ValueError("complete_when: nothing is left by which a study could become complete")
+        if ("series" in self.complete_when) != bool(self.complete_series):
+            raise ValueError('complete_series: it is what complete_when = ["series"] goes by; name both or neither')
+        if self.study_wait_s is not None and self.study_wait_s < self.study_quiet_s:
+            raise ValueError("study_wait_s: it is below study_quiet_s")
+        return self
+
+    @property
+    def longest_wait_s(self) -> float:
+        """After how much quiet a study is complete whatever was awaited: an hour, unless it says otherwise."""
+        return max(_LONGEST_WAIT_S, self.study_quiet_s) if self.study_wait_s is None else self.study_wait_s

@@ -63,6 +63,7 @@ class Settings(Section):
             for caller in self.query.callers
             if caller not in self.callers
         ]
+        wrong += self._misrouted()
         for name, caller in self.callers.items():
             wrong += [
                 f"callers.{name}.projects: there is no project {project!r}"
@@ -72,6 +73,16 @@ class Settings(Section):
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
+
+    def _misrouted(self) -> list[str]:
+        """Rules that name a project that is none, or their own."""
+        return [
+            f"projects.{name}.rules: rule {rule.name} names project {rule.project!r}, "
+            + ("which is its own" if rule.project == name else "and there is none of that name")
+            for name, project in self.projects.items()
+            for rule in project.rules
+            if rule.project is not None and (rule.project == name or rule.project not in self.projects)
+        ]
 
     @property
     def rejects_unknown_callers(self) -> bool:

@@ -1,0 +1,144 @@
+"""Routing rules and signs of completeness through a whole gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from service.archive.rows import StudyRow
+from service.archive.study_routes import SignKind, StudyRoute
+from tests.commitment_house import CommitmentHouse, commitment_house
+from tests.commitment_peer import ask, asked_for, asking
+from tests.datasets import ct_slice
+
+TOKEN = "SECRETSTATION"
+
+
+def localizer(number: int) -> Dataset:
+    data_set = ct_slice(number)
+    data_set.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    data_set.StationName = TOKEN
+    return data_set
+
+
+def project(**settings: Any) -> dict[str, Any]:
+    return {"deidentify": "basic", "annotators": [], "ae_titles": ["ANNOGATE"], **settings}
+
+
+def count(house: CommitmentHouse, name: str) -> int:
+    return house.gateway.instances.count(name)
+
+
+def test_what_a_rule_leaves_out_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = [{"name": "scouts", "tags": {"StationName": [TOKEN]}, "image_type": ["LOCALIZER"], "discard": True}]
+    with commitment_house(tmp_path, projects={"default": project(rules=rules)}) as house:
+        assert house.send([localizer(1), ct_slice(2)]) == [0, 0]
+        house.ingest()
+        assert count(house, "default") == 1
+        assert house.gateway.counters.get("default", "left out by rule scouts") == 1
+        with house.gateway.database.read() as connection:
+            rows = "\n".join(connection.connection.iterdump())
+    assert TOKEN not in rows + "".join(capsys.readouterr())
+
+
+def test_a_rule_takes_objects_to_another_project(tmp_path: Path) -> None:
+    rules = [{"name": "scouts", "image_type": ["LOCALIZER"], "project": "scouts"}]
+    projects = {"default": project(rules=rules), "scouts": project(ae_titles=["SCOUTS"])}
+    with commitment_house(tmp_path, projects=projects) as house:
+        house.send([localizer(1), ct_slice(2)])
+        house.ingest()
+        assert (count(house, "default"), count(house, "scouts")) == (1, 1)
+
+
+def test_what_was_taken_to_another_project_is_committed(tmp_path: Path) -> None:
+    rules = [{"name": "scouts", "image_type": ["LOCALIZER"], "project": "scouts"}]
+    projects = {"default": project(rules=rules), "scouts": project(ae_titles=["SCOUTS"])}
+    sent = localizer(1)
+    with commitment_house(tmp_path, projects=projects, commitment={"linger_s": 20.0}) as house:
+        house.send([sent])
+        house.ingest()
+        with asking(*house.address) as peer:
+            ask(peer, asked_for("1.2.3.9", [(str(sent.SOPClassUID), str(sent.SOPInstanceUID))]))
+            assert peer.heard.get(timeout=20).committed == {str(sent.SOPInstanceUID)}
+
+
+def test_priority_and_annotators_of_a_rule_are_kept_for_the_study(tmp_path: Path) -> None:
+    rules = [{"name": "now", "calling": ["*"], "priority": "stat", "annotators": ["lungs"]}]
+    with commitment_house(tmp_path, projects={"default": project(rules=rules)}) as house:
+        house.send([ct_slice(1), ct_slice(2)])
+        house.ingest()
+        study = only_study(house)
+        assert house.gateway.study_routes.of("default", study.study_uid) == StudyRoute(2, ("lungs",))
+
+
+def only_study(house: CommitmentHouse) -> StudyRow:
+    (summary,) = house.gateway.instances.studies("default")
+    return summary.study
+
+
+def complete(house: CommitmentHouse) -> bool:
+    house.gateway.study_watch.complete_due()
+    return only_study(house).state == "complete"
+
+
+def test_a_request_for_commitment_completes_a_study(tmp_path: Path) -> None:
+    sent = ct_slice(1)
+    settings = project(complete_when=["quiet", "commitment"])
+    with commitment_house(tmp_path, projects={"default": settings}, commitment={"linger_s": 20.0}) as house:
+        house.send([sent])
+        house.ingest()
+        assert not complete(house)
+        with asking(*house.address) as peer:
+            ask(peer, asked_for("1.2.3.9", [(str(sent.SOPClassUID), str(sent.SOPInstanceUID))]))
+            peer.heard.get(timeout=20)
+        assert complete(house)
+
+
+def test_a_sign_from_before_the_last_image_is_none(tmp_path: Path) -> None:
+    with commitment_house(tmp_path, projects={"default": project(complete_when=["commitment"])}) as house:
+        house.send([ct_slice(1)])
+        house.ingest()
+        study = only_study(house)
+        house.gateway.study_routes.give_sign("default", study.study_uid, SignKind.COMMITMENT, house.clock.now)
+        house.clock.now += 1
+        house.send([ct_slice(2)])
+        house.ingest()
+        assert not complete(house)
+
+
+def test_a_notification_holds_once_all_that_it_names_is_there(tmp_path: Path) -> None:
+    with commitment_house(tmp_path, projects={"default": project(complete_when=["notification"])}) as house:
+        house.send([ct_slice(1)])
+        house.ingest()
+        study = only_study(house)
+        sign = ("default", study.study_uid, SignKind.NOTIFICATION, house.clock.now + 1)
+        house.gateway.study_routes.give_sign(*sign, images=2)
+        assert not complete(house)
+        house.send([ct_slice(2)])
+        house.ingest()
+        assert complete(house)
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [([["CT"]], True), ([["CT", "MR"]], False), ([["MR"], ["C?"]], True)])
+def test_a_list_of_series_completes_a_study(tmp_path: Path, wanted: list[list[str]], expected: bool) -> None:
+    settings = project(complete_when=["series"], complete_series=wanted)
+    with commitment_house(tmp_path, projects={"default": settings}) as house:
+        house.send([ct_slice(1)])
+        house.ingest()
+        assert not complete(house)
+        house.clock.now += 6
+        assert complete(house) is expected
+
+
+def test_whatever_is_awaited_quiet_ends_the_wait(tmp_path: Path) -> None:
+    settings = project(complete_when=["commitment"], study_wait_s=600.0)
+    with commitment_house(tmp_path, projects={"default": settings}) as house:
+        house.send([ct_slice(1)])
+        house.ingest()
+        house.clock.now += 599
+        assert not complete(house)
+        house.clock.now += 2
+        assert complete(house)
