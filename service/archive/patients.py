@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from service.archive.database import Database
+from service.archive.rows import StudyRow, study_row
 from service.archive.schema import studies
 
 _CHUNK = 500
@@ -36,6 +37,14 @@ class PatientTable:
             for patient_id, study_uid in connection.execute(query):
                 found.setdefault(patient_id, []).append(study_uid)
         return found
+
+    def kept(self, project: str, accession_number: str, patient_id: str) -> list[StudyRow]:
+        """The studies of a project that keeps identity, by what they are called; an empty value asks for nothing."""
+        pairs = ((studies.c.accession_number, accession_number), (studies.c.patient_id, patient_id))
+        wanted = [column == value for column, value in pairs if value]
+        query = select(studies).where(studies.c.project == project, *wanted).order_by(studies.c.id).limit(_CHUNK)
+        with self._database.read() as connection:
+            return [study_row(row) for row in connection.execute(query)]
 
     def served(self, project: str) -> dict[str, str]:
         """The Patient ID under which each study of a project is served, by Study Instance UID."""

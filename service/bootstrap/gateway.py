@@ -28,11 +28,13 @@ from service.bootstrap.shown_part import ShownPart
 from service.bootstrap.start import Start
 from service.bootstrap.stores import Stores
 from service.bootstrap.web_edge import WebEdge
+from service.core.archived import StudyRow
 from service.core.pydicom_reading import read_leniently
 from service.custody.crosswalk import Crosswalk
 from service.custody.key_backup import KeyBackups
 from service.custody.key_rotation import KeyRotation
 from service.custody.patient_import import PatientImport
+from service.custody.study_lookup import LookupQuestion
 from service.custody.way_back import WayBack
 from service.data_directory import DataDirectory
 from service.deident.persons import Persons
@@ -188,6 +190,10 @@ class Gateway:
     def way_back(self, project: str) -> WayBack:
         """What gives results their patient, UIDs and dates back; refuses a project without a vault."""
         return self._identity.way_back(project)
+
+    def look_up(self, project: str, question: LookupQuestion, by: str) -> list[StudyRow]:
+        """The studies that the hospital calls so; see `Identity.look_up`."""
+        return self._identity.look_up(project, question, by)
 
     def refuse_without_vault(self, project: str) -> None:
         """Refuse a project whose objects are kept as they come; see `Identity.refuse_without_vault`."""

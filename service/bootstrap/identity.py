@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import cached_property, partial
 
+from service.archive.audit import AuditEvent
 from service.archive.patients import PatientTable
 from service.bootstrap.ground import Ground
 from service.bootstrap.stores import Stores
+from service.core.archived import StudyRow
 from service.custody.crosswalk import Crosswalk
 from service.custody.key_backup import KeyBackups
 from service.custody.key_rotation import KeyRotation
 from service.custody.patient_import import PatientImport
+from service.custody.study_lookup import LookupQuestion, StudyLookup
 from service.custody.way_back import WayBack
 from service.deident.deidentifier import Deidentifier
 from service.deident.persons import Persons
@@ -127,6 +130,33 @@ class Identity:
         """
         self.refuse_without_vault(project)
         return WayBack(self.vault(project), self._stores.vault_store, project)
+
+    def look_up(self, project: str, question: LookupQuestion, by: str) -> list[StudyRow]:
+        """The studies that the hospital calls so; the audit trail has who asked and a digest of the question.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project
+        BadRequest : nothing is asked
+        """
+        projects = self._ground.settings.projects
+        if project not in projects:
+            raise SettingsInvalid(f"there is no project {project!r} (there are: {', '.join(projects)})")
+        keeps = projects[project].deidentify == NO_DEIDENTIFICATION
+        asked = question.check()
+        digest = asked.digest(self._ground.key_file.project_keys(project).digest_key)
+        lookup = StudyLookup(
+            project,
+            vault=None if keeps else self.vault(project),
+            store=self._stores.vault_store,
+            study=self._stores.instances.study,
+            kept=PatientTable(self._stores.database).kept,
+        )
+        # Written down before anything is told.
+        found = lookup.find(asked)
+        detail: dict[str, str | int] = {"question": digest, "found": len(found)}
+        self._stores.audit.record(AuditEvent(by, "study.lookup", project=project, detail=detail))
+        return found
 
     def refuse_without_vault(self, project: str) -> None:
         """Refuse a project whose objects are kept as they come: it has no pseudonyms.

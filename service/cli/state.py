@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from service.bootstrap import Gateway
+from service.cli.lookup import lookup
 from service.cli.options import echo_json, settings_of, with_json, with_settings
+from service.cli.rejections import recall, rejections, restore
 from service.cli.results import reject, release, results
 from service.cli.tables import moment, print_table
 from service.errors import InstanceNotFound
@@ -167,5 +169,5 @@ def show_study(config_file: Path | None, data_dir: Path | None, as_json: bool, p
     )
 
 
-for command in (results, release, reject):
+for command in (results, release, reject, recall, rejections, restore, lookup):
     study.add_command(command)

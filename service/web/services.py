@@ -12,12 +12,15 @@ from service.archive.accounts import Accounts
 from service.archive.audit import AuditTrail
 from service.archive.audit_buffer import AuditBuffer
 from service.archive.overview import Overview
-from service.core.archived import ConflictRow, QuarantineRow
+from service.core.archived import ConflictRow, QuarantineRow, StudyRow
 from service.core.cleaning_report import StudyCleaning
 from service.core.ports import InstanceStore
 from service.core.records import Outcome
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
+from service.custody.study_lookup import LookupQuestion
 from service.delivery.outbox_desk import OutboxDesk
+from service.delivery.recall_desk import RecallDesk
+from service.delivery.rejection_desk import RejectionDesk
 from service.delivery.release_desk import ReleaseDesk
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.dicomweb.services import DicomWebServices
@@ -134,6 +137,8 @@ class WebServices:
     why_held : by project and annotator, what keeps such a result from leaving while nobody decides, in words
     standing : by project and study, how far its results came on their way out, in words by SOP Instance UID
     releases, outbox : where it is decided which results leave, and what becomes of them on their way
+    recall, rejections : where results are taken back, and what rejection notes of the hospital hid
+    lookup : by project, question and who asks, the studies that the hospital calls so; writes the audit trail
     clock : seconds since the epoch, UTC
     monotonic : seconds that never go back
     """
@@ -159,6 +164,9 @@ class WebServices:
     standing: Callable[[str, str], Mapping[str, str]]
     releases: ReleaseDesk
     outbox: OutboxDesk
+    recall: RecallDesk
+    rejections: RejectionDesk
+    lookup: Callable[[str, LookupQuestion, str], Sequence[StudyRow]]
     cleaning: Callable[[str, str], StudyCleaning | None]
     crosswalk: Callable[[str], IdentifierList]
     notices: Callable[[], Sequence[str]]

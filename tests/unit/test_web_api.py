@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from service.core.access import Role
 from service.core.archived import RunState
+from service.core.rejection import RejectionNote
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.api.operations import OPERATIONS, Operation
 from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
@@ -19,14 +20,16 @@ from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
 USER = {"name": "grace", "password": PASSWORD, "role": "reader", "projects": ["default"]}
 TOKEN = {"name": "ci", "role": "integrator", "projects": ["*"]}
 PLACES = {
-    **{"project": "default", "study_uid": "1.2.3", "quarantine_id": "a1", "name": "bob", "token_id": "nothing"},
-    **{"result_id": "1", "delivery_id": "1"},
+    "project": "default", "study_uid": "1.2.3", "quarantine_id": "a1", "name": "bob", "token_id": "nothing",
+    "result_id": "1", "delivery_id": "1", "note_uid": "2.25.77",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "add_user": USER,
     "change_user": {"disabled": True},
     "add_token": TOKEN,
     "reject_result": {"reason": "a vessel"},
+    "recall_result": {"reason": "wrong side"},
+    "lookup": {"accession": "ACC-99"},
     "release_seen": {"seen": True, "regions": [{"x": 1, "y": 2, "width": 3, "height": 4}]},
 }
 
@@ -41,6 +44,7 @@ def gateway(tmp_path: Path) -> Iterator[WebGateway]:
     gateway.conflicts.add("default", "2.25.17", "kept-first", "CT1")
     gateway.desk.cases["a1"] = PixelCase(rows=8, columns=8, frames=1, regions=(Region(1, 2, 3, 4),))
     gateway.add_release()
+    gateway.rejection_table.obey("default", RejectionNote("1.2.3", "2.25.77", "113037", ("2.25.78",)))
     gateway.add_delivery(held="another patient")
     yield gateway
     gateway.close()

@@ -27,6 +27,7 @@ EXAMPLES = {
     "result_id": "1",
     "delivery_id": "1",
     "decision": "retry",
+    "note_uid": "2.25.77",
 }
 
 

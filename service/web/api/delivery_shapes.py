@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from service.core.deliveries import DeliveryItem, ReleaseRow
+from service.core.rejection import RejectionRow
 from service.delivery.outbox_desk import DeliveryReport
 from service.web.api.shapes import Moment, ProjectPage, Shape, moment, moment_or_none
 
@@ -31,6 +32,64 @@ class Rejection(Shape):
     """Why a result does not leave."""
 
     reason: str = Field(min_length=1, max_length=200, description="In words for colleagues; no name of a patient")
+
+
+class Recall(Shape):
+    """Why a result is taken back."""
+
+    code: Literal["113037", "113038", "113039"] = Field("113037", description="Title of the rejection note (DCM)")
+    reason: str = Field(min_length=1, max_length=200, description="In words; it leaves in the note. No patient's name")
+
+
+class RejectedInstance(Shape):
+    """One instance that a rejection note named."""
+
+    sop_instance_uid: str = Field(description="SOP Instance UID, as served")
+    note_uid: str = Field(description="SOP Instance UID of the note, as served")
+    code: str = Field(description="The note's title: 113001, 113037, 113038 or 113039 (DCM)")
+    state: str = Field(description="hidden or restored")
+    at: Moment = Field(description="Since when")
+    restored_at: Moment | None = Field(description="When a person restored it")
+    restored_by: str = Field(description="Who did")
+
+    @classmethod
+    def of(cls, row: RejectionRow) -> Self:
+        """From a row of the index."""
+        names = ("sop_instance_uid", "note_uid", "code", "state", "restored_by")
+        return cls(
+            **{name: getattr(row, name) for name in names},
+            at=moment(row.at),
+            restored_at=moment_or_none(row.restored_at),
+        )
+
+
+class RejectionList(Shape):
+    """What rejection notes named of a study."""
+
+    instances: list[RejectedInstance] = Field(description="The instances")
+
+
+class Lookup(Shape):
+    """What the hospital calls a study; it is identity, and stands in no address."""
+
+    accession: str = Field("", max_length=64, description="The original Accession Number")
+    patient_id: str = Field("", max_length=64, description="The original Patient ID")
+    issuer: str = Field("", max_length=64, description="Its issuer, where that matters")
+
+
+class FoundStudy(Shape):
+    """A study as the project serves it."""
+
+    study_uid: str = Field(description="Study Instance UID, as served")
+    patient_id: str = Field(description="Patient ID, as served")
+    state: str = Field(description="receiving or complete")
+    viewer: str = Field(description="Where it opens in the viewer")
+
+
+class FoundStudies(Shape):
+    """The studies that are called so."""
+
+    studies: list[FoundStudy] = Field(description="The studies")
 
 
 class ReleaseShape(Shape):

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from service.core.archived import InstanceRow
 from service.core.deliveries import DeliveryState, ReleaseRow, ReleaseState
+from service.custody.study_lookup import LookupQuestion
 from service.delivery.release_desk import ReleaseDesk
 from service.errors import InstanceNotFound
 from service.web.api import delivery_shapes
 from service.web.guard import audit_target, present_caller
 from service.web.scope import chosen_project
 from service.web.services import WebServices
+from service.web.viewer.configuration import study_path
 
 
 def held_words(desk: ReleaseDesk, row: ReleaseRow) -> str:
@@ -88,6 +90,37 @@ class DeliveryViews:
         """Keep one here."""
         number = reachable_release(self._services, result_id)
         return self._shape(self._services.releases.reject(number, present_caller().name, body.reason))
+
+    def recall_result(self, result_id: str, body: delivery_shapes.Recall) -> delivery_shapes.ReleaseShape:
+        """Take one back."""
+        number = reachable_release(self._services, result_id)
+        return self._shape(self._services.recall.recall(number, present_caller().name, body.code, body.reason))
+
+    def rejections(self, project: str, study_uid: str) -> delivery_shapes.RejectionList:
+        """What notes hid of a study."""
+        found = self._services.rejections.of_study(project, study_uid)
+        return delivery_shapes.RejectionList(instances=[delivery_shapes.RejectedInstance.of(row) for row in found])
+
+    def restore_rejected(self, project: str, study_uid: str, note_uid: str) -> delivery_shapes.RejectionList:
+        """Show it again."""
+        self._services.rejections.restore(project, study_uid, note_uid, present_caller().name)
+        return self.rejections(project, study_uid)
+
+    def lookup(self, project: str, body: delivery_shapes.Lookup) -> delivery_shapes.FoundStudies:
+        """The studies that the hospital calls so."""
+        question = LookupQuestion(body.accession, body.patient_id, body.issuer)
+        found = self._services.lookup(project, question, present_caller().name)
+        return delivery_shapes.FoundStudies(
+            studies=[
+                delivery_shapes.FoundStudy(
+                    study_uid=row.study_uid,
+                    patient_id=row.patient_id,
+                    state=row.state,
+                    viewer=study_path(project, row.study_uid),
+                )
+                for row in found
+            ]
+        )
 
     def deliveries(self, query: delivery_shapes.DeliveryPage) -> delivery_shapes.DeliveryList:
         """What is on its way."""
