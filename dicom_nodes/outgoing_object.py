@@ -47,7 +47,7 @@ class OutgoingObject:
         InstanceUnreadable : it has no file meta information that names class, instance and transfer syntax
         """
         with path.open("rb") as file:
-            meta, offset = _read_file_meta(file)
+            meta, offset = read_file_meta(file)
         return cls._described_by(meta, partial(_tail, path, offset))
 
     @classmethod
@@ -85,8 +85,13 @@ def _encoded(data_set: Dataset) -> bytes:
     return bytes(encoded)
 
 
-def _read_file_meta(file: BinaryIO) -> tuple[dict[int, str], int]:
-    """The UIDs of group 0002 (Explicit VR Little Endian, PS3.10 7.1) by element, and where the data set starts."""
+def read_file_meta(file: BinaryIO) -> tuple[dict[int, str], int]:
+    """The UIDs of group 0002 (Explicit VR Little Endian, PS3.10 7.1) by element, and where the data set starts.
+
+    Raises
+    ------
+    InstanceUnreadable : it is no DICOM file
+    """
     if file.read(_PREAMBLE_BYTES + 4)[_PREAMBLE_BYTES:] != b"DICM":
         raise InstanceUnreadable("not a DICOM file")
     meta: dict[int, str] = {}

@@ -61,6 +61,10 @@ COMMON_CLASSES: Final = tuple(
 )
 
 
+class RetrievalNotTaken(PeerUnavailable):
+    """The peer accepts no context of this C-MOVE or C-GET."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubOperations:
     """How far a retrieval is, by the peer's own count; None where it does not say."""
@@ -191,7 +195,7 @@ def _retrieve(
 ) -> RetrieveOutcome:
     context = next((known for known in association.contexts if known.abstract_syntax == sop_class_uid), None)
     if context is None:
-        raise PeerUnavailable(f"{association.peer} takes no such retrieval")
+        raise RetrievalNotTaken(f"{association.peer} takes no such retrieval")
     elements |= {
         AFFECTED_SOP_CLASS_UID: sop_class_uid,
         PRIORITY: MEDIUM_PRIORITY,

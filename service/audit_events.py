@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from service.core.archived import RunRow
     from service.core.deliveries import DeliveryRow, ReleaseRow
     from service.core.rejection import RejectionEvent
+    from service.core.pulls import PullRow
     from service.dimse.query_event import QueryEvent
     from service.ingest.quarantine_desk import Decision
     from service.jobs.run_end import RunEnd
@@ -104,6 +105,19 @@ def of_rejection(event: RejectionEvent) -> AuditEvent:
             "instances": event.instances,
             "recalled": event.recalled,
         },
+    )
+
+
+def of_pull(action: str, pull: PullRow) -> AuditEvent:
+    """Somebody asked for studies of a peer, or such a request ended; what was asked for is identity and not told."""
+    detail: dict[str, str | int] = {"pull": pull.id, "peer": pull.peer, "reason": pull.reason}
+    return AuditEvent(
+        pull.requested_by,
+        f"pull.{action}",
+        Outcome.MINOR_FAILURE if action in ("failed", "incomplete") else Outcome.SUCCESS,
+        project=pull.project,
+        target=pull.origin_study_uid,
+        detail={name: value for name, value in detail.items() if value},
     )
 
 

@@ -19,6 +19,7 @@ from service.bootstrap.delivery import Delivery
 from service.bootstrap.dicom_edge import DicomEdge
 from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.doors import Doors
+from service.bootstrap.fetching import Fetching
 from service.bootstrap.ground import Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.jobs import Jobs
@@ -81,6 +82,7 @@ class Gateway:
             self._doors,
         )
         self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
+        self._fetching = Fetching(self._ground, self._stores, self._identity, self._reception, self._peers)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
         read_leniently()
 
@@ -251,6 +253,15 @@ class Gateway:
     commitments = ShownPart("_commitment", Commitment.commitments)
     commitment_requests = ShownPart("_commitment", Commitment.commitment_requests)
     commitment_rounds = ShownPart("_commitment", Commitment.commitment_rounds)
+
+    # Pull
+
+    pull_desk = ShownPart("_fetching", Fetching.pull_desk)
+    puller = ShownPart("_fetching", Fetching.puller)
+
+    def ask_for_priors(self) -> None:
+        """Ask for the priors of studies that completed lately; see `Fetching.ask_for_priors`."""
+        self._fetching.ask_for_priors()
 
     # Edges
 

@@ -11,6 +11,7 @@ from service.settings.http import HttpSettings
 from service.settings.ingest import IngestSettings
 from service.settings.processing import JobSettings, LogSettings, PixelSettings, StorageSettings, TextSettings
 from service.settings.projects import ProjectSettings
+from service.settings.pull import PullSettings
 from service.settings.query import QuerySettings
 from service.settings.values import Name, Section
 
@@ -31,6 +32,7 @@ class Settings(Section):
     projects: dict[Name, ProjectSettings] = Field(default_factory=dict)
     peers: dict[Name, PeerSettings] = Field(default_factory=dict)
     delivery: DeliverySettings = DeliverySettings()
+    pull: PullSettings = PullSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
@@ -64,6 +66,20 @@ class Settings(Section):
             if caller not in self.callers
         ]
         wrong += self._misrouted()
+        wrong += [
+            f"pull.{key}.{name}: there is no {what} {name!r}"
+            for key, what, named, known in (
+                ("retrieve", "peer", self.pull.retrieve, self.peers),
+                ("priors", "project", self.pull.priors, self.projects),
+            )
+            for name in named
+            if name not in known
+        ]
+        wrong += [
+            f"pull.priors.{name}.peer: there is no peer {priors.peer!r} in [peers]"
+            for name, priors in self.pull.priors.items()
+            if priors.peer not in self.peers
+        ]
         for name, caller in self.callers.items():
             wrong += [
                 f"callers.{name}.projects: there is no project {project!r}"
