@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from service.archive.pulls import PullTable
     from service.core.pulls import PullRow
     from service.fetching.desk import OriginalStudy, PullDesk
+    from service.fetching.pull_runner import PullRunner
     from service.fetching.puller import Puller
     from service.fetching.request import PullNotes
     from service.fetching.source import Stop, StudySource
     from service.fetching.study_fetch import ProjectIntake, StudyFetch
     from service.ingest.spool_backlog import SpoolBacklog
 
+PULLS_BELL: Final = "pulls"
 _PATIENT_ID: Final = "00100020"
 _ISSUER: Final = "00100021"
 _STUDY_DATE: Final = "00080020"
@@ -71,7 +73,7 @@ class Fetching:
             priors={
                 project: Priors(priors.peer, priors.studies) for project, priors in self._settings.pull.priors.items()
             },
-            on_request=lambda pull: self._stores.audit.record(audit_events.of_pull("requested", pull)),
+            on_request=self._requested,
             clock=self._ground.clock,
         )
 
@@ -92,9 +94,19 @@ class Fetching:
             on_end=lambda pull: self._stores.audit.record(audit_events.of_pull(str(pull.state), pull)),
         )
 
+    def runner(self) -> PullRunner:
+        """What works on requests until it is stopped."""
+        from service.fetching.pull_runner import PullRunner
+
+        return PullRunner(self.puller, self.ask_for_priors, self._settings.jobs.sweep_s)
+
     def ask_for_priors(self) -> None:
         """Ask for the priors of studies that completed in the last day."""
         self.pull_desk.request_due_priors(DAY_S, audit_events.GATEWAY)
+
+    def _requested(self, pull: PullRow) -> None:
+        self._stores.audit.record(audit_events.of_pull("requested", pull))
+        self._ground.ring(PULLS_BELL)()
 
     @cached_property
     def _notes(self) -> PullNotes:

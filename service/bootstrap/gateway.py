@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from dicom_nodes.listener import DicomNode
     from service.delivery.outbox_runner import OutboxRunner
+    from service.fetching.pull_runner import PullRunner
     from service.jobs.annotation_run import AnnotationRun
     from service.jobs.worker import WorkerPool
 
@@ -259,9 +260,9 @@ class Gateway:
     pull_desk = ShownPart("_fetching", Fetching.pull_desk)
     puller = ShownPart("_fetching", Fetching.puller)
 
-    def ask_for_priors(self) -> None:
-        """Ask for the priors of studies that completed lately; see `Fetching.ask_for_priors`."""
-        self._fetching.ask_for_priors()
+    def pull_runner(self) -> PullRunner:
+        """What fetches studies that were asked for."""
+        return self._fetching.runner()
 
     # Edges
 

@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from service.bootstrap import COMMITMENT_BELL, DAY_S, OUTBOX_BELL, SPOOL_BELL, STUDIES_BELL, Gateway
+from service.bootstrap import (
+    COMMITMENT_BELL,
+    DAY_S,
+    OUTBOX_BELL,
+    PULLS_BELL,
+    SPOOL_BELL,
+    STUDIES_BELL,
+    Gateway,
+)
 from service.runtime.parent_death import end_with
 from service.settings import Settings
 
@@ -130,24 +138,32 @@ def _work_spool_off(context: RoleContext, *, keeps_house: bool) -> None:
 
 
 def run_jobs(context: RoleContext) -> None:
-    """Find complete studies, run annotators on them, and deliver what is released."""
+    """Find complete studies, run annotators on them, deliver what is released, and fetch what was asked for."""
     with Gateway(context.settings) as gateway:
         pool = gateway.worker_pool()
-        runner = gateway.outbox_runner()
+        runner, pulls = gateway.outbox_runner(), gateway.pull_runner()
 
         def end() -> None:
+            pulls.stop()
+            gateway.bell.ring(PULLS_BELL)
             pool.stop()
             gateway.bell.ring(STUDIES_BELL)
             runner.stop()
             gateway.bell.ring(OUTBOX_BELL)
 
         stop_on_sigterm(end)
-        with gateway.bell.listen(STUDIES_BELL) as wake, gateway.bell.listen(OUTBOX_BELL) as outbox_wake:
+        listen = gateway.bell.listen
+        with listen(STUDIES_BELL) as wake, listen(OUTBOX_BELL) as outbox_wake, listen(PULLS_BELL) as pulls_wake:
             context.say_ready()
-            delivery = threading.Thread(target=runner.run, args=(outbox_wake,), daemon=True)
-            delivery.start()
+            beside = [
+                threading.Thread(target=runner.run, args=(outbox_wake,), daemon=True),
+                threading.Thread(target=pulls.run, args=(pulls_wake,), daemon=True),
+            ]
+            for thread in beside:
+                thread.start()
             pool.run(wake)
-            delivery.join(LONGEST_END_S)  # what is on its way by then is looked at again after the next start
+            for thread in beside:
+                thread.join(LONGEST_END_S)  # what is on its way by then is looked at again after the next start
 
 
 def run_web(context: RoleContext) -> None:

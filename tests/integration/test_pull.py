@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from click.testing import CliRunner
 
 from service.archive.audit import AuditQuery
-from service.archive.schema import instances
+from service.archive.schema import instances, studies
 from service.bootstrap import Gateway
 from service.cli.pull import pull
 from service.core.pulls import PullRow, PullState, StudyPullState
 from service.errors import BadRequest
 from service.fetching.desk import Priors
+from service.fetching.pull_runner import PullRunner
 from service.fetching.request import PullRequest
 from service.settings import load_settings
 from tests.ct_series import PATIENT, write_ct_series
@@ -153,6 +155,50 @@ def test_priors_of_a_study_are_fetched_by_its_patient(house: House) -> None:
         dates = sorted(held.study.study_date for held in gateway.instances.studies("default"))
         # The year before, and not the one before that; dates are shifted alike.
         assert int(dates[1][:4]) - int(dates[0][:4]) == 1
+
+
+def test_priors_come_with_each_new_study_and_not_with_priors(house: House) -> None:
+    wanted = {"priors": {"default": {"peer": "pacs", "studies": 1}}}
+    with house.running(node=True, pull=wanted) as gateway:
+        job = house.orthanc.push([study_of(house, "ACC-1")])
+        assert job["FailedInstancesCount"] == 0
+        until(lambda: [held.images for held in gateway.instances.studies("default")] == [4])
+        runner = gateway.pull_runner()
+        for expected in (2, 2):  # what came as a prior asks for none of its own
+            with gateway.database.write() as transaction:
+                transaction.execute(studies.update().values(state="complete", completed_at=gateway.clock()))
+            runner.run(Once(runner))
+            assert len(gateway.instances.studies("default")) == expected
+            runner = gateway.pull_runner()
+        (asked,) = gateway.pull_desk.newest()
+        assert (asked.state, asked.requested_by) == (PullState.DONE, "annogate")
+
+
+class Once:
+    """A bell that ends what listens to it with the first wait."""
+
+    def __init__(self, runner: PullRunner) -> None:
+        self._runner = runner
+
+    def wait(self, timeout: float | None) -> bool:
+        assert timeout is not None
+        self._runner.stop()
+        return True
+
+
+def study_of(house: House, accession: str) -> str:
+    query = {"Level": "Study", "Query": {"AccessionNumber": accession}}
+    answer = requests.post(f"{house.orthanc.http}/tools/find", json=query, timeout=60)
+    return str(answer.json()[0])
+
+
+def until(true: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(200):
+        if true():
+            return
+        waiting.wait(0.05)
+    pytest.fail("it did not come true")
 
 
 def test_peer_that_is_away_is_asked_again_later(house: House) -> None:
