@@ -128,9 +128,9 @@ class StudyRouteTable:
         return found
 
     def images(self, study_row_id: int) -> int:
-        """How many images a study has."""
+        """How many instances a study has that came from outside."""
         query = select(func.count()).where(
-            instances.c.study_id == study_row_id, instances.c.visible, instances.c.kind == "image"
+            instances.c.study_id == study_row_id, instances.c.visible, instances.c.kind != "result"
         )
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()

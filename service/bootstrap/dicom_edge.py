@@ -9,6 +9,7 @@ from service.bootstrap.commitment import Commitment
 from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.doors import Doors
 from service.bootstrap.ground import Ground
+from service.bootstrap.notices import Notices
 from service.bootstrap.query_retrieve import QueryRetrieve
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
@@ -30,7 +31,9 @@ class DicomEdge:
         peers: DimsePeers,
         query_retrieve: QueryRetrieve,
         doors: Doors,
+        notices: Notices,
     ) -> None:
+        self._notices = notices
         self._settings = ground.settings
         self._clock = ground.clock
         self._stores = stores
@@ -62,7 +65,7 @@ class DicomEdge:
             self._reception.callers,
             self._audit_node_event,
             self._clock,
-            services=(self._commitment.service(), *self._query_retrieve.services()),
+            services=(self._commitment.service(), *self._query_retrieve.services(), *self._notices.services()),
             admission=self._doors.admission(),
         )
 

@@ -23,6 +23,7 @@ from service.bootstrap.fetching import Fetching
 from service.bootstrap.ground import Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.jobs import Jobs
+from service.bootstrap.notices import Notices
 from service.bootstrap.query_retrieve import QueryRetrieve
 from service.bootstrap.reception import Reception
 from service.bootstrap.shown_part import ShownPart
@@ -67,8 +68,8 @@ class Gateway:
         self._cleaning = Cleaning(self._ground, self._stores, self._identity)
         self._reception = Reception(self._ground, self._stores, self._cleaning)
         executor = partial(make_executor, settings)
-        self._jobs = Jobs(self._ground, self._stores, self._identity, self._reception, executor)
         self._peers = DimsePeers(self._ground)
+        self._jobs = Jobs(self._ground, self._stores, self._identity, self._reception, executor, self._peers)
         self._commitment = Commitment(self._ground, self._stores, self._identity, self._reception, self._peers)
         self._delivery = Delivery(self._ground, self._stores, self._identity, self._jobs, self._commitment, self._peers)
         self._doors = Doors(self._ground, self._stores, self._reception)
@@ -81,6 +82,7 @@ class Gateway:
             self._peers,
             self._query_retrieve,
             self._doors,
+            Notices(self._ground, self._identity, self._reception),
         )
         self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
         self._fetching = Fetching(self._ground, self._stores, self._identity, self._reception, self._peers)

@@ -158,6 +158,13 @@ class Identity:
         self._stores.audit.record(AuditEvent(by, "study.lookup", project=project, detail=detail))
         return found
 
+    def original_uid(self, project: str, served_uid: str) -> str | None:
+        """The UID that stands behind one as served; None where nothing came in under it."""
+        if self._ground.settings.projects[project].deidentify == NO_DEIDENTIFICATION:
+            return served_uid
+        entry = self._stores.vault_store.get(project, "uid", served_uid)
+        return None if entry is None else str(self.vault(project).open(entry)["uid"])
+
     def refuse_without_vault(self, project: str) -> None:
         """Refuse a project whose objects are kept as they come: it has no pseudonyms.
 

@@ -7,11 +7,13 @@ import secrets
 import socket
 import uuid
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from service import __version__, audit_events
 from service.archive.study_states import StudyStates
+from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.ground import IMPLEMENTATION_VERSION, OUTBOX_BELL, Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.reception import Reception
@@ -20,10 +22,14 @@ from service.bootstrap.stores import Stores
 if TYPE_CHECKING:
     from service.core.annotator import Annotator
     from service.core.archived import RunRow
+    from service.dimse.peer_count import PeerCounts
     from service.jobs.annotation_run import AnnotationRun
     from service.jobs.completeness import StudyWatch
     from service.jobs.run_end import RunEnd
     from service.jobs.worker import WorkerPool
+
+COUNT_TIMEOUT_S = 10.0
+"""For a peer's count of a study: whoever waits for studies waits for it."""
 
 
 class Jobs:
@@ -41,7 +47,9 @@ class Jobs:
         identity: Identity,
         reception: Reception,
         make_executor: Callable[[], AnnotationRun],
+        peers: DimsePeers,
     ) -> None:
+        self._peers = peers
         self._ground = ground
         self._stores = stores
         self._identity = identity
@@ -86,6 +94,26 @@ class Jobs:
             clock=clock,
             oldest_unregistered_at=self._reception.spool_backlog.oldest_at,
             routes=self._reception.study_routes,
+            peer_count=self._peer_counts().count,
+        )
+
+    def _peer_counts(self) -> PeerCounts:
+        """What asks peers how many instances they have of a study."""
+        from service.dimse.peer_count import CountingPeer, PeerCounts
+
+        projects = self._ground.settings.projects
+        return PeerCounts(
+            {
+                name: CountingPeer(
+                    project.count_peer,
+                    self._peers.address(project.count_peer),
+                    replace(self._peers.calling(project.count_peer), answer_timeout_s=COUNT_TIMEOUT_S),
+                    partial(self._identity.original_uid, name),
+                )
+                for name, project in projects.items()
+                if project.count_peer is not None and "count" in project.complete_when
+            },
+            self._ground.clock,
         )
 
     @cached_property

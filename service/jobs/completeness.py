@@ -159,9 +159,9 @@ class StudyWatch:
             return study.last_image_at + project.rest_s
         if self._routes is not None and (signs := project.signs & set(SignKind)):
             for sign in self._routes.signs(project.name, study.study_uid):
-                is_later = sign.at >= study.last_image_at
-                if sign.kind in signs and is_later and self._routes.images(study.id) >= sign.images:
-                    return sign.at
+                holds_still = sign.at >= study.last_image_at or sign.images > 0
+                if sign.kind in signs and holds_still and self._routes.images(study.id) >= sign.images:
+                    return max(sign.at, study.last_image_at)
         settled_at = study.last_image_at + SETTLED_S
         if settled_at > self._clock():
             return None
@@ -229,6 +229,9 @@ class StudyWatch:
             version = self._states.complete(study, connection=connection)
             if version is None:
                 return 0
+            if self._routes is not None:
+                # What comes later makes a version of its own, by signs of its own.
+                self._routes.forget_signs(project.name, study.study_uid, connection=connection)
             for one in new:
                 self._runs.enqueue(
                     project.name,

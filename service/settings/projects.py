@@ -26,6 +26,7 @@ class ProjectSettings(Section):
     deliver_to: tuple[Name, ...] = ()
     move_to: tuple[Name, ...] = ()
     complete_when: tuple[Literal["quiet", "commitment", "notification", "count", "series"], ...] = ("quiet",)
+    count_peer: Name | None = None
     complete_series: tuple[tuple[str, ...], ...] = ()
     study_wait_s: float | None = Field(None, gt=0)
     rules: tuple[RuleSettings, ...] = ()
@@ -40,6 +41,8 @@ class ProjectSettings(Section):
             raise ValueError("complete_when: nothing is left by which a study could become complete")
         if ("series" in self.complete_when) != bool(self.complete_series):
             raise ValueError('complete_series: it is what complete_when = ["series"] goes by; name both or neither')
+        if "count" in self.complete_when and self.count_peer is None:
+            raise ValueError("count_peer: somebody has to be asked how many there are")
         if self.study_wait_s is not None and self.study_wait_s < self.study_quiet_s:
             raise ValueError("study_wait_s: it is below study_quiet_s")
         return self

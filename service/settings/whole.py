@@ -91,8 +91,13 @@ class Settings(Section):
         return self
 
     def _misrouted(self) -> list[str]:
-        """Rules that name a project that is none, or their own."""
-        return [
+        """Rules that name a project that is none, or their own; peers to count that are none."""
+        uncounted = [
+            f"projects.{name}.count_peer: there is no peer {project.count_peer!r} in [peers]"
+            for name, project in self.projects.items()
+            if project.count_peer is not None and project.count_peer not in self.peers
+        ]
+        return uncounted + [
             f"projects.{name}.rules: rule {rule.name} names project {rule.project!r}, "
             + ("which is its own" if rule.project == name else "and there is none of that name")
             for name, project in self.projects.items()

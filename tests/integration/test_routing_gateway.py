@@ -7,12 +7,24 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
+from dicom_nodes.commitment import Reference, decode_data_set
+from dicom_nodes.instance_availability import (
+    INSTANCE_AVAILABILITY,
+    AvailabilityNotice,
+    AvailableInstance,
+    encode_notice,
+    notify,
+)
+from dicom_nodes.peer import PeerAddress, PeerUnavailable
 from service.archive.rows import StudyRow
 from service.archive.study_routes import SignKind, StudyRoute
 from tests.commitment_house import CommitmentHouse, commitment_house
 from tests.commitment_peer import ask, asked_for, asking
 from tests.datasets import ct_slice
+from tests.listening_node import CT, IMPLICIT
 
 TOKEN = "SECRETSTATION"
 
@@ -142,3 +154,88 @@ def test_whatever_is_awaited_quiet_ends_the_wait(tmp_path: Path) -> None:
         assert not complete(house)
         house.clock.now += 2
         assert complete(house)
+
+
+# What peers tell
+
+
+def test_a_notice_completes_a_study_once_all_is_there(tmp_path: Path) -> None:
+    sent = [ct_slice(1), ct_slice(2)]
+    named = tuple(
+        AvailableInstance(Reference(str(one.SOPClassUID), str(one.SOPInstanceUID)), "ONLINE", "PACS") for one in sent
+    )
+    notice = AvailabilityNotice(str(sent[0].StudyInstanceUID), ((str(sent[0].SeriesInstanceUID), named),))
+    with commitment_house(tmp_path, projects={"default": project(complete_when=["notification"])}) as house:
+        notify(PeerAddress("ANNOGATE", *house.address), notice, "1.2.3.99")
+        house.send(sent[:1])
+        house.ingest()
+        assert not complete(house)
+        house.send(sent[1:])
+        house.ingest()
+        assert complete(house)
+
+
+def test_pynetdicom_tells_what_is_available(tmp_path: Path) -> None:
+    notice = AvailabilityNotice("1.2.3", (("1.2.3.4", (AvailableInstance(Reference(CT, "1.2.3.5"), "ONLINE", "A"),)),))
+    ae = AE("PACS")
+    ae.add_requested_context(INSTANCE_AVAILABILITY)
+    with commitment_house(tmp_path, projects={"default": project(complete_when=["notification"])}) as house:
+        association = ae.associate(*house.address, ae_title="ANNOGATE")
+        whole = decode_data_set(encode_notice(notice, IMPLICIT), IMPLICIT)
+        lacking = Dataset()
+        lacking.update(whole)
+        del lacking.StudyInstanceUID
+        answers = [association.send_n_create(one, INSTANCE_AVAILABILITY, "1.2.3.99")[0] for one in (whole, lacking)]
+        statuses = [int(answer.Status) for answer in answers]
+        association.release()
+    assert statuses == [0, 0x0115]
+
+
+def test_where_nobody_goes_by_notices_none_is_taken(tmp_path: Path) -> None:
+    notice = AvailabilityNotice("1.2.3", (("1.2.3.4", ()),))
+    with (
+        commitment_house(tmp_path, projects={"default": project()}) as house,
+        pytest.raises(PeerUnavailable, match="no presentation context"),
+    ):
+        notify(PeerAddress("ANNOGATE", *house.address), notice, "1.2.3.99")
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, True), (3, False), (None, False)])
+def test_the_peers_own_count_completes_a_study(tmp_path: Path, count: int | None, expected: bool) -> None:
+    asked = []
+
+    def answer(event: Any) -> Any:
+        asked.append(str(event.identifier.StudyInstanceUID))
+        found = Dataset()
+        found.QueryRetrieveLevel, found.StudyInstanceUID = "STUDY", event.identifier.StudyInstanceUID
+        if count is not None:
+            found.NumberOfStudyRelatedInstances = count
+        yield 0xFF00, found
+
+    ae = AE("PACS")
+    ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, answer)])
+    peers = {"pacs": {"ae_title": "PACS", "host": "127.0.0.1", "port": server.server_address[1]}}
+    settings = project(complete_when=["count"], count_peer="pacs")
+    sent = [ct_slice(1), ct_slice(2)]
+    try:
+        with commitment_house(tmp_path, projects={"default": settings}, peers=peers) as house:
+            house.send(sent)
+            house.ingest()
+            assert not complete(house)
+            assert not asked
+            house.clock.now += 6
+            assert complete(house) is expected
+    finally:
+        server.shutdown()
+    assert asked == [str(sent[0].StudyInstanceUID)]
+
+
+def test_a_peer_that_is_away_counts_nothing(tmp_path: Path) -> None:
+    peers = {"pacs": {"ae_title": "PACS", "host": "127.0.0.1", "port": 1}}
+    settings = project(complete_when=["count"], count_peer="pacs")
+    with commitment_house(tmp_path, projects={"default": settings}, peers=peers) as house:
+        house.send([ct_slice(1)])
+        house.ingest()
+        house.clock.now += 6
+        assert not complete(house)
