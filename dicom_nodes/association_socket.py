@@ -11,6 +11,7 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections import deque
@@ -215,6 +216,12 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             connection.shutdown(socket.SHUT_RDWR)
         connection.close()
 
+    @staticmethod
+    def _reset_on_close(connection: socket.socket) -> None:
+        """Let the kernel forget what a peer does not read; it would keep the connection for many minutes."""
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     def _take_held(self, into: memoryview) -> int:
         count = min(len(into), len(self._held))
         into[:count] = self._held[:count]
@@ -248,7 +255,11 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
                     return connection.send(left[0])
                 return connection.sendmsg(list(islice(left, _MOST_PARTS)))
             except _WOULD_BLOCK:
-                _wait_for(connection, select.POLLOUT, deadline)
+                try:
+                    _wait_for(connection, select.POLLOUT, deadline)
+                except TimeoutError:
+                    self._reset_on_close(connection)
+                    raise
 
     def _wait_for_data(self, connection: Socket) -> bool:
         """Wait for data or the wake-up; whether there is data."""

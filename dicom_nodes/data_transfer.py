@@ -44,15 +44,16 @@ class DataTransferUpperLayer(EventDrivenUpperLayer):
                 count = connection.receive(self._buffer[self._filled :])
             except (OSError, ValueError):  # ValueError: closed by another thread between two calls
                 count = 0
-            if count is None:
-                self._refuse_dribbling(parser)
-                break
-            if not count:
+            if count == 0:
                 self.event_queue.put(_CLOSED)
                 break
-            received = True
-            self._idle_timer.restart()
-            self._take(connection, parser, self._filled + count)
+            if count:
+                received = True
+                self._idle_timer.restart()
+                self._take(connection, parser, self._filled + count)
+            self._refuse_dribbling(parser)
+            if count is None:
+                break
         return received
 
     def _begin(self, connection: EventDrivenSocket) -> PDataParser:

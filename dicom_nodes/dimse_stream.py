@@ -6,6 +6,7 @@ What a subclass wants to see it takes as a stream; every other message goes to p
 from __future__ import annotations
 
 import logging
+import time
 from typing import Final
 
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -22,6 +23,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # A command set is a few hundred bytes; one that does not end is an attack.
 _LONGEST_COMMAND: Final = 64 * 1024
+_MOST_WAITING: Final = 64
+_ROOM_POLL_S: Final = 0.01
 _TRANSPORT_CLOSED: Final = "Evt17"
 _INVALID_PDU: Final = "Evt19"
 
@@ -55,6 +58,8 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take one P-DATA; called by the state machine. Never raises: that would end the upper layer's thread."""
         try:
+            if not primitive.presentation_data_value_list:
+                raise ProtocolViolated("a P-DATA-TF PDU without an item")  # noqa: TRY301 -- one edge
             for context_id, value in primitive.presentation_data_value_list:
                 if not value:
                     raise ProtocolViolated("a fragment without a message control header")  # noqa: TRY301 -- one edge
@@ -110,7 +115,13 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
             self._pass_on(context_id, COMMAND | LAST, encoded)
 
     def _pass_on(self, context_id: int, control: int, value: bytes | memoryview) -> None:
+        self._await_room()
         primitive = P_DATA()
         primitive.presentation_data_value_list = [[context_id, b"".join((bytes((control,)), value))]]
         super().receive_primitive(primitive)
         self._passing_on = self.message is not None
+
+    def _await_room(self) -> None:
+        """Read no further while many messages wait to be answered: a peer may send them without end."""
+        while self.msg_queue.qsize() >= _MOST_WAITING and not (self.assoc._kill or self.dul._kill_thread):
+            time.sleep(_ROOM_POLL_S)

@@ -19,7 +19,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE
-from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
+from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT, P_DATA
 
 from dicom_nodes.association_socket import EventDrivenSocket, set_no_delay
 from dicom_nodes.errors import GatewayError
@@ -34,7 +34,10 @@ _KILL_POLL_S: Final = 0.005
 _THREAD_END_S: Final = 5.0
 _LONGEST_END_S: Final = 30.0
 _IDLE: Final = "Sta1"  # PS3.8 Table 9-1
-_ABORT: Final = "Evt15"  # A-ABORT request (PS3.8 Table 9-8)
+_AWAITING_CLOSE: Final = "Sta13"
+_DROPPED_BYTES: Final = 64 * 1024
+# The requests that come too late when the connection ends meanwhile (PS3.8 Table 9-8).
+_EVENTS: Final = {P_DATA: "Evt9", A_ABORT: "Evt15", A_P_ABORT: "Evt15"}
 
 
 class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
@@ -59,10 +62,12 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
             self.wake.close()
 
     def _process_recv_primitive(self) -> bool:
-        """Take the next primitive of our own; drop an abort that comes when the association is closing anyway."""
+        """Take the next primitive of our own, after what has happened; drop what came too late for the state."""
+        if self.event_queue.queue:
+            return True
         waiting = self.to_provider_queue.queue
-        state = self.state_machine.current_state
-        if waiting and isinstance(waiting[0], A_ABORT | A_P_ABORT) and (_ABORT, state) not in TRANSITION_TABLE:
+        event = next((_EVENTS[kind] for kind in _EVENTS if waiting and isinstance(waiting[0], kind)), None)
+        if event is not None and (event, self.state_machine.current_state) not in TRANSITION_TABLE:
             self.to_provider_queue.get(block=False)
             return False
         return bool(super()._process_recv_primitive())
@@ -75,7 +80,19 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
             time.sleep(_LAST_NAP_S)
             return False
         self._left_idle = self._left_idle or not idle
+        if self.state_machine.current_state == _AWAITING_CLOSE and self.socket.socket is not None:
+            return self._await_close(self.socket)
         return bool(super()._is_transport_event())
+
+    def _await_close(self, connection: EventDrivenSocket) -> bool:
+        """Drop what still comes, unread: it may be no PDU at all. The ARTIM timer bounds it (PS3.8 9.1.4)."""
+        try:
+            count = connection.receive(memoryview(bytearray(_DROPPED_BYTES)))
+        except (OSError, ValueError):  # ValueError: closed by another thread between two calls
+            count = 0
+        if not count:
+            connection.close()
+        return True
 
     def kill_dul(self) -> None:
         """End the thread, at once if it waits for data."""
