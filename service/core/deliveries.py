@@ -8,6 +8,8 @@ from enum import StrEnum
 
 ANY_FORM = "any"
 """The form of objects that leave for every peer, whatever else it takes."""
+BINARY, LABEL_MAP = "binary", "label-map"
+"""Forms of a segmentation, each with its report: a peer gets one of them."""
 
 
 class ReleaseState(StrEnum):

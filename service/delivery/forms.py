@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from service.core.archived import InstanceRow
-from service.core.deliveries import ANY_FORM
+from service.core.deliveries import ANY_FORM, BINARY, LABEL_MAP
 
-BINARY, LABEL_MAP = "binary", "label-map"
 _PREFERRED: Final = (BINARY, LABEL_MAP)
 """What archives have taken for years comes first."""
 

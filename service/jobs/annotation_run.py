@@ -14,6 +14,7 @@ from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.archive.instances import InstanceIndex
 from service.core.annotator import Annotator, AnnotatorResult
 from service.core.archived import RunRow, RunState, StudyRow
+from service.core.deliveries import ANY_FORM, BINARY, LABEL_MAP
 from service.core.fault_place import fault_place
 from service.core.findings import Finding
 from service.core.ports import BlobStore
@@ -39,9 +40,14 @@ class _Made:
     """What a run made of its volumes."""
 
     refused: list[str]
-    objects: list[Dataset] = field(default_factory=list)
+    objects: dict[str, list[Dataset]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     summaries: list[str] = field(default_factory=list)
+
+    def add(self, forms: Mapping[str, Sequence[Dataset]]) -> None:
+        """What was made of one volume, by form."""
+        for form, objects in forms.items():
+            self.objects.setdefault(form, []).extend(objects)
 
 
 class AnnotationRun:
@@ -143,7 +149,7 @@ class AnnotationRun:
                 version=self._version,
                 predecessor=reports[place] if place < len(reports) else None,
             )
-            made.objects += _write(result, annotator.title, volume, context)
+            made.add(_write(result, annotator.title, volume, context))
             made.findings += result.findings
             made.summaries.append(result.summary)
         if not made.summaries:
@@ -170,15 +176,23 @@ class AnnotationRun:
         return reports
 
 
-def _write(result: AnnotatorResult, title: str, volume: Volume, context: ResultContext) -> list[Dataset]:
-    """The objects of one result, held against the standard and the viewers' rules."""
+def _write(result: AnnotatorResult, title: str, volume: Volume, context: ResultContext) -> dict[str, list[Dataset]]:
+    """The objects of one result by form, held against the standard and the viewers' rules.
+
+    What is written in several forms leaves in the one that a peer takes; people see the first.
+    """
     # highdicom is loaded here: only a worker that has something to write needs it.
+    from service.objects.label_map_twin import write_label_map_twin
     from service.objects.validation import refuse_errors, validate
     from service.objects.writer import write_results
 
     written = write_results(result, title, volume, context)
-    objects = [one for one in (written.segmentation, written.report) if one is not None]
-    for one in objects:
-        others = [other for other in objects if other is not one]
-        refuse_errors(validate(one, sources=volume.sources, referenced=others))
-    return objects
+    twin = write_label_map_twin(result, title, volume, written, context)
+    forms = {BINARY: written, LABEL_MAP: twin} if twin is not None else {ANY_FORM: written}
+    found = {}
+    for form, pair in forms.items():
+        objects = found[form] = [one for one in (pair.segmentation, pair.report) if one is not None]
+        for one in objects:
+            others = [other for other in objects if other is not one]
+            refuse_errors(validate(one, sources=volume.sources, referenced=others))
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydicom.dataset import Dataset
 
@@ -14,7 +14,7 @@ from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.core.archived import AddKind, InstanceRow, RunRow, RunState, StudyRow
 from service.core.blob_key import blob_key
-from service.core.deliveries import ANY_FORM
+from service.core.deliveries import LABEL_MAP
 from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
 from service.errors import ObjectInvalid
@@ -64,14 +64,22 @@ class ResultStore:
         """End a run that stores nothing."""
         return end if self._runs.finish(run.id, owner, end.state, reason=end.reason) else LEASE_LOST
 
-    def store(self, run: RunRow, owner: str, end: RunEnd, study: StudyRow, results: Sequence[Dataset]) -> RunEnd:
+    def store(
+        self, run: RunRow, owner: str, end: RunEnd, study: StudyRow, forms: Mapping[str, Sequence[Dataset]]
+    ) -> RunEnd:
         """End a run with its results, which take the place of what earlier versions show.
+
+        Parameters
+        ----------
+        forms : the objects by the form in which they leave; twins of what people see are kept without being shown
 
         Raises
         ------
         ObjectInvalid : a UID of theirs is taken; nothing was stored
         GatewayError : disk or index failed; nothing was stored
         """
+        results = [one for objects in forms.values() for one in objects]
+        twins = [str(one.SOPInstanceUID) for one in forms.get(LABEL_MAP, ())]
         files = [result_file(one, blob_key(run.project, str(one.SOPInstanceUID)), self._version) for one in results]
         prepared = [PreparedInstance.of(self._new_instance(run, study, file)) for file in files]
         self._blobs.put_many([(file.blob.key, file.parts) for file in files])
@@ -84,8 +92,8 @@ class ResultStore:
                     if any(outcome.kind is not AddKind.ADDED for outcome in added):
                         raise ObjectInvalid("a result's SOP Instance UID is taken")
                     replaced = [row.sop_instance_uid for row in self.earlier_results(run)]
-                    self._index.hide(run.project, replaced, connection)
-                    self._note_release(run, results, connection)
+                    self._index.hide(run.project, [*replaced, *twins], connection)
+                    self._note_release(run, forms, connection)
             is_stored = settled is end
         finally:
             if not is_stored:
@@ -93,14 +101,14 @@ class ResultStore:
                     self._blobs.delete(file.blob.key)
         return settled
 
-    def _note_release(self, run: RunRow, results: Sequence[Dataset], connection: Connection) -> None:
+    def _note_release(self, run: RunRow, forms: Mapping[str, Sequence[Dataset]], connection: Connection) -> None:
         """In their order: what a report refers to leaves before it."""
-        if self._releases is not None and results:
+        if self._releases is not None and forms:
             self._releases.open(
                 project=run.project,
                 study_uid=run.study_uid,
                 annotator=run.annotator,
-                objects={ANY_FORM: [str(one.SOPInstanceUID) for one in results]},
+                objects={form: [str(one.SOPInstanceUID) for one in objects] for form, objects in forms.items()},
                 series_uid=run.series_uid,
                 run_id=run.id,
                 version=run.version,

@@ -189,6 +189,14 @@ def _evidence(volume: Volume, segmentation: Dataset | None) -> Dataset:
     return _study_item(volume.study_uid, series)
 
 
+def evidence_of(instances: Sequence[Dataset]) -> Dataset:
+    """Instances of one study, each named with its series (PS3.3 C.17.2.1)."""
+    series = [
+        _series_item(str(one.SeriesInstanceUID), [(str(one.SOPClassUID), str(one.SOPInstanceUID))]) for one in instances
+    ]
+    return _study_item(str(instances[0].StudyInstanceUID), series)
+
+
 def _hierarchy(instance: Dataset) -> Dataset:
     """One instance named with its study and series."""
     pair = (str(instance.SOPClassUID), str(instance.SOPInstanceUID))

@@ -1,4 +1,4 @@
-"""Masks written as a DICOM Segmentation (PS3.3 A.51), BINARY, frames on the source's own slices."""
+"""Masks written as a DICOM Segmentation (PS3.3 A.51), BINARY or Label Map, frames on the source's own slices."""
 
 from __future__ import annotations
 
@@ -29,14 +29,23 @@ from service.objects.image_plane import ImagePlane, planes_of, slice_distance_mm
 from service.objects.result_context import ResultContext
 from service.objects.tracking import tracking_identifier
 
+_LABELS: Final = 3
+"""Axes of pixels that hold numbers of segments: slices, rows, columns; where segments overlap there is one more."""
 _STAND_IN: Final = "2.25.0"
 """Root of the UIDs that frames of a multi-frame source have while highdicom works; none of them is kept."""
 
 
-def write_segmentation(result: AnnotatorResult, title: str, volume: Volume, context: ResultContext) -> Dataset | None:
+def write_segmentation(
+    result: AnnotatorResult, title: str, volume: Volume, context: ResultContext, *, label_map: bool = False
+) -> Dataset | None:
     """One segment for each finding that has a mask, in their order; None where none has.
 
     Frames without a voxel are left out, and segments may overlap (SegmentsOverlap says whether they do).
+
+    Parameters
+    ----------
+    label_map : write a Label Map Segmentation (PS3.3 A.51 since 2024d); None also where segments overlap, which it
+        cannot say
 
     Raises
     ------
@@ -49,9 +58,13 @@ def write_segmentation(result: AnnotatorResult, title: str, volume: Volume, cont
         _check(finding, mask, volume)
     touched = _touched_slices([mask for _, mask in marked], volume.shape[0])
     planes = planes_of(volume)
+    pixels = _pixels([mask for _, mask in marked], touched, volume.shape)
+    if label_map and pixels.ndim > _LABELS:
+        return None
     segmentation = _build(
         [finding for finding, _ in marked],
-        _pixels([mask for _, mask in marked], touched, volume.shape),
+        pixels,
+        hd.seg.SegmentationTypeValues.LABELMAP if label_map else hd.seg.SegmentationTypeValues.BINARY,
         _stand_ins(volume, [planes[number] for number in touched]),
         result.algorithm,
         context,
@@ -177,6 +190,7 @@ def _decimals(values: Iterable[float]) -> list[DSfloat]:
 def _build(
     findings: Sequence[Finding],
     pixels: npt.NDArray[np.generic],
+    kind: hd.seg.SegmentationTypeValues,
     sources: Sequence[Dataset],
     algorithm: AlgorithmIdentification,
     context: ResultContext,
@@ -186,7 +200,7 @@ def _build(
         segmentation: Dataset = hd.seg.Segmentation(
             source_images=sources,
             pixel_array=pixels,
-            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segmentation_type=kind,
             segment_descriptions=[
                 _description(number, finding, algorithm) for number, finding in enumerate(findings, start=1)
             ],
