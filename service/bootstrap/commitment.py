@@ -10,7 +10,7 @@ import uuid
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from service.archive.commitments import CommitmentTable
+from service.archive.commitments import CommitmentRole, CommitmentState, CommitmentTable
 from service.archive.held_instances import HeldInstances
 from service.archive.study_routes import SignKind
 from service.bootstrap.dimse_peers import DimsePeers
@@ -79,11 +79,20 @@ class Commitment:
             table=self.commitments,
             notes=self._notes,
             desk=self._desk,
-            peers={name: self._peer(name) for name in self._settings.peers},
+            peer_titles={name: peer.ae_title for name, peer in self._settings.peers.items()},
+            peer=self._peer,
             owner=self._owner,
             clock=self._ground.clock,
             limits=CommitmentLimits(wait_s=limits.wait_s, linger_s=limits.linger_s, give_up_s=limits.days * DAY_S),
         )
+
+    def notices(self) -> list[str]:
+        """What somebody should look after."""
+        given_up = self.commitments.counts(CommitmentRole.SCP)[CommitmentState.FAILED]
+        if not given_up:
+            return []
+        days = self._settings.commitment.days
+        return [f"{given_up} requests of peers for storage commitment could not be answered in {days:g} days"]
 
     def service(self) -> CommitmentService:
         """What the node answers by."""

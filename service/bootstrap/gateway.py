@@ -84,8 +84,8 @@ class Gateway:
             self._doors,
             Notices(self._ground, self._identity, self._reception),
         )
-        self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
         self._fetching = Fetching(self._ground, self._stores, self._identity, self._reception, self._peers)
+        self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery, self._fetching)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
         read_leniently()
 
@@ -178,7 +178,7 @@ class Gateway:
 
     def notices(self) -> list[str]:
         """What somebody should do before it hurts."""
-        return self._identity.notices()
+        return self._identity.notices() + self._commitment.notices()
 
     def persons(self, project: str) -> Persons:
         """Which identifiers are the same person's in a project."""

@@ -75,7 +75,8 @@ class CommitmentRounds:
 
     Parameters
     ----------
-    peers : by name
+    peer_titles : AE title of each peer, by its name
+    peer : how a peer is called, by its name; looked up each time, since passwords and certificates change
     owner : names this process in leases; no other one has the same
     clock : seconds since the epoch, UTC
     """
@@ -86,7 +87,8 @@ class CommitmentRounds:
         table: CommitmentTable,
         notes: CommitmentNotes,
         desk: CommitmentDesk,
-        peers: Mapping[str, CommitmentPeer],
+        peer_titles: Mapping[str, str],
+        peer: Callable[[str], CommitmentPeer],
         owner: str,
         clock: Callable[[], float],
         limits: CommitmentLimits | None = None,
@@ -94,7 +96,8 @@ class CommitmentRounds:
         self._table = table
         self._notes = notes
         self._desk = desk
-        self._peers = dict(peers)
+        self._peer_titles = dict(peer_titles)
+        self._peer = peer
         self._owner = owner
         self._clock = clock
         self._limits = limits or CommitmentLimits()
@@ -170,9 +173,7 @@ class CommitmentRounds:
                 row.id, self._owner, row.requested_at + self._limits.give_up_s + 1.0, failed_attempt=False
             )
             return
-        peer = self._peers.get(row.peer)
-        if peer is None:
-            raise GatewayError("there is no such peer in [peers] any more")
+        peer = self._peer(row.peer)
         note = self._notes.opened(row)
 
         def take(report: CommitmentReport) -> int:
@@ -190,7 +191,7 @@ class CommitmentRounds:
         )
 
     def _peer_called(self, ae_title: str) -> CommitmentPeer:
-        for peer in self._peers.values():
-            if peer.address.ae_title == ae_title:
-                return peer
+        for name, title in self._peer_titles.items():
+            if title == ae_title:
+                return self._peer(name)
         raise GatewayError("no peer with this AE title is configured, so nobody knows where to answer")

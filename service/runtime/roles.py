@@ -24,6 +24,7 @@ from service.runtime.parent_death import end_with
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
+COMMITMENT_DAYS = 90.0  # how long is known what became of storage commitment
 LONGEST_END_S = 5.0
 
 log = structlog.get_logger("annogate")
@@ -202,6 +203,7 @@ def _keep_house(gateway: Gateway, stop: threading.Event) -> None:
             gateway.quarantine_desk.expire(before)
             gateway.damaged_segments.expire(before)
             gateway.quarantine.tidy()
+            gateway.commitments.forget(gateway.clock() - COMMITMENT_DAYS * DAY_S)
             gateway.blob_sweep.run(stop.is_set)
         except Exception as error:  # noqa: BLE001 (housekeeping must not end ingest; the next hour tries again)
             log.warning("housekeeping.trouble", reason=type(error).__name__)

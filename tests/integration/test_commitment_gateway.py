@@ -147,6 +147,7 @@ def test_a_peer_that_never_comes_back_is_given_up_after_days(tmp_path: Path) -> 
         house.clock.now += 8 * 86400
         house.round()
         counts = house.gateway.commitments.counts(CommitmentRole.SCP)
+        assert any("could not be answered in 7 days" in notice for notice in house.gateway.notices())
         assert (counts[CommitmentState.FAILED], house.gateway.commitments.next_due_at(CommitmentRole.SCP)) == (1, None)
 
 
