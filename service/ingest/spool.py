@@ -27,6 +27,7 @@ __all__ = ["Spool", "SpoolReader", "SpooledObject"]
 _LOGGER = logging.getLogger(__name__)
 
 MEBIBYTE: Final = 1024 * 1024
+_LONGEST_END_S: Final = 5.0
 _PIECE_BYTES: Final = 256 * 1024
 _DIRECT_BYTES: Final = 32 * 1024
 """A piece that is handed in with at least so many bytes is encrypted from where it lies."""
@@ -110,7 +111,7 @@ class Spool:
             self._state.notify_all()
             closer = self._closer
         if closer is not None:
-            closer.join()
+            closer.join(_LONGEST_END_S)  # it may sit in a call that wakes somebody; it ends with the process
 
     def _segment_for_new_object(self) -> Segment:
         if self._closed:
