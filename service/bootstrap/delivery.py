@@ -18,7 +18,7 @@ from service.bootstrap.ground import DAY_S, IMPLEMENTATION_VERSION, OUTBOX_BELL,
 from service.bootstrap.identity import NO_DEIDENTIFICATION, Identity
 from service.bootstrap.jobs import Jobs, random_uid
 from service.bootstrap.stores import Stores
-from service.core.deliveries import ReleaseState
+from service.core.deliveries import DeliveryState, ReleaseState
 from service.core.release import ReleaseRules
 from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
 
@@ -202,6 +202,9 @@ class Delivery:
             owner=self._owner,
             clock=self._ground.clock,
             key=self._identity_key,
+            on_ended=lambda action, delivery: self._stores.audit.record(
+                audit_events.of_delivery(action, delivery, audit_events.GATEWAY)
+            ),
             patience=Patience(
                 delivery.first_pause_s,
                 delivery.longest_pause_s,
@@ -220,6 +223,18 @@ class Delivery:
         if peer.protocol == "dicomweb":
             return StowTarget(name, str(peer.dicomweb_url), peer.authorization_file)
         return DimseTarget(self._peers.address(name), self._peers.calling(name))
+
+    def notices(self) -> list[str]:
+        """What of the outbox waits for somebody."""
+        counts = self._stores.outbox.counts()
+        said = []
+        for (peer, state), count in sorted(counts.items()):
+            noun = "delivery" if count == 1 else "deliveries"
+            if state == DeliveryState.HELD:
+                said.append(f"{count} {noun} to {peer} held for a person: annogate outbox list --state held")
+            elif state == DeliveryState.FAILED:
+                said.append(f"{count} {noun} to {peer} failed: annogate outbox list --state failed")
+        return said
 
     def standing(self, project: str, study_uid: str) -> dict[str, str]:
         """By SOP Instance UID, how far each result of a study came on its way out, in words."""

@@ -178,7 +178,7 @@ class Gateway:
 
     def notices(self) -> list[str]:
         """What somebody should do before it hurts."""
-        return self._identity.notices() + self._commitment.notices()
+        return self._identity.notices() + self._commitment.notices() + self._delivery.notices()
 
     def persons(self, project: str) -> Persons:
         """Which identifiers are the same person's in a project."""

@@ -118,7 +118,7 @@ class WebEdge:
                 lookup=self._identity.look_up,
                 cleaning=stores.study_cleaning.of,
                 crosswalk=self._identity.crosswalk,
-                notices=self._identity.notices,
+                notices=lambda: self._identity.notices() + self._delivery.notices(),
                 trusted_proxy=http.trusted_proxy,
             )
         )

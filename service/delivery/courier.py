@@ -95,6 +95,7 @@ class Courier:
     owner : names this process in leases; no other one has the same
     clock : seconds since the epoch, UTC
     key : what digests of patients are keyed with
+    on_ended : told of each delivery that was "sent", has "failed" or is "held"; writes the audit trail
     """
 
     def __init__(
@@ -110,7 +111,9 @@ class Courier:
         clock: Callable[[], float],
         key: bytes,
         patience: Patience | None = None,
+        on_ended: Callable[[str, DeliveryRow], None] | None = None,
     ) -> None:
+        self._on_ended = on_ended or _tell_nobody
         self._rules = rules
         self._target = target
         self._outbox = outbox
@@ -155,8 +158,12 @@ class Courier:
         before = self._clock() - self._patience.give_up_s
         words = self._peers.of(self._rules.name).last_error
         for delivery in self._outbox.give_up(self._rules.name, before, words):
-            self._files.erase(delivery.id)
-            _log.error("delivery.failed", delivery=delivery.id, peer=delivery.peer, reason=delivery.last_error)
+            self._fail(delivery, delivery.last_error)
+
+    def _fail(self, delivery: DeliveryRow, words: str) -> None:
+        self._files.erase(delivery.id)
+        self._on_ended("failed", delivery)
+        _log.error("delivery.failed", delivery=delivery.id, peer=delivery.peer, reason=words)
 
     def _bring(self, batch: Sequence[DeliveryRow], stopped: Callable[[], bool]) -> None:
         loads = [load for delivery in batch if (load := self._load(delivery)) is not None]
@@ -200,6 +207,7 @@ class Courier:
     def _hold(self, delivery: DeliveryRow, standing: Standing) -> None:
         self._outbox.hold(delivery.id, standing.words, standing.digest)
         self._files.erase(delivery.id)
+        self._on_ended("held", delivery)
         _log.warning("delivery.held", delivery=delivery.id, peer=delivery.peer, reason=standing.words)
 
     def _send(self, load: _Load, peer: OpenTarget) -> bool:
@@ -274,8 +282,7 @@ class Courier:
         if answer.verdict is Verdict.NEVER:
             refused = (ItemState.REFUSED, answer.status, answer.words)
             self._outbox.end_with(item, refused, DeliveryState.FAILED, error=answer.words)
-            self._files.erase(delivery.id)
-            _log.error("delivery.failed", delivery=delivery.id, peer=delivery.peer, reason=answer.words)
+            self._fail(delivery, answer.words)
             return False
         self._outbox.record(item, ItemState.WAITING, answer.status, answer.words)
         next_at = self._clock() + self._patience.pause_s(delivery.attempts + 1)
@@ -286,4 +293,9 @@ class Courier:
     def _end(self, load: _Load) -> None:
         delivery = load.delivery
         self._files.erase(delivery.id)
+        self._on_ended("sent", delivery)
         _log.info("delivery.sent", delivery=delivery.id, peer=delivery.peer)
+
+
+def _tell_nobody(_action: str, _delivery: DeliveryRow) -> None:
+    """Where no trail is kept."""

@@ -106,8 +106,11 @@ def test_peer_that_is_out_of_resources_gets_it_later(house: OutboxHouse, status:
 @pytest.mark.parametrize("status", [0x0122, 0x0124, 0xA900, 0xC000, 0xCFFF])
 def test_refusal_for_good_ends_the_delivery_and_the_report_does_not_go_alone(house: OutboxHouse, status: int) -> None:
     house.put(2)
+    told: list[tuple[str, int]] = []
     with ScriptedStorageScp(CLASSES, lambda _, uid: status if uid == "2.25.11" else 0) as scp:
-        house.courier(dimse("127.0.0.1", scp.port, "SCRIPTED")).turn()
+        target = dimse("127.0.0.1", scp.port, "SCRIPTED")
+        house.courier(target, on_ended=lambda action, delivery: told.append((action, delivery.id))).turn()
+    assert told == [("failed", 1), ("sent", 2)]
     assert (house.row(1).state, house.row(2).state) == (DeliveryState.FAILED, DeliveryState.SENT)
     assert house.row(1).last_error.endswith(f"(status {status:04X})")
     assert scp.received == ["2.25.11", "2.25.21", "2.25.22"]

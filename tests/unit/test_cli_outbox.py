@@ -103,6 +103,14 @@ def test_delivery_is_shown_tried_again_and_discarded(on_call: OnCall) -> None:
     assert on_call.actions() == ["delivery.discard", "delivery.retry", "result.release"]
 
 
+def test_what_waits_for_a_person_is_told_with_the_status(on_call: OnCall) -> None:
+    on_call.told("study", "release", STUDY)
+    with on_call.gateway() as gateway:
+        gateway.outbox.hold(1, "another patient")
+    words = "1 delivery to pacs held for a person: annogate outbox list --state held"
+    assert words in on_call.told("status")["notices"]
+
+
 def test_delivery_that_there_is_not_is_said_so(on_call: OnCall) -> None:
     assert isinstance(on_call.calls("outbox", "show", "77").exception, InstanceNotFound)
 

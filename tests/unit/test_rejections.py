@@ -16,6 +16,7 @@ from service.objects.rejection_note import NamedInstance, rejection_notes_in, wr
 from service.objects.validation import validate
 from tests.datasets import SERIES_UID, STUDY_UID, ct_slice
 from tests.delivery_house import SLICES, DeliveryHouse, delivering, original_slices
+from tests.dicomweb_gateway import DicomWebGateway, address
 
 
 @pytest.fixture
@@ -185,3 +186,15 @@ def test_study_without_rejections_costs_nothing(house: DeliveryHouse) -> None:
     house.jobs.receive([ct_slice(1)])
     house.rejection_desk.obey()
     assert house.events == []
+
+
+def test_rejected_image_is_not_served_by_its_uid_either(tmp_path: Path) -> None:
+    gateway = DicomWebGateway(tmp_path)
+    images = original_slices()[:2]
+    outcomes = [gateway.store(image, "research") for image in images]
+    client = gateway.client()
+    places = [f"/projects/research/dicom-web{address(outcome)}" for outcome in outcomes]
+    gateway.house.pipeline.process(gateway.house.incoming(note_on(images[:1]), "research"))
+    for tail in ("", "/metadata", "/frames/1", "/rendered"):
+        assert [client.get(f"{place}{tail}").status_code for place in places] == [404, 200], tail
+    gateway.close()

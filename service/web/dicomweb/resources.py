@@ -8,6 +8,7 @@ from typing import Final
 
 from service.core.archived import InstanceRow
 from service.core.ports import InstanceStore
+from service.core.records import ObjectKind
 from service.errors import BadRequest, InstanceNotFound
 
 _UID: Final = re.compile(r"[0-9.]{1,64}")
@@ -88,5 +89,8 @@ class Resources:
         check_uids(study_uid, series_uid, sop_instance_uid)
         row = self._index.find(project, sop_instance_uid)
         if row is None or (row.study_uid, row.series_uid) != (study_uid, series_uid):
+            raise InstanceNotFound("There is no such instance")
+        if row.kind is ObjectKind.IMAGE and not row.visible:
+            # An older version of a result can be had by its UID; an image that is hidden was rejected.
             raise InstanceNotFound("There is no such instance")
         return row

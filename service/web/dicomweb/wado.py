@@ -56,6 +56,8 @@ class RetrieveViews:
         self._resources.check_project(project)
         check_uids(study_uid, series_uid, sop_instance_uid)
         media_type = json_media_type(request)
+        if sop_instance_uid:
+            self._resources.instance(project, study_uid, series_uid, sop_instance_uid)
         blobs = self._services.index.metadata_of(
             project,
             study_uid,
