@@ -27,6 +27,7 @@ from service.archive.instances import InstanceIndex
 from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
 from service.archive.overview import Overview
+from service.archive.pulls import PullTable
 from service.archive.rejections import RejectionTable
 from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
@@ -39,10 +40,13 @@ from service.core.records import Incoming, ObjectKind, Outcome, OutcomeKind
 from service.core.release import ReleaseRules
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
 from service.custody.study_lookup import LookupQuestion
+from service.deident.sealed_note import NoteSeal
 from service.delivery.outbox_desk import DeliveryDecision, OutboxDesk
 from service.delivery.recall_desk import RecallDesk
 from service.delivery.rejection_desk import RejectionDesk
 from service.delivery.release_desk import ReleaseDecision, ReleaseDesk
+from service.fetching.desk import OriginalStudy, PullDesk
+from service.fetching.request import PullNotes
 from service.jobs.note_store import NoteStore
 from service.web.app import create_app
 from service.web.dicomweb.services import DicomWebServices
@@ -143,6 +147,17 @@ class WebGateway:
             peers=OutboxPeers(self.database, self.clock),
             on_decision=self.decisions.append,
         )
+        self.pull_table = PullTable(self.database, self.clock)
+        self.pulls = PullDesk(
+            table=self.pull_table,
+            notes=PullNotes(NoteSeal(bytes(32))),
+            projects=("default", "other"),
+            peers=("pacs",),
+            original_of=lambda project, study_uid: OriginalStudy("1.2.840.1", "ID-77-PLANTED", "", "20240312"),
+            priors={},
+            on_request=lambda pull: None,
+            clock=self.clock,
+        )
         self.desk = InMemoryQuarantineDesk([held_row("a1"), held_row("b2", "other")])
         self.passwords = Passwords(self.clock, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         self.services = replace(self._services(), **changes)
@@ -177,6 +192,7 @@ class WebGateway:
             standing=lambda project, study_uid: {},
             releases=self.releases,
             outbox=self.outbox,
+            pulls=self.pulls,
             recall=self.recall,
             rejections=self.rejections,
             lookup=self._look_up,

@@ -85,7 +85,7 @@ class Gateway:
             Notices(self._ground, self._identity, self._reception),
         )
         self._fetching = Fetching(self._ground, self._stores, self._identity, self._reception, self._peers)
-        self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery)
+        self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery, self._fetching)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
         read_leniently()
 

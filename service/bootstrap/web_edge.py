@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from service import __version__
 from service.bootstrap.delivery import Delivery
+from service.bootstrap.fetching import Fetching
 from service.bootstrap.ground import Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.reception import Reception
@@ -27,13 +28,20 @@ class WebEdge:
     """What speaks HTTP."""
 
     def __init__(
-        self, ground: Ground, stores: Stores, identity: Identity, reception: Reception, delivery: Delivery
+        self,
+        ground: Ground,
+        stores: Stores,
+        identity: Identity,
+        reception: Reception,
+        delivery: Delivery,
+        fetching: Fetching,
     ) -> None:
         self._ground = ground
         self._stores = stores
         self._identity = identity
         self._reception = reception
         self._delivery = delivery
+        self._fetching = fetching
 
     def refuse_open_listener(self) -> None:
         """Refuse to serve the web to other machines while nobody has to say who they are.
@@ -113,6 +121,7 @@ class WebEdge:
                 standing=self._delivery.standing,
                 releases=self._delivery.release_desk,
                 outbox=self._delivery.outbox_desk,
+                pulls=self._fetching.pull_desk,
                 recall=self._delivery.recall_desk,
                 rejections=self._delivery.rejection_desk,
                 lookup=self._identity.look_up,

@@ -19,6 +19,7 @@ IMAGES = frozenset({_A, _L, _R, _I})
 VIEWERS = frozenset({_A, _L, _R})
 DECIDERS = frozenset({_A, _L})
 OPERATORS = frozenset({_A, _L, _I, _U})
+PULLERS = frozenset({_A, _L, _I})
 AUDITORS = frozenset({_A, _U})
 ADMINISTRATORS = frozenset({_A})
 
@@ -112,6 +113,10 @@ _API: dict[tuple[str, str], Row] = {
     ("api.rejections", "GET"): Row(EVERYBODY_KNOWN, "rejection.list", proves_uids=False),
     ("api.restore_rejected", "POST"): Row(DECIDERS, "rejection.restore", Record.ELSEWHERE),
     ("api.lookup", "POST"): Row(DECIDERS, "study.lookup", Record.ELSEWHERE),
+    ("api.pulls", "GET"): Row(OPERATORS, "pull.list"),
+    ("api.pull", "GET"): Row(OPERATORS, "pull.show"),
+    ("api.request_pull", "POST"): Row(PULLERS, "pull.request", Record.DECISION),
+    ("api.cancel_pull", "POST"): Row(PULLERS, "pull.cancel", Record.DECISION),
     ("api.deliveries", "GET"): Row(OPERATORS, "delivery.list"),
     ("api.delivery", "GET"): Row(OPERATORS, "delivery.show"),
     ("api.retry_delivery", "POST"): Row(DECIDERS, "delivery.retry", Record.ELSEWHERE),

@@ -22,6 +22,7 @@ from service.delivery.outbox_desk import OutboxDesk
 from service.delivery.recall_desk import RecallDesk
 from service.delivery.rejection_desk import RejectionDesk
 from service.delivery.release_desk import ReleaseDesk
+from service.fetching.desk import PullDesk
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.dicomweb.services import DicomWebServices
 from service.web.passwords import Passwords
@@ -137,6 +138,7 @@ class WebServices:
     why_held : by project and annotator, what keeps such a result from leaving while nobody decides, in words
     standing : by project and study, how far its results came on their way out, in words by SOP Instance UID
     releases, outbox : where it is decided which results leave, and what becomes of them on their way
+    pulls : where studies of peers are asked for
     recall, rejections : where results are taken back, and what rejection notes of the hospital hid
     lookup : by project, question and who asks, the studies that the hospital calls so; writes the audit trail
     clock : seconds since the epoch, UTC
@@ -164,6 +166,7 @@ class WebServices:
     standing: Callable[[str, str], Mapping[str, str]]
     releases: ReleaseDesk
     outbox: OutboxDesk
+    pulls: PullDesk
     recall: RecallDesk
     rejections: RejectionDesk
     lookup: Callable[[str, LookupQuestion, str], Sequence[StudyRow]]

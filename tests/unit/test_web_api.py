@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from service.core.access import Role
 from service.core.archived import RunState
 from service.core.rejection import RejectionNote
+from service.fetching.request import PullRequest
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.api.operations import OPERATIONS, Operation
 from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
@@ -21,7 +22,7 @@ USER = {"name": "grace", "password": PASSWORD, "role": "reader", "projects": ["d
 TOKEN = {"name": "ci", "role": "integrator", "projects": ["*"]}
 PLACES = {
     "project": "default", "study_uid": "1.2.3", "quarantine_id": "a1", "name": "bob", "token_id": "nothing",
-    "result_id": "1", "delivery_id": "1", "note_uid": "2.25.77",
+    "result_id": "1", "delivery_id": "1", "pull_id": "1", "note_uid": "2.25.77",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "add_user": USER,
@@ -30,6 +31,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "reject_result": {"reason": "a vessel"},
     "recall_result": {"reason": "wrong side"},
     "lookup": {"accession": "ACC-99"},
+    "request_pull": {"peer": "pacs", "accession": "ACC-99"},
     "release_seen": {"seen": True, "regions": [{"x": 1, "y": 2, "width": 3, "height": 4}]},
 }
 
@@ -46,6 +48,7 @@ def gateway(tmp_path: Path) -> Iterator[WebGateway]:
     gateway.add_release()
     gateway.rejection_table.obey("default", RejectionNote("1.2.3", "2.25.77", "113037", ("2.25.78",)))
     gateway.add_delivery(held="another patient")
+    gateway.pulls.request("default", "pacs", PullRequest({"AccessionNumber": "A-1"}), "somebody")
     yield gateway
     gateway.close()
 

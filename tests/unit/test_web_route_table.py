@@ -26,6 +26,7 @@ EXAMPLES = {
     "page": "viewer",
     "result_id": "1",
     "delivery_id": "1",
+    "pull_id": "1",
     "decision": "retry",
     "note_uid": "2.25.77",
 }

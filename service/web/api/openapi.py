@@ -25,6 +25,7 @@ _PLACES = {
     "token_id": "The token's id",
     "result_id": "The number of a result",
     "delivery_id": "The number of a delivery",
+    "pull_id": "The number of a request for studies",
     "note_uid": "SOP Instance UID of a rejection note, as served",
 }
 

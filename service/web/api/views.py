@@ -27,6 +27,7 @@ from service.web.api import (
 from service.web.api.delivery_views import DeliveryViews, standing_of
 from service.web.api.openapi import PREFIX, openapi_document, type_words
 from service.web.api.operations import OPERATIONS, Operation
+from service.web.api.pull_views import PullViews
 from service.web.guard import audit_target, present_caller
 from service.web.scope import chosen_project, visible_projects
 from service.web.services import WebServices
@@ -107,7 +108,7 @@ def _words(model: type[BaseModel], item: Any) -> str:
     return f"{place or 'the body'}: {item['msg'][0].lower()}{item['msg'][1:]}"
 
 
-class ApiViews(DeliveryViews):
+class ApiViews(DeliveryViews, PullViews):
     """One method for each operation, by its name."""
 
     def _project(self, query: shapes.ProjectPage) -> str:
