@@ -22,6 +22,7 @@ from service.core.deliveries import (
 )
 
 _CHUNK = 500
+_NOT_ASKED = "-"  # in the place of the Transaction UID
 _UNFINISHED = (DeliveryState.WAITING, DeliveryState.HELD)
 FINISHED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DISCARDED)
 
@@ -62,6 +63,7 @@ class OutboxTable:
             "kind": kind,
             "objects": json.dumps({form: list(uids) for form, uids in objects.items()}),
             "commitment": commitment,
+            "commitment_uid": _open_commitment(commitment),
             "next_at": now,
             "created_at": now,
             "queued_at": now,
@@ -243,7 +245,9 @@ class OutboxTable:
 
     def by_commitment(self, standing: CommitmentStanding, limit: int = 100) -> list[DeliveryRow]:
         """What was sent and stands so with its commitment, the longest unheard of first."""
-        wanted = (deliveries.c.commitment == standing, deliveries.c.state == DeliveryState.SENT)
+        # By the index: what was answered long ago has no Transaction UID any more.
+        open_one = deliveries.c.commitment_uid > ""
+        wanted = (open_one, deliveries.c.commitment == standing, deliveries.c.state == DeliveryState.SENT)
         return self._found(wanted, deliveries.c.commitment_at, limit)
 
     def note_commitment(
@@ -252,7 +256,7 @@ class OutboxTable:
         """Note how a peer's promise to keep a delivery stands."""
         values: dict[str, Any] = {
             "commitment": standing,
-            "commitment_uid": transaction_uid,
+            "commitment_uid": _open_commitment(standing, transaction_uid),
             "commitment_at": self._clock(),
         }
         if warning:
@@ -269,7 +273,7 @@ class OutboxTable:
             moved = transaction.execute(
                 update(deliveries)
                 .where(deliveries.c.id == delivery_id, *lost)
-                .values(**again, commitment=CommitmentStanding.WANTED, commitment_uid="")
+                .values(**again, commitment=CommitmentStanding.WANTED, commitment_uid=_NOT_ASKED)
             ).rowcount
             if moved:
                 transaction.execute(
@@ -344,6 +348,13 @@ class OutboxTable:
         query = select(deliveries).where(*wanted).order_by(deliveries.c.id if order is None else order)
         with self._database.read() as connection:
             return [_delivery(row) for row in connection.execute(query.limit(limit).offset(offset))]
+
+
+def _open_commitment(standing: CommitmentStanding, transaction_uid: str = "") -> str:
+    """What stands for a commitment that somebody has to look after; nothing for one that has ended."""
+    if standing is CommitmentStanding.WANTED:
+        return _NOT_ASKED
+    return transaction_uid if standing is CommitmentStanding.ASKED else ""
 
 
 def _is(item: DeliveryItem) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
