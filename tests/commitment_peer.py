@@ -151,9 +151,11 @@ def asking(host: str, port: int, title: str = "PACS", called: str = "ANNOGATE") 
     association = ae.associate(host, port, ae_title=called, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
     assert association.is_established
     association.heard = heard
-    yield association
-    if association.is_established:
-        association.release()
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
 
 
 def ask(association: Any, request: Dataset, action: int = 1, instance: str = WELL_KNOWN_INSTANCE) -> int:

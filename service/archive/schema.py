@@ -224,6 +224,21 @@ study_routes = Table(
     Column("annotators", Text, nullable=False, server_default=""),  # JSON; "" where no rule says so
 )
 
+# Peers that are told of a complete study (PS3.4 Annex R), and how far that came.
+availability_notices = Table(
+    "availability_notices",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("study_uid", String(64), primary_key=True),  # as served
+    Column("peer", String(64), primary_key=True),
+    Column("state", String(16), nullable=False, server_default="open"),  # open, sent, failed
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text, nullable=False, server_default=""),
+    Column("next_at", Float, nullable=False),  # not before; the end of its lease while somebody is at it
+    Column("completed_at", Float, nullable=False),
+)
+Index("availability_notices_due", availability_notices.c.state, availability_notices.c.next_at)
+
 # What says that a study is complete, besides quiet.
 study_signs = Table(
     "study_signs",

@@ -74,6 +74,7 @@ class Gateway:
         self._delivery = Delivery(self._ground, self._stores, self._identity, self._jobs, self._commitment, self._peers)
         self._doors = Doors(self._ground, self._stores, self._reception)
         self._query_retrieve = QueryRetrieve(self._ground, self._stores, self._delivery, self._peers)
+        self._notices = Notices(self._ground, self._stores, self._identity, self._reception, self._peers)
         self._dicom = DicomEdge(
             self._ground,
             self._stores,
@@ -82,7 +83,7 @@ class Gateway:
             self._peers,
             self._query_retrieve,
             self._doors,
-            Notices(self._ground, self._identity, self._reception),
+            self._notices,
         )
         self._fetching = Fetching(self._ground, self._stores, self._identity, self._reception, self._peers)
         self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery, self._fetching)
@@ -256,6 +257,7 @@ class Gateway:
     commitments = ShownPart("_commitment", Commitment.commitments)
     commitment_requests = ShownPart("_commitment", Commitment.commitment_requests)
     commitment_rounds = ShownPart("_commitment", Commitment.commitment_rounds)
+    notice_rounds = ShownPart("_notices", Notices.notice_rounds)
 
     # Pull
 

@@ -12,6 +12,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from service import __version__, audit_events
+from service.archive.availability_notices import AvailabilityNoticeTable
+from service.archive.database import Connection
 from service.archive.study_states import StudyStates
 from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.ground import IMPLEMENTATION_VERSION, OUTBOX_BELL, Ground
@@ -95,7 +97,16 @@ class Jobs:
             oldest_unregistered_at=self._reception.spool_backlog.oldest_at,
             routes=self._reception.study_routes,
             peer_count=self._peer_counts().count,
+            on_complete=self._have_told,
         )
+
+    def _have_told(self, project: str, study_uid: str, connection: Connection) -> None:
+        """Have the peers of a project be told of a study."""
+        peers = self._ground.settings.projects[project].tell_availability_to
+        if peers:
+            AvailabilityNoticeTable(self._stores.database, self._ground.clock).add(
+                project, study_uid, peers, connection
+            )
 
     def _peer_counts(self) -> PeerCounts:
         """What asks peers how many instances they have of a study."""

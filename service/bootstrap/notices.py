@@ -1,23 +1,32 @@
-"""Instance Availability Notifications: what the node takes them by."""
+"""Instance Availability Notifications: what the node takes them by, and what sends them."""
 
 from __future__ import annotations
 
-from functools import partial
+import uuid
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from service.archive.availability_notices import AvailabilityNoticeTable
+from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.ground import STUDIES_BELL, Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.reception import Reception
+from service.bootstrap.stores import Stores
 
 if TYPE_CHECKING:
     from dicom_nodes.service_port import DimseService
+    from service.dimse.notice_rounds import NoticeRounds
 
 
 class Notices:
-    """What senders tell of their studies."""
+    """What senders tell of their studies, and what peers are told of ours."""
 
-    def __init__(self, ground: Ground, identity: Identity, reception: Reception) -> None:
+    def __init__(
+        self, ground: Ground, stores: Stores, identity: Identity, reception: Reception, peers: DimsePeers
+    ) -> None:
         self._ground = ground
+        self._stores = stores
+        self._peers = peers
         self._identity = identity
         self._reception = reception
 
@@ -38,6 +47,26 @@ class Notices:
             clock=self._ground.clock,
         )
         return (AvailabilityService(desk),)
+
+    @cached_property
+    def notice_rounds(self) -> NoticeRounds:
+        """What tells peers of studies that became complete."""
+        from service.dimse.notice_rounds import NoticeRounds
+
+        stores, clock = self._stores, self._ground.clock
+        return NoticeRounds(
+            table=AvailabilityNoticeTable(stores.database, clock),
+            index=stores.instances,
+            peer=lambda name: (self._peers.address(name), self._peers.calling(name)),
+            retrieve_ae_title=self._retrieve_ae_title,
+            new_uid=lambda: f"2.25.{uuid.uuid4().int}",
+            clock=clock,
+        )
+
+    def _retrieve_ae_title(self, project: str) -> str:
+        """The title at which a project's objects can be retrieved."""
+        settings = self._ground.settings
+        return next(iter(settings.projects[project].ae_titles), settings.dicom.ae_title)
 
     def _served_uid(self, project: str, uid: str) -> str:
         deidentifier = self._identity.deidentifiers[project]

@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from dicom_nodes.errors import GatewayError
-from service.archive.database import Database
+from service.archive.database import Connection, Database
 from service.archive.instances import InstanceIndex
 from service.archive.intake import IntakeTable
 from service.archive.runs import RunTable
@@ -41,6 +41,9 @@ _LOOKED_AT: Final = 1000
 
 PeerCount = Callable[[str, str], int | None]
 """How many images the peer has of a project's study, by its UID as served; None where nobody can tell."""
+
+OnComplete = Callable[[str, str, Connection], object]
+"""Told of a project, a study by its UID as served, and the transaction."""
 
 _log = structlog.get_logger("annogate.jobs")
 
@@ -95,6 +98,7 @@ class StudyWatch:
     oldest_unregistered_at : when the first object of a project was received that has no row in the index yet
     routes : what routing rules said of studies, and signs that they are complete
     peer_count : asks the peer for how many images it has
+    on_complete : told of a study that became complete, in the transaction that makes it so
     """
 
     def __init__(
@@ -111,7 +115,9 @@ class StudyWatch:
         oldest_unregistered_at: Callable[[str], float | None] = lambda _: None,
         routes: StudyRouteTable | None = None,
         peer_count: PeerCount = lambda *_: None,
+        on_complete: OnComplete = lambda *_: None,
     ) -> None:
+        self._on_complete = on_complete
         self._routes = routes
         self._peer_count = peer_count
         self._counted: dict[int, tuple[float, int | None]] = {}
@@ -232,6 +238,7 @@ class StudyWatch:
             if self._routes is not None:
                 # What comes later makes a version of its own, by signs of its own.
                 self._routes.forget_signs(project.name, study.study_uid, connection=connection)
+            self._on_complete(project.name, study.study_uid, connection)
             for one in new:
                 self._runs.enqueue(
                     project.name,

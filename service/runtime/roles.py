@@ -130,6 +130,8 @@ def _work_spool_off(context: RoleContext, *, keeps_house: bool) -> None:
             if keeps_house:
                 beside.append(threading.Thread(target=_keep_house, args=(gateway, stop), daemon=True))
                 beside.append(threading.Thread(target=_keep_commitments, args=(gateway, stop), daemon=True))
+                if any(project.tell_availability_to for project in gateway.settings.projects.values()):
+                    beside.append(threading.Thread(target=gateway.notice_rounds.run, args=(stop,), daemon=True))
             if keeps_house and gateway.removes_faces:
                 beside.append(threading.Thread(target=gateway.face_rounds.run, args=(stop,), daemon=True))
             for thread in beside:

@@ -29,6 +29,7 @@ class ProjectSettings(Section):
     count_peer: Name | None = None
     complete_series: tuple[tuple[str, ...], ...] = ()
     study_wait_s: float | None = Field(None, gt=0)
+    tell_availability_to: tuple[Name, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
 
     @model_validator(mode="after")

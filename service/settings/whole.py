@@ -97,13 +97,23 @@ class Settings(Section):
             for name, project in self.projects.items()
             if project.count_peer is not None and project.count_peer not in self.peers
         ]
-        return uncounted + [
-            f"projects.{name}.rules: rule {rule.name} names project {rule.project!r}, "
-            + ("which is its own" if rule.project == name else "and there is none of that name")
+        untold = [
+            f"projects.{name}.tell_availability_to: there is no peer {peer!r} in [peers]"
             for name, project in self.projects.items()
-            for rule in project.rules
-            if rule.project is not None and (rule.project == name or rule.project not in self.projects)
+            for peer in project.tell_availability_to
+            if peer not in self.peers
         ]
+        return (
+            uncounted
+            + untold
+            + [
+                f"projects.{name}.rules: rule {rule.name} names project {rule.project!r}, "
+                + ("which is its own" if rule.project == name else "and there is none of that name")
+                for name, project in self.projects.items()
+                for rule in project.rules
+                if rule.project is not None and (rule.project == name or rule.project not in self.projects)
+            ]
+        )
 
     @property
     def rejects_unknown_callers(self) -> bool:

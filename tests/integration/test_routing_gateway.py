@@ -239,3 +239,57 @@ def test_a_peer_that_is_away_counts_nothing(tmp_path: Path) -> None:
         house.ingest()
         house.clock.now += 6
         assert not complete(house)
+
+
+# What we tell
+
+
+def test_peers_are_told_of_a_complete_study(tmp_path: Path) -> None:
+    told: list[tuple[str, set[str], set[str]]] = []
+    answers = [0x0110, 0x0000]
+
+    def take(event: Any) -> tuple[int, Dataset]:
+        notice = event.attribute_list
+        instances = [one for item in notice.ReferencedSeriesSequence for one in item.ReferencedSOPSequence]
+        uids = {str(one.ReferencedSOPInstanceUID) for one in instances}
+        told.append((str(notice.StudyInstanceUID), uids, {str(one.RetrieveAETitle) for one in instances}))
+        return answers.pop(0), Dataset()
+
+    ae = AE("RIS")
+    ae.add_supported_context(INSTANCE_AVAILABILITY)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_N_CREATE, take)])
+    peers = {"ris": {"ae_title": "RIS", "host": "127.0.0.1", "port": server.server_address[1]}}
+    try:
+        with commitment_house(
+            tmp_path, projects={"default": project(tell_availability_to=["ris"])}, peers=peers
+        ) as house:
+            house.send([ct_slice(1), ct_slice(2)])
+            house.ingest()
+            assert not house.gateway.notice_rounds.work()
+            house.clock.now += 61
+            assert complete(house)
+            assert house.gateway.notice_rounds.work()
+            assert not house.gateway.notice_rounds.work()
+            house.clock.now += 31
+            assert house.gateway.notice_rounds.work()
+            house.clock.now += 86400
+            assert not house.gateway.notice_rounds.work()
+            study_uid = only_study(house).study_uid
+            served = {one.sop_instance_uid for one in house.gateway.instances.instances_of("default", study_uid)}
+    finally:
+        server.shutdown()
+    assert told == [(study_uid, served, {"ANNOGATE"})] * 2
+
+
+def test_a_peer_that_cannot_be_told_is_given_up_after_days(tmp_path: Path) -> None:
+    peers = {"ris": {"ae_title": "RIS", "host": "127.0.0.1", "port": 1}}
+    with commitment_house(tmp_path, projects={"default": project(tell_availability_to=["ris"])}, peers=peers) as house:
+        house.send([ct_slice(1)])
+        house.ingest()
+        house.clock.now += 61
+        assert complete(house)
+        assert house.gateway.notice_rounds.work()
+        house.clock.now += 8 * 86400
+        assert house.gateway.notice_rounds.work()
+        house.clock.now += 86400
+        assert not house.gateway.notice_rounds.work()
