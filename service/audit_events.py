@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from dicom_nodes.node_event import NodeEvent
     from service.core.archived import RunRow
     from service.core.deliveries import DeliveryRow, ReleaseRow
-    from service.core.rejection import RejectionEvent
     from service.core.pulls import PullRow
+    from service.core.rejection import RejectionEvent
     from service.dimse.query_event import QueryEvent
     from service.ingest.quarantine_desk import Decision
     from service.jobs.run_end import RunEnd
