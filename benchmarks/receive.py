@@ -24,11 +24,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.receivers import Annogate, Bare, Orthanc, Receiver, Storescp, disk_objects_per_s
+from benchmarks.receivers import Annogate, Bare, Orthanc, OrthancLongPdu, Receiver, Storescp, disk_objects_per_s
 from tests.ct_series import write_ct_series
 from tests.storescu import STORESCU, environment
 
-KINDS = {"annogate": Annogate, "bare": Bare, "orthanc": Orthanc, "storescp": Storescp}
+KINDS = {"annogate": [Annogate], "bare": [Bare], "orthanc": [Orthanc, OrthancLongPdu], "storescp": [Storescp]}
 SMALL = {"rows": 8, "columns": 8}
 OBJECT_KIB = {"ct": "0.53 MB", "small": "1 KiB"}
 
@@ -178,7 +178,7 @@ def main(words: list[str]) -> None:
     disk: dict[Case, float] = {}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as running:
         folder = Path(temporary)
-        receivers: list[Receiver] = [KINDS[name](folder / name) for name in options.receivers]
+        receivers: list[Receiver] = [kind(folder / kind.__name__) for name in options.receivers for kind in KINDS[name]]
         receivers += [Annogate(folder / words, setting(words)) for words in options.variants]
         for receiver in receivers:
             running.enter_context(receiver)
@@ -189,7 +189,8 @@ def main(words: list[str]) -> None:
                 for associations in options.associations:
                     for pdu in options.pdu:
                         case = Case(objects, sender, associations, pdu)
-                        results[case] = run(case, receivers, files, options.pairs, warm=not options.cold)
+                        taking = [receiver for receiver in receivers if receiver.pdu in (None, pdu)]
+                        results[case] = run(case, taking, files, options.pairs, warm=not options.cold)
                         disk[case] = disk_objects_per_s(folder / "disk", size, min(300, options.count))
                         console.print(table({case: results[case]}, disk))
     if len(results) > 1:

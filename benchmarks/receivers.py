@@ -47,6 +47,8 @@ class Receiver:
 
     name: str
     title: str = "ANNOGATE"
+    pdu: str | None = None
+    """The one kind of case that it stands for; None is every."""
     port: int = 0
     pid: int = 0
 
@@ -171,8 +173,12 @@ class Orthanc(Receiver):
     name = "Orthanc"
     title = "ORTHANC"
 
+    pdu = "default"
+    announced = 16384
+    """Orthanc's own default, by which the sender cuts its PDUs."""
+
     def __enter__(self) -> Orthanc:
-        settings = {"SyncStorageArea": True, "MaximumPduLength": 131072}
+        settings = {"SyncStorageArea": True, "MaximumPduLength": self.announced}
         self._orthanc = OrthancProcess(self.folder, "NOBODY", "127.0.0.1", 104, settings)
         before = os.environ.get("TCP_NODELAY")
         os.environ["TCP_NODELAY"] = "1"
@@ -195,6 +201,13 @@ class Orthanc(Receiver):
         for patient in requests.get(f"{http}/patients", timeout=60).json():
             requests.delete(f"{http}/patients/{patient}", timeout=60).raise_for_status()
         return count
+
+
+class OrthancLongPdu(Orthanc):
+    """Orthanc for the cases of 128 KiB."""
+
+    pdu = "128K"
+    announced = 131072
 
 
 class Storescp(Receiver):

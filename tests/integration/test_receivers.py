@@ -38,6 +38,13 @@ def is_there(pid: int) -> bool:
         return False
 
 
+def kill(node: NodeProcess, pids: list[int]) -> None:
+    """SIGKILL, and wait until the accepting process has noticed."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not set(pids) & set(node.receivers), what="the receivers' end")
+
+
 def still_answers(association: Requestor) -> bool:
     try:
         return c_store(association, 1)[0] == 0
@@ -70,8 +77,7 @@ def test_a_receiver_that_dies_takes_only_its_own_associations_along(node: NodePr
         associations = [held.enter_context(Requestor(node.peer, STORE)) for _ in range(2)]
         assert all(still_answers(association) for association in associations)
         before = node.receivers
-        os.kill(before[0], signal.SIGKILL)
-        eventually(lambda: not is_there(before[0]), what="the receiver's end")
+        kill(node, before[:1])
         alive = [association for association in associations if still_answers(association)]
         for association in associations:
             if association not in alive:
@@ -84,20 +90,18 @@ def test_a_receiver_that_dies_takes_only_its_own_associations_along(node: NodePr
 def test_places_of_a_dead_receiver_become_free(node: NodeProcess):
     with ExitStack() as held:
         associations = [held.enter_context(Requestor(node.peer, STORE)) for _ in range(3)]
-        for pid in node.receivers:
-            os.kill(pid, signal.SIGKILL)
+        kill(node, node.receivers)
         for association in associations:
             assert not still_answers(association)
             association._association.kill()
-        eventually(lambda: len(node.receivers) == 2, what="receivers started again")
+        eventually(lambda: echoes(node), what="receivers started again")
         with ExitStack() as again:
             for _ in range(3):
                 again.enter_context(Requestor(node.peer, ECHO))
 
 
 def test_a_connection_waits_while_no_receiver_lives(node: NodeProcess):
-    for pid in node.receivers:
-        os.kill(pid, signal.SIGKILL)
+    kill(node, node.receivers)
     echo(node.peer)
 
 
