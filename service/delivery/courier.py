@@ -142,7 +142,7 @@ class Courier:
             self._peers.away(name, self._owner, str(error), self._patience.pause_s)
             _log.warning("peer.away", peer=name, reason=str(error))
         except Exception as error:  # noqa: BLE001  # rows say what is left to do; the next turn does it
-            words = str(error) if isinstance(error, GatewayError) else fault_place(error)
+            words = _trouble(error)
             self._peers.away(name, self._owner, words, self._patience.pause_s)
             _log.error("delivery.trouble", peer=name, reason=words)
         return self._rest(self._outbox.next_due_at(name))
@@ -166,7 +166,7 @@ class Courier:
         _log.error("delivery.failed", delivery=delivery.id, peer=delivery.peer, reason=words)
 
     def _bring(self, batch: Sequence[DeliveryRow], stopped: Callable[[], bool]) -> None:
-        loads = [load for delivery in batch if (load := self._load(delivery)) is not None]
+        loads = [load for delivery in batch if (load := self._loaded(delivery)) is not None]
         if not loads:
             return
         classes = classes_of([row for load in loads for row in load.rows.values()])
@@ -175,7 +175,7 @@ class Courier:
             for load in loads:
                 if stopped() or not self._keep_lease():
                     return
-                if load.series not in kept_back and not self._send(load, peer):
+                if load.series not in kept_back and not self._sent(load, peer):
                     kept_back.add(load.series)
 
     def _keep_lease(self) -> bool:
@@ -185,6 +185,31 @@ class Courier:
             return True
         self._renewed_at = now
         return self._peers.renew(self._rules.name, self._owner, self._patience.lease_s)
+
+    def _loaded(self, delivery: DeliveryRow) -> _Load | None:
+        """What goes of a delivery; one that our own trouble keeps here does not keep the others."""
+        try:
+            return self._load(delivery)
+        except PeerUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # a vault entry that does not open, an object that no code foresaw
+            self._put_off(delivery, _trouble(error))
+            return None
+
+    def _sent(self, load: _Load, peer: OpenTarget) -> bool:
+        """Send a delivery; whether what comes after it in its study may go."""
+        try:
+            return self._send(load, peer)
+        except PeerUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # as above
+            self._put_off(load.delivery, _trouble(error))
+            return False
+
+    def _put_off(self, delivery: DeliveryRow, words: str) -> None:
+        next_at = self._clock() + self._patience.pause_s(delivery.attempts + 1)
+        self._outbox.put_off(delivery.id, next_at, words)
+        _log.warning("delivery.put_off", delivery=delivery.id, peer=delivery.peer, reason=words)
 
     def _load(self, delivery: DeliveryRow) -> _Load | None:
         """What goes of a delivery, and to whom; None where a person has to decide first."""
@@ -285,9 +310,7 @@ class Courier:
             self._fail(delivery, answer.words)
             return False
         self._outbox.record(item, ItemState.WAITING, answer.status, answer.words)
-        next_at = self._clock() + self._patience.pause_s(delivery.attempts + 1)
-        self._outbox.put_off(delivery.id, next_at, answer.words)
-        _log.warning("delivery.put_off", delivery=delivery.id, peer=delivery.peer, reason=answer.words)
+        self._put_off(delivery, answer.words)
         return False
 
     def _end(self, load: _Load) -> None:
@@ -295,6 +318,11 @@ class Courier:
         self._files.erase(delivery.id)
         self._on_ended("sent", delivery)
         _log.info("delivery.sent", delivery=delivery.id, peer=delivery.peer)
+
+
+def _trouble(error: Exception) -> str:
+    """Our own trouble in words; what nobody foresaw may quote a patient, so the place where it arose stands for it."""
+    return str(error) if isinstance(error, GatewayError) else fault_place(error)
 
 
 def _tell_nobody(_action: str, _delivery: DeliveryRow) -> None:

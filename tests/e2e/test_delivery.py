@@ -26,7 +26,7 @@ def test_results_come_back_to_the_pacs_that_pushed_the_study(tmp_path: Path) -> 
         "deliver_to": ["pacs"],
     }
     with OrthancProcess(tmp_path / "orthanc", "ANNOGATE", "127.0.0.1", dicom_port) as orthanc:
-        peer = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": orthanc.dicom_port}
+        peer = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": orthanc.dicom_port, "storage_commitment": True}
         settings = {"projects": {"default": project}, "peers": {"pacs": peer}, "delivery": {"sweep_s": 1.0}}
         gateway = GatewayProcess(tmp_path, settings)
         with gateway:
@@ -46,6 +46,10 @@ def test_results_come_back_to_the_pacs_that_pushed_the_study(tmp_path: Path) -> 
 
             delivery = eventually(ended, what="end of the delivery")
             assert (delivery["state"], delivery["words"]) == ("sent", "")
+            # Orthanc answers on an association of its own.
+            eventually(
+                lambda: gateway.api("/deliveries")["deliveries"][0]["commitment"] == "committed", what="commitment"
+            )
             sent = gateway.api(f"/projects/default/studies/{waiting['study_uid']}")["results"]
             assert {one["held"] for one in sent} == {"sent to pacs"}
         (study,) = orthanc.studies()

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from sqlalchemy import update
 
+from service.archive.schema import vault
 from service.core.deliveries import DeliveryState
 from service.delivery.character_sets import in_character_set
 from service.delivery.identity_check import standing_of
@@ -170,3 +172,23 @@ def test_parcel_is_the_same_after_it_was_sealed() -> None:
     parcel = ReadyResults().parcel(ReadyResults().instance("p", "2.25.11"))
     assert Parcel.of_parts(b"".join(parcel.parts())) == parcel
     assert "PAT-4711" not in repr(parcel)
+
+
+def test_vault_entry_that_does_not_open_keeps_its_own_delivery_alone(house: DeliveryHouse) -> None:
+    first = house.make_results()
+    house.make_results(
+        [
+            ct_slice(number, study_uid="1.2.77", series_uid="1.2.77.1", patient_id="PAT-2")
+            for number in range(1, SLICES + 1)
+        ]
+    )
+    house.release_all()
+    with house.database.write() as connection:
+        sealed = update(vault).where(vault.c.kind == "study", vault.c.key == first).values(sealed=b"damaged" * 9)
+        connection.execute(sealed)
+    with ScriptedStorageScp([ReadyResults.SEG, ReadyResults.REPORT]) as scp:
+        house.courier(dimse("127.0.0.1", scp.port, "SCRIPTED")).turn()
+    kept, sent = house.deliveries()
+    assert (kept.state, sent.state) == (DeliveryState.WAITING, DeliveryState.SENT)
+    assert "does not open" in kept.last_error
+    assert kept.next_at > house.clock.now
