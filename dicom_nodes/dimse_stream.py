@@ -23,6 +23,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # A command set is a few hundred bytes; one that does not end is an attack.
 _LONGEST_COMMAND: Final = 64 * 1024
+# Held in memory whole: an identifier is some hundred bytes, a request to commit 100,000 objects some MiB.
+_LONGEST_MESSAGE: Final = 64 * 1024 * 1024
 _MOST_WAITING: Final = 64
 _ROOM_POLL_S: Final = 0.01
 _TRANSPORT_CLOSED: Final = "Evt17"
@@ -41,6 +43,7 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
         self.msg_queue = WakingQueue(assoc.notice)
         self._command = bytearray()
         self._passing_on = False
+        self._passed_bytes = 0
 
     def takes(self, context_id: int, command: CommandSet) -> bool:
         """Whether this message is ours; if it has a data set, ``fragment`` follows."""
@@ -116,10 +119,15 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
 
     def _pass_on(self, context_id: int, control: int, value: bytes | memoryview) -> None:
         self._await_room()
+        self._passed_bytes += len(value)
+        if self._passed_bytes > _LONGEST_MESSAGE:
+            raise ProtocolViolated("a message that is no object and does not end")
         primitive = P_DATA()
         primitive.presentation_data_value_list = [[context_id, b"".join((bytes((control,)), value))]]
         super().receive_primitive(primitive)
         self._passing_on = self.message is not None
+        if not self._passing_on:
+            self._passed_bytes = 0
 
     def _await_room(self) -> None:
         """Read no further while many messages wait to be answered: a peer may send them without end."""

@@ -210,3 +210,18 @@ def test_class_that_specialises_nothing_we_store_is_rejected(service_class: str,
     negotiated = [specialised(service_class, general)]
     with listening(InMemoryObjectSink()) as node, association(node, PRIVATE_CT, CT, ext_neg=negotiated) as peer:
         assert [str(context.abstract_syntax) for context in peer.rejected_contexts] == [PRIVATE_CT]
+
+
+def test_identifier_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dicom_nodes.dimse_stream._LONGEST_MESSAGE", 100_000)
+    service = ScriptedService(frozenset({FIND}), succeed)
+    asked = identifier()
+    asked.TextValue = "x" * 200_000  # nothing that a query has, but long
+    with listening(InMemoryObjectSink(), services=[service]) as node:
+        ae = AE("ASKER")
+        ae.add_requested_context(FIND, IMPLICIT)
+        peer = ae.associate(*node.node.address, ae_title="ANNOGATE")
+        list(peer.send_c_find(asked, FIND))
+        peer.join(20)
+        assert peer.is_aborted
+    assert service.requests == []
