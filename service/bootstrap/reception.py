@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from functools import cached_property
 
+from dicom_nodes.object_sink import ObjectHeader
 from service import audit_events
 from service.archive.study_routes import StudyRouteTable
 from service.bootstrap.cleaning import Cleaning
@@ -20,6 +21,7 @@ from service.ingest.pipeline import IngestPipeline
 from service.ingest.quarantine import Quarantine
 from service.ingest.quarantine_desk import Decision, QuarantineDesk
 from service.ingest.routing import Router
+from service.ingest.routing_rules import RoutingRules
 from service.ingest.segment_claim import SegmentClaims
 from service.ingest.segment_pool import segment_pool
 from service.ingest.spool import Spool
@@ -91,7 +93,7 @@ class Reception:
             number=secrets.randbelow,
             on_stored=self._ground.ring(STUDIES_BELL),
             keep=scratch.keep,
-            routing=routing_rules(self._ground.settings),
+            routing=self._routing,
             routes=self.study_routes,
             header_limit=self._ground.settings.storage.header_memory_mib << 20,
             after_add=IncomingNotes(stores.rejections).after_add,
@@ -118,7 +120,17 @@ class Reception:
             project_of=self.callers.project_of,
             on_damage=lambda _: self._stores.counters.add("", "damaged spool segments"),
             interrupt_look=self._cleaning.pixel_cleaner.close,
+            priority_of=self._priority_of,
         )
+
+    def _priority_of(self, header: ObjectHeader) -> int:
+        """What routing rules say of an object by the titles of its association alone."""
+        project = self.callers.project_of(header.called_ae_title) or ""
+        return self._routing.priority_by_titles(project, header.calling_ae_title, header.called_ae_title)
+
+    @cached_property
+    def _routing(self) -> RoutingRules:
+        return routing_rules(self._ground.settings)
 
     @cached_property
     def spool_backlog(self) -> SpoolBacklog:

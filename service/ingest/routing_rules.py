@@ -77,11 +77,20 @@ class Rule:
     priority: int | None = None
     discard: bool = False
 
+    @property
+    def is_about_titles(self) -> bool:
+        """Whether it can be decided before the object is read."""
+        return not (self.sop_classes or self.tags or self.description)
+
+    def fits_titles(self, calling: str, called: str) -> bool:
+        """Whether the titles of the association are what the rule is about."""
+        return (not self.called or _any_fits(self.called, (called,))) and (
+            not self.calling or _any_fits(self.calling, (calling,))
+        )
+
     def fits(self, incoming: Incoming, parsed: ParsedInstance) -> bool:
         """Whether the object is what the rule is about."""
-        if self.called and not _any_fits(self.called, (incoming.called_ae_title,)):
-            return False
-        if self.calling and not _any_fits(self.calling, (incoming.calling_ae_title,)):
+        if not self.fits_titles(incoming.calling_ae_title, incoming.called_ae_title):
             return False
         if self.sop_classes and parsed.sop_class_uid not in self.sop_classes:
             return False
@@ -130,6 +139,13 @@ class RoutingRules:
         """The projects that a project's objects may land in, itself included."""
         named = (rule.project for rule in self._by_project.get(project, ()))
         return frozenset({project, *(name for name in named if name is not None)})
+
+    def priority_by_titles(self, project: str, calling: str, called: str) -> int:
+        """What can be said of an object before it is read: the priority by the titles of its association."""
+        for rule in self._by_project.get(project, ()):
+            if rule.is_about_titles and rule.priority is not None and rule.fits_titles(calling, called):
+                return rule.priority
+        return ROUTINE
 
     def decide(self, incoming: Incoming, parsed: ParsedInstance) -> Decision:
         """What becomes of an object."""

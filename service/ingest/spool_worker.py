@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable
+from dicom_nodes.object_sink import ObjectHeader
 from service.archive.database import Connection
 from service.archive.intake import Arrival, IntakeTable
 from service.core.archived import IntakeRow
@@ -68,6 +69,7 @@ class SpoolWorker:
     project_of : the project of a called AE title; None where there is none any more
     on_damage : told the name of each segment that was set aside because the disk has damaged it
     interrupt_look : breaks off the look at an object's pixels that is under way, without anything being decided
+    priority_of : what is said of an object before it is read; the higher is worked off first
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class SpoolWorker:
         limits: WorkerLimits | None = None,
         on_damage: Callable[[str], None] = lambda _: None,
         interrupt_look: Callable[[], None] = lambda: None,
+        priority_of: Callable[[ObjectHeader], int] = lambda _: 0,
     ) -> None:
+        self._priority_of = priority_of
         self._reader = reader
         self._intake = intake
         self._pipeline = pipeline
@@ -150,7 +154,7 @@ class SpoolWorker:
         for one in self._reader.committed():  # which hands each out once
             self._waiting[one.segment][one.source_key] = one
         processed = False
-        for segment in sorted(self._waiting):
+        for segment in self._in_order(self._waiting):
             if self._stopped:
                 break
             with self._claims.claim(segment) as mine:
@@ -178,6 +182,14 @@ class SpoolWorker:
             self._intake.delete_for_segment(segment)
         self._looked_for_lost_rows = True
 
+    def _in_order(self, waiting: Mapping[str, Mapping[str, SpooledObject]]) -> list[str]:
+        """Segments with something urgent first, then the oldest."""
+        urgency = {
+            name: max((self._priority_of(one.header) for one in objects.values()), default=0)
+            for name, objects in waiting.items()
+        }
+        return sorted(waiting, key=lambda name: (-urgency[name], name))
+
     def _work_off(self, segment: str) -> bool:
         """Process what is open in a segment that is claimed."""
         if segment not in self._reader.segments():
@@ -189,7 +201,8 @@ class SpoolWorker:
         # Those that were put off come to their end by themselves; asked before their rows, which they change.
         rows = self._rows({key: one for key, one in waiting.items() if key not in self._looks})
         work = [(waiting[key], row) for key, row in rows.items() if row.state == _RECEIVED]
-        for batch in self._batches(sorted(work, key=lambda item: item[1].id)):
+        # What is urgent first, then in the order of arrival.
+        for batch in self._batches(sorted(work, key=lambda item: (-self._priority_of(item[0].header), item[1].id))):
             if self._stopped:
                 return True
             self._process(batch)

@@ -293,3 +293,21 @@ def test_a_peer_that_cannot_be_told_is_given_up_after_days(tmp_path: Path) -> No
         assert house.gateway.notice_rounds.work()
         house.clock.now += 86400
         assert not house.gateway.notice_rounds.work()
+
+
+# Urgent first
+
+
+def test_what_is_urgent_by_its_title_is_worked_off_first(tmp_path: Path) -> None:
+    rules = [{"name": "now", "called": ["STAT"], "priority": "stat"}]
+    settings = project(ae_titles=["ANNOGATE", "STAT"], rules=rules)
+    with commitment_house(tmp_path, projects={"default": settings}) as house:
+        for number in (1, 2):
+            house.send([ct_slice(number)])
+        urgent = ct_slice(3)
+        house.send([urgent], "STAT")
+        house.ingest()
+        (study,) = house.gateway.instances.studies("default")
+        held = house.gateway.instances.instances_of("default", study.study.study_uid)
+        first = min(held, key=lambda one: one.id)
+    assert first.instance_number == urgent.InstanceNumber

@@ -112,6 +112,19 @@ def test_rules_tell_where_objects_may_land() -> None:
     assert [sorted(rules.targets(name)) for name in ("default", "other")] == [["default", "research"], ["other"]]
 
 
+def test_a_priority_by_titles_is_known_before_an_object_is_read() -> None:
+    rules = RoutingRules(
+        {
+            "default": [
+                Rule("read", calling=("CT*",), tags=rule_tags(modality=["CT"]), priority=STAT),
+                Rule("titles", calling=("CT*",), called=("ANN*",), priority=1),
+            ]
+        }
+    )
+    asked = [("default", "CT1", "ANNOGATE"), ("default", "MR1", "ANNOGATE"), ("other", "CT1", "ANNOGATE")]
+    assert [rules.priority_by_titles(*one) for one in asked] == [1, 0, 0]
+
+
 ANYTHING = {"calling": ["*"]}
 
 
