@@ -20,10 +20,11 @@ from service.core.deliveries import DeliveryRow, DeliveryState, ItemState, Relea
 from service.core.rejection import RejectionEvent
 from service.core.release import ReleaseRules
 from service.custody.way_back import WayBack
-from service.delivery.courier import Courier, Patience, PeerRules
+from service.delivery.courier import Courier
 from service.delivery.dimse_target import DimseTarget
 from service.delivery.outbox_desk import DeliveryDecision, OutboxDesk
 from service.delivery.outbox_files import OutboxFiles
+from service.delivery.peer_rules import Patience, PeerRules
 from service.delivery.preparation import Preparation
 from service.delivery.recall_desk import RecallDesk
 from service.delivery.rejection_desk import RejectionDesk

@@ -9,8 +9,9 @@ from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
 from service.archive.releases import ReleaseTable
 from service.core.deliveries import ANY_FORM, DeliveryRow, DeliveryState
-from service.delivery.courier import Courier, Patience, PeerRules
+from service.delivery.courier import Courier
 from service.delivery.outbox_files import OutboxFiles
+from service.delivery.peer_rules import Patience, PeerRules
 from service.delivery.targets import Target
 from tests.delivery_house import Sealed
 from tests.fakes.ready_results import ReadyResults

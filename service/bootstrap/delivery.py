@@ -189,7 +189,8 @@ class Delivery:
         )
 
     def _courier(self, name: str) -> Courier:
-        from service.delivery.courier import Courier, Patience, PeerRules
+        from service.delivery.courier import Courier
+        from service.delivery.peer_rules import Patience, PeerRules
 
         peer, delivery = self._settings.peers[name], self._settings.delivery
         return Courier(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from service.core.deliveries import DeliveryState, ItemState
-from service.delivery.courier import Patience
 from service.delivery.outbox_files import OutboxFiles
+from service.delivery.peer_rules import Patience
 from tests.delivery_house import dimse
 from tests.fakes.in_memory_sealed_files import InMemorySealedFiles
 from tests.fakes.ready_results import ReadyResults

@@ -17,7 +17,7 @@ from dicom_nodes.peer import PeerAddress
 from dicom_nodes.requestor import RequestorSettings
 from dicom_nodes.sender import echo, store
 from service.core.deliveries import DeliveryState
-from service.delivery.courier import PeerRules
+from service.delivery.peer_rules import PeerRules
 from tests.datasets import STUDY_UID, as_file
 from tests.delivery_house import DeliveryHouse, delivering, dimse, original_slices
 from tests.orthanc_process import free_port

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from service.core.deliveries import DeliveryState, ItemState
-from service.delivery.courier import PeerRules
+from service.delivery.peer_rules import PeerRules
 from tests.datasets import STUDY_UID, as_file
 from tests.delivery_house import DeliveryHouse, delivering, dimse, original_slices
 from tests.orthanc_process import OrthancProcess

@@ -13,7 +13,7 @@ import requests
 
 from service.core.deliveries import DeliveryState, ItemState
 from service.delivery.answers import Verdict
-from service.delivery.courier import PeerRules
+from service.delivery.peer_rules import PeerRules
 from service.delivery.stow_target import StowTarget, answer_of
 from tests.datasets import STUDY_UID, as_file
 from tests.delivery_house import DeliveryHouse, delivering, original_slices

@@ -11,8 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from service.core.deliveries import BINARY, LABEL_MAP, DeliveryState
-from service.delivery.courier import PeerRules
 from service.delivery.forms import chosen_form
+from service.delivery.peer_rules import PeerRules
 from service.objects.label_map_twin import write_label_map_twin
 from service.objects.result_context import WrittenResult
 from service.objects.validation import Severity, validate
