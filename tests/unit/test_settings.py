@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from service.errors import SettingsInvalid
-from service.settings import Settings, load_settings
+from service.settings import Section, Settings, load_settings
 
 
 def load(tmp_path: Path, text: str, **environ: str) -> Settings:
     file = tmp_path / "annogate.toml"
     file.write_text(text)
     return load_settings(file, environ=environ)
+
+
+def settings_of(section: Section, place: str = "") -> Iterator[str]:
+    """Each setting of a section and of those in it, by its place; those by name of project, caller or peer left out."""
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            yield from settings_of(value, f"{place}{key}.")
+        elif not isinstance(value, dict):
+            yield f"{place}{key}"
 
 
 def test_without_a_file_the_defaults_of_the_contract_hold() -> None:
@@ -28,9 +39,11 @@ def test_without_a_file_the_defaults_of_the_contract_hold() -> None:
 def test_example_shows_every_setting_with_its_default(repository: Path) -> None:
     text = (repository / "config" / "annogate.toml").read_text()
     assert load_settings(repository / "config" / "annogate.toml", environ={}) == load_settings(environ={})
-    for section in ("storage", "dicom", "http", "jobs", "log"):
-        for key in type(getattr(Settings(), section)).model_fields:
-            assert re.search(rf"^(# )?{key} = ", text, re.MULTILINE), f"{section}.{key} is not in the example"
+    for place in settings_of(Settings()):
+        section, _, key = place.rpartition(".")
+        of_section = re.search(rf"^\[{re.escape(section)}\]([^\n]*\n)*?(?=^\[|\Z)", text, re.MULTILINE)
+        assert of_section, f"[{section}] is not in the example"
+        assert re.search(rf"^(# )?{key} = ", of_section[0], re.MULTILINE), f"{place} is not in the example"
 
 
 def test_environment_wins_over_the_file(tmp_path: Path) -> None:
