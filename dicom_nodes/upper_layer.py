@@ -9,6 +9,7 @@ They rest on these names of pynetdicom 3.0: ``DULServiceProvider._run_loop_delay
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -19,12 +20,14 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import TRANSITION_TABLE
-from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT, P_DATA
+from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE, P_DATA
 
 from dicom_nodes.association_socket import EventDrivenSocket, set_no_delay
 from dicom_nodes.errors import GatewayError
 from dicom_nodes.tls import TlsAcceptor, words_of
 from dicom_nodes.wakeable import ActivityCheckpoint, WakeSignal, WakingQueue
+
+_LOGGER = logging.getLogger(__name__)
 
 # Timers (ARTIM, idle, kill) are looked at this often; they are all of whole seconds.
 REST_S: Final = 0.25
@@ -35,9 +38,11 @@ _THREAD_END_S: Final = 5.0
 _LONGEST_END_S: Final = 30.0
 _IDLE: Final = "Sta1"  # PS3.8 Table 9-1
 _AWAITING_CLOSE: Final = "Sta13"
+_A_ABORT_PDU: Final = 7
 _DROPPED_BYTES: Final = 64 * 1024
-# The requests that come too late when the connection ends meanwhile (PS3.8 Table 9-8).
+# The events of primitives by their kind, and of those that ask or answer by their result (PS3.8 Table 9-8).
 _EVENTS: Final = {P_DATA: "Evt9", A_ABORT: "Evt15", A_P_ABORT: "Evt15"}
+_ASKED_OR_ANSWERED: Final = {A_ASSOCIATE: ("Evt1", "Evt7", "Evt8"), A_RELEASE: ("Evt11", "Evt14", "Evt14")}
 
 
 class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
@@ -57,16 +62,40 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
         try:
             self.assoc.secure_connection()
             super().run_reactor()
+        except Exception as error:  # noqa: BLE001 -- the edge to the peer; its words may quote a value of the peer's
+            _LOGGER.warning("association ended: %s", type(error).__name__)
+            self._give_up()
         finally:
             self.assoc.upper_layer_ended()
             self.wake.close()
+
+    def _give_up(self) -> None:
+        """Close the connection where the state machine cannot go on: left open, it would hold its place."""
+        self.assoc.is_aborted, self.assoc.is_established = True, False
+        self.assoc._kill = self._kill_thread = True
+        if self.socket is not None:
+            self.socket.close()
+
+    def _decode_pdu(self, bytestream: bytearray) -> Any:
+        """Decode a PDU; an A-ABORT whose source or reason is none is as invalid as one that cannot be read.
+
+        The state machine would otherwise fail on it, which only then looks at them (PS3.8 9.3.8).
+
+        Raises
+        ------
+        ValueError : the PDU is invalid; it is answered as such (PS3.8 Table 9-10, Evt19)
+        """
+        pdu, event = super()._decode_pdu(bytestream)
+        if bytestream[0] == _A_ABORT_PDU:
+            pdu.to_primitive()
+        return pdu, event
 
     def _process_recv_primitive(self) -> bool:
         """Take the next primitive of our own, after what has happened; drop what came too late for the state."""
         if self.event_queue.queue:
             return True
         waiting = self.to_provider_queue.queue
-        event = next((_EVENTS[kind] for kind in _EVENTS if waiting and isinstance(waiting[0], kind)), None)
+        event = _event_of(waiting[0]) if waiting else None
         if event is not None and (event, self.state_machine.current_state) not in TRANSITION_TABLE:
             self.to_provider_queue.get(block=False)
             return False
@@ -189,3 +218,11 @@ class NodeAssociation(Association):  # type: ignore[misc]
     def _bind_defaults(self) -> None:
         for event in evt._INTERVENTION_EVENTS:
             self.bind(event, evt.get_default_handler(event))
+
+
+def _event_of(primitive: Any) -> str | None:
+    """The event that a primitive of ours is; it comes too late when the connection has ended or broken meanwhile."""
+    if type(primitive) in _ASKED_OR_ANSWERED:
+        asked, affirmed, denied = _ASKED_OR_ANSWERED[type(primitive)]
+        return asked if primitive.result is None else denied if primitive.result else affirmed
+    return _EVENTS.get(type(primitive))

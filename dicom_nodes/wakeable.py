@@ -47,7 +47,10 @@ class WakeSignal:
 
 
 class WakingQueue(queue.Queue[Any]):
-    """A queue that calls ``wake`` after each item put in."""
+    """A queue that calls ``wake`` after each item put in, and after one is taken that was not the last.
+
+    Several items that come together are one wake-up, and pynetdicom takes one item a round.
+    """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         super().__init__()
@@ -57,6 +60,13 @@ class WakingQueue(queue.Queue[Any]):
         """Put an item in and wake who waits for it."""
         super().put(item, block, timeout)
         self._wake()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take an item, and have whoever waits come again for the next."""
+        item = super().get(block, timeout)
+        if not self.empty():
+            self._wake()
+        return item
 
 
 class ActivityCheckpoint(threading.Event):
