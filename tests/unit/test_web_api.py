@@ -21,8 +21,15 @@ from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
 USER = {"name": "grace", "password": PASSWORD, "role": "reader", "projects": ["default"]}
 TOKEN = {"name": "ci", "role": "integrator", "projects": ["*"]}
 PLACES = {
-    "project": "default", "study_uid": "1.2.3", "quarantine_id": "a1", "name": "bob", "token_id": "nothing",
-    "result_id": "1", "delivery_id": "1", "pull_id": "1", "note_uid": "2.25.77",
+    "project": "default",
+    "study_uid": "1.2.3",
+    "quarantine_id": "a1",
+    "name": "bob",
+    "token_id": "nothing",
+    "result_id": "1",
+    "delivery_id": "1",
+    "pull_id": "1",
+    "note_uid": "2.25.77",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "add_user": USER,
