@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
-from pydicom.datadict import tag_for_keyword
 
 from service.settings.values import Name, Section, Uid
 
 
 def _keyword(value: str) -> str:
+    # Here and not above: the supervisor reads settings and needs nothing else of DICOM.
+    from pydicom.datadict import tag_for_keyword
+
     if tag_for_keyword(value) is None:
         raise ValueError(f"{value!r} is not the keyword of an element (PS3.6)")
     return value

@@ -41,6 +41,12 @@ def test_role_at_rest_imports_nothing_that_only_work_needs(tmp_path: Path, role:
     assert set(HEAVY) & set(done.stdout.splitlines()[-1].split()) == set()
 
 
+def test_the_supervisor_imports_nothing_of_dicom():
+    code = "import sys; import service.runtime.supervisor; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"pydicom", "numpy", "PIL"}.isdisjoint(done.stdout.split())
+
+
 def processes_below(pid: int) -> Iterator[int]:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         yield int(child)
