@@ -7,11 +7,14 @@ again after each receive (it is not a lasting option; tcp(7)).
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import select
 import socket
 import ssl
 import struct
+import termios
 import threading
 import time
 from collections import deque
@@ -28,6 +31,8 @@ _BUFFER_BYTES: Final = 64 * 1024
 # An A-ASSOCIATE-RQ with 128 contexts of every transfer syntax stays below 400 KiB.
 _NEGOTIATION_BYTES: Final = 1024 * 1024
 _MOST_PARTS: Final = 512  # sendmsg(2) takes 1,024
+# More than a last response and an A-ABORT: what a peer leaves unread that stalls.
+_LAST_WORDS_BYTES: Final = 1024
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -212,6 +217,8 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         connection = self.socket
         if connection is None:
             return
+        if _unread_bytes(connection) > _LAST_WORDS_BYTES:
+            self._reset_on_close(connection)
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
         connection.close()
@@ -271,6 +278,16 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         if self._wake.fileno() in ready:
             self._wake.clear()
         return connection.fileno() in ready
+
+
+def _unread_bytes(connection: Socket) -> int:
+    """How much of what we sent has not reached the peer (tcp(7), SIOCOUTQ)."""
+    count = array.array("i", [0])
+    try:
+        fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, count)
+    except (OSError, ValueError):
+        return 0
+    return count[0]
 
 
 def _after(timeout_s: float | None) -> float | None:

@@ -59,6 +59,7 @@ class DataTransferUpperLayer(EventDrivenUpperLayer):
     def _begin(self, connection: EventDrivenSocket) -> PDataParser:
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._parser = PDataParser(self.assoc.dimse.receive, connection.longest_pdu)
+        self._pdu_since = time.monotonic()  # the first PDU may come in pieces as well
         return self._parser
 
     def _take(self, connection: EventDrivenSocket, parser: PDataParser, end: int) -> None:

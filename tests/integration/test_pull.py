@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +153,11 @@ def test_priors_of_a_study_are_fetched_by_its_patient(house: House) -> None:
         report = gateway.pull_desk.report(asked.id)
         assert report.pull.state is PullState.DONE
         assert len(report.studies) == 1
-        dates = sorted(held.study.study_date for held in gateway.instances.studies("default"))
-        # The year before, and not the one before that; dates are shifted alike.
-        assert int(dates[1][:4]) - int(dates[0][:4]) == 1
+        earlier, later = sorted(
+            datetime.strptime(held.study.study_date, "%Y%m%d") for held in gateway.instances.studies("default")
+        )
+        # That of 2023 and not that of 2022; dates are shifted alike.
+        assert later - earlier == datetime(2024, 3, 12) - datetime(2023, 1, 1)
 
 
 def test_priors_come_with_each_new_study_and_not_with_priors(house: House) -> None:

@@ -128,7 +128,7 @@ def test_series_of_which_something_is_on_its_way_waits(house):
     house.clock.now += QUIET_S - 1
     late = house.spool([head_images()[7]], "RESEARCH")
     late.close()
-    house.worker._register()
+    house.worker._rows({one.source_key: one for one in house.worker._reader.committed()})
     house.clock.now += 1
     assert rounds_of(house).work() == 0
 
