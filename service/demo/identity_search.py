@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.valuerep import PersonName
 
+LOOKS = 10
 SHORTEST = 5  # shorter values (sex, "HEAD") stand in data of others as well
 IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber", "ReferringPhysicianName")
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
@@ -33,10 +35,25 @@ def tokens_left(tokens: Sequence[str], served: Iterable[bytes], directory: Path)
 
     for body in served:
         look(body)
-    for file in sorted(path for path in directory.rglob("*") if path.is_file() and path.stat().st_size):
-        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            look(content)
-    return sorted(left)
+    for _ in range(LOOKS):
+        if _look_into_files(directory, look):
+            return sorted(left)
+    raise OSError(f"the files below {directory} do not come to rest")
+
+
+def _look_into_files(directory: Path, look: Callable[[mmap.mmap], None]) -> bool:
+    """Show every file; False where one went away meanwhile, perhaps to another name: a gateway is at work there."""
+    whole = True
+    for file in sorted(directory.rglob("*")):
+        try:
+            status = file.lstat()
+            if not stat.S_ISREG(status.st_mode) or not status.st_size:
+                continue
+            with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                look(content)
+        except (FileNotFoundError, ValueError):  # ValueError: it was cut to nothing
+            whole = False
+    return whole
 
 
 def encodings_of(token: str) -> tuple[bytes, ...]:

@@ -167,10 +167,18 @@ def metadata_of(job: MainJob, study: Study) -> bytes:
     return job.gateway.process.get(f"/dicom-web/studies/{study.detail['study_uid']}/metadata").content
 
 
+def contents_below(folder: Path) -> dict[str, bytes] | None:
+    """Every file's bytes by its name; None where one went away meanwhile, perhaps to another name."""
+    try:
+        return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    except FileNotFoundError:
+        return None
+
+
 def test_no_identity_is_left_in_any_file_of_the_gateway(job: MainJob) -> None:
     identity = Identity.of(header_of(path) for study in job.studies for path in study.paths)
-    stored = [path for path in job.gateway.process.folder.rglob("*") if path.is_file()]
-    assert [path.name for path in stored if identity.left_in(path.read_bytes())] == []
+    contents = eventually(lambda: contents_below(job.gateway.process.folder), what="files at rest")
+    assert [name for name, content in contents.items() if identity.left_in(content)] == []
 
 
 def test_every_series_is_expected(job: MainJob) -> None:

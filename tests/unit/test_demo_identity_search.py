@@ -27,3 +27,22 @@ def test_tokens_of_a_study_are_its_names_and_original_uids(tmp_path: Path) -> No
     found = tokens_of(files)
     assert {"Planted", "Identity", "ID-77-PLANTED", "Referrer", "ACC-1"} <= set(found)
     assert sum(token.startswith("1.2.") for token in found) == 5
+
+
+def test_files_that_go_away_meanwhile_do_not_end_the_search(tmp_path: Path, monkeypatch):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(b"nothing")
+    second.write_bytes(b"Served")
+    listed = Path.rglob
+    looks = []
+
+    def moved_meanwhile(folder: Path, pattern: str):
+        found = sorted(listed(folder, pattern))
+        if not looks:
+            second.rename(tmp_path / "0")  # to a name that a look has passed
+        looks.append(found)
+        return found
+
+    monkeypatch.setattr(Path, "rglob", moved_meanwhile)
+    assert tokens_left(["Served"], [], tmp_path) == ["Served"]
+    assert len(looks) == 2
