@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import threading
 import uuid
 from functools import cached_property, partial
@@ -46,8 +43,6 @@ class Commitment:
         self._identity = identity
         self._reception = reception
         self._peers = peers
-        # Unique among all processes on all hosts, for leases.
-        self._owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._looking = threading.Lock()
 
     @cached_property
@@ -81,7 +76,7 @@ class Commitment:
             desk=self._desk,
             peer_titles={name: peer.ae_title for name, peer in self._settings.peers.items()},
             peer=self._peer,
-            owner=self._owner,
+            owner=self._ground.owner,
             clock=self._ground.clock,
             limits=CommitmentLimits(wait_s=limits.wait_s, linger_s=limits.linger_s, give_up_s=limits.days * DAY_S),
         )
@@ -116,7 +111,7 @@ class Commitment:
             judge=self._judge,
             project_of=self._reception.callers.project_of,
             peer_titles={name: peer.ae_title for name, peer in self._settings.peers.items()},
-            owner=self._owner,
+            owner=self._ground.owner,
             on_open=self._ground.ring(COMMITMENT_BELL),
             on_kept=self._give_sign,
             clock=self._ground.clock,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -57,8 +54,6 @@ class Delivery:
         self._jobs = jobs
         self._commitment = commitment
         self._peers = peers
-        # Unique among all processes on all hosts, for leases.
-        self._owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
 
     @cached_property
     def rules(self) -> dict[str, ReleaseRules]:
@@ -200,7 +195,7 @@ class Delivery:
             peers=self._stores.outbox_peers,
             preparation=self.preparation,
             files=self.outbox_files,
-            owner=self._owner,
+            owner=self._ground.owner,
             clock=self._ground.clock,
             key=self._identity_key,
             on_ended=lambda action, delivery: self._stores.audit.record(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import threading
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -48,8 +45,6 @@ class Fetching:
         self._identity = identity
         self._reception = reception
         self._peers = peers
-        # Unique among all processes on all hosts, for leases.
-        self._owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._looking = threading.Lock()
 
     @cached_property
@@ -88,7 +83,7 @@ class Fetching:
             source_of=self._source_of,
             fetch_of=self._fetch_of,
             served_uid={name: partial(self._served_uid, name) for name in self._settings.projects},
-            owner=self._owner,
+            owner=self._ground.owner,
             attempts=self._settings.pull.attempts,
             clock=self._ground.clock,
             on_end=lambda pull: self._stores.audit.record(audit_events.of_pull(str(pull.state), pull)),

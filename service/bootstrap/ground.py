@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
@@ -59,6 +62,11 @@ class Ground:
             self.bell.ring(topic)
 
         return ring
+
+    @cached_property
+    def owner(self) -> str:
+        """Who we are in leases: unique among all processes on all hosts. To be asked for after a fork, not before."""
+        return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
 
     @cached_property
     def scratch(self) -> Scratch:

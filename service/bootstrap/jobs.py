@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -166,7 +163,7 @@ class Jobs:
             watch=self.study_watch,
             runs=self._stores.runs,
             make_executor=self._make_executor,
-            owner=f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}",
+            owner=self._ground.owner,
             clock=self._ground.clock,
             limits=PoolLimits(workers=jobs.workers, attempts=jobs.attempts, lease_s=jobs.lease_s, sweep_s=jobs.sweep_s),
             on_ended=self._audit_run,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -74,7 +73,6 @@ def run_node(context: RoleContext) -> None:
     stop = stop_on_sigterm()
     with Gateway(context.settings) as gateway:
         node = gateway.node()
-        gc.freeze()  # what was imported stays; looking through it for garbage would hold up objects
         node.start(context.listening, *context.also)
         context.say_ready()
         stop.wait()
