@@ -178,6 +178,8 @@ class DicomNode:
             self._open.discard(association)
             if association.entered:
                 self._admission.leave(association.entered)
+            # Not by pynetdicom's event: an association that is cut from outside its state machine sends none.
+            self._tell(self._event(NodeEventKind.ASSOCIATION_CLOSED, association))
             on_end()
 
         association = self._association(connection, peer, over_limit, ended)
@@ -213,7 +215,6 @@ class DicomNode:
         association.bind(evt.EVT_REQUESTED, self._requested)
         association.bind(evt.EVT_SOP_EXTENDED, self._negotiated)
         association.bind(evt.EVT_ACCEPTED, self._accepted)
-        association.bind(evt.EVT_CONN_CLOSE, self._closed)
         return association
 
     def _application_entity(self) -> AE:
@@ -341,9 +342,6 @@ class DicomNode:
 
     def _accepted(self, event: Any) -> None:
         self._tell(self._event(NodeEventKind.ASSOCIATION_ACCEPTED, event.assoc))
-
-    def _closed(self, event: Any) -> None:
-        self._tell(self._event(NodeEventKind.ASSOCIATION_CLOSED, event.assoc))
 
     @staticmethod
     def _event(kind: NodeEventKind, association: Any, reason: str = "") -> NodeEvent:
