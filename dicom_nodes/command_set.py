@@ -30,6 +30,8 @@ RESPONSE: Final = 0x8000  # set in the Command Field of every response
 NO_DATA_SET: Final = 0x0101
 DATA_SET_PRESENT: Final = 0x0001
 MEDIUM_PRIORITY: Final = 0x0000
+HIGH_PRIORITY: Final = 0x0001
+LOW_PRIORITY: Final = 0x0002
 
 AFFECTED_SOP_CLASS_UID: Final = 0x0002
 REQUESTED_SOP_CLASS_UID: Final = 0x0003
@@ -58,6 +60,7 @@ _UID_ELEMENTS: Final = frozenset(
 )
 # Offending Element (0000,0901) is the one element of VR AT here: group, then element (PS3.7 Annex E).
 _TAG_ELEMENTS: Final = frozenset({OFFENDING_ELEMENT})
+_PRIORITIES: Final = frozenset({MEDIUM_PRIORITY, HIGH_PRIORITY, LOW_PRIORITY})
 _HEADER: Final = struct.Struct("<HHL")
 
 
@@ -84,6 +87,12 @@ class CommandSet:
     def command(self) -> int:
         """Command Field (0000,0100)."""
         return self.number(COMMAND_FIELD)
+
+    @property
+    def priority(self) -> int:
+        """Priority (0000,0700) (PS3.7 9.1.1.1); medium where it is missing or none that the standard knows."""
+        value = self.number(PRIORITY)
+        return value if value in _PRIORITIES else MEDIUM_PRIORITY
 
     @property
     def has_data_set(self) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from dicom_nodes.command_set import MEDIUM_PRIORITY
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectHeader:
@@ -21,6 +23,8 @@ class ObjectHeader:
         instance UID is identity: it goes into no log
     transfer_syntax_uid : of the presentation context, hence of the data set's bytes
     received_at : seconds since the epoch, UTC
+    priority : Priority (0000,0700) of the request: ``MEDIUM_PRIORITY``, ``HIGH_PRIORITY`` or ``LOW_PRIORITY``.
+        Medium where nobody said any, which is what records of a spool from before the field mean as well
     """
 
     calling_ae_title: str
@@ -30,6 +34,7 @@ class ObjectHeader:
     sop_instance_uid: str
     transfer_syntax_uid: str
     received_at: float
+    priority: int = MEDIUM_PRIORITY
 
 
 class ObjectWriter(Protocol):

@@ -203,6 +203,7 @@ class StoreReceiver(DimseStream):
             sop_instance_uid=sop_instance_uid,
             transfer_syntax_uid=str(context.transfer_syntax[0]),
             received_at=self._reception.clock(),
+            priority=command.priority,
         )
         return self._reception.sink.begin(header)
 

@@ -17,6 +17,7 @@ from dicom_nodes.command_set import (
     DATA_SET_PRESENT,
     DATA_SET_TYPE,
     ERROR_COMMENT,
+    MEDIUM_PRIORITY,
     NO_DATA_SET,
     PRIORITY,
     STATUS,
@@ -92,12 +93,13 @@ def c_store(
     sop_class_uid: str = CT,
     sop_instance_uid: str = "1.2.3.4",
     data_set: bytes | None = b"\x08\x00\x60\x00CS\x02\x00CT",
+    priority: int = MEDIUM_PRIORITY,
 ) -> tuple[int, str]:
     """Send whatever is asked for; Status and Error Comment."""
     elements: dict[int, int | str] = {
         AFFECTED_SOP_CLASS_UID: sop_class_uid,
         COMMAND_FIELD: C_STORE_RQ,
-        PRIORITY: 0,
+        PRIORITY: priority,
         DATA_SET_TYPE: NO_DATA_SET if data_set is None else DATA_SET_PRESENT,
         AFFECTED_SOP_INSTANCE_UID: sop_instance_uid,
     }

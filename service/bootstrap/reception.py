@@ -124,9 +124,9 @@ class Reception:
         )
 
     def _priority_of(self, header: ObjectHeader) -> int:
-        """What routing rules say of an object by the titles of its association alone."""
+        """What is known of an object's urgency before it is read."""
         project = self.callers.project_of(header.called_ae_title) or ""
-        return self._routing.priority_by_titles(project, header.calling_ae_title, header.called_ae_title)
+        return self._routing.priority_unread(project, header.calling_ae_title, header.called_ae_title, header.priority)
 
     @cached_property
     def _routing(self) -> RoutingRules:

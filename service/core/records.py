@@ -34,6 +34,7 @@ class Incoming:
     source : how it came: "dimse" or "stow"
     received_at : seconds since the epoch, UTC
     called_ae_title : of the association that it came by; "" where it came by none
+    sent_priority : Priority (0000,0700) that its sender gave it (PS3.7 9.1.1.1); 0, medium, where nobody gave any
     """
 
     project: str
@@ -46,6 +47,7 @@ class Incoming:
     peer_address: str
     received_at: float
     called_ae_title: str = ""
+    sent_priority: int = 0
 
 
 class OutcomeKind(StrEnum):

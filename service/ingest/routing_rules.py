@@ -17,6 +17,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
+from dicom_nodes.command_set import HIGH_PRIORITY
 from service.core.records import Incoming
 from service.ingest.parsing import ParsedInstance, text_of
 
@@ -61,6 +62,7 @@ class Rule:
     Parameters
     ----------
     called, calling : AE titles of the association; objects that did not come by one have neither
+    sent_priorities : of the C-STORE, by the numbers of PS3.7 9.1.1.1
     tags : by tag; patterns, or a span of numbers
     elements : the same where one of several elements may fit
     priority : the higher is done first
@@ -69,6 +71,7 @@ class Rule:
     name: str
     called: tuple[str, ...] = ()
     calling: tuple[str, ...] = ()
+    sent_priorities: tuple[int, ...] = ()
     sop_classes: tuple[str, ...] = ()
     tags: Mapping[int, Wanted] = field(default_factory=dict)
     description: tuple[str, ...] = ()
@@ -78,19 +81,21 @@ class Rule:
     discard: bool = False
 
     @property
-    def is_about_titles(self) -> bool:
+    def is_about_request(self) -> bool:
         """Whether it can be decided before the object is read."""
         return not (self.sop_classes or self.tags or self.description)
 
-    def fits_titles(self, calling: str, called: str) -> bool:
-        """Whether the titles of the association are what the rule is about."""
-        return (not self.called or _any_fits(self.called, (called,))) and (
-            not self.calling or _any_fits(self.calling, (calling,))
+    def fits_request(self, calling: str, called: str, sent_priority: int) -> bool:
+        """Whether association and request are what the rule is about."""
+        return (
+            (not self.called or _any_fits(self.called, (called,)))
+            and (not self.calling or _any_fits(self.calling, (calling,)))
+            and (not self.sent_priorities or sent_priority in self.sent_priorities)
         )
 
     def fits(self, incoming: Incoming, parsed: ParsedInstance) -> bool:
         """Whether the object is what the rule is about."""
-        if not self.fits_titles(incoming.calling_ae_title, incoming.called_ae_title):
+        if not self.fits_request(incoming.calling_ae_title, incoming.called_ae_title, incoming.sent_priority):
             return False
         if self.sop_classes and parsed.sop_class_uid not in self.sop_classes:
             return False
@@ -140,15 +145,16 @@ class RoutingRules:
         named = (rule.project for rule in self._by_project.get(project, ()))
         return frozenset({project, *(name for name in named if name is not None)})
 
-    def priority_by_titles(self, project: str, calling: str, called: str) -> int:
-        """What can be said of an object before it is read: the priority by the titles of its association."""
+    def priority_unread(self, project: str, calling: str, called: str, sent_priority: int) -> int:
+        """What can be said of an object before it is read: the priority by its association and request."""
         for rule in self._by_project.get(project, ()):
-            if rule.is_about_titles and rule.priority is not None and rule.fits_titles(calling, called):
+            fits = rule.is_about_request and rule.fits_request(calling, called, sent_priority)
+            if fits and rule.priority is not None:
                 return rule.priority
-        return ROUTINE
+        return STAT if sent_priority == HIGH_PRIORITY else ROUTINE
 
     def decide(self, incoming: Incoming, parsed: ParsedInstance) -> Decision:
-        """What becomes of an object."""
+        """What becomes of an object; what its sender calls urgent is, where no rule says otherwise."""
         decision = NOTHING
         for rule in self._by_project.get(incoming.project, ()):
             if not rule.fits(incoming, parsed):
@@ -161,6 +167,8 @@ class RoutingRules:
                 annotators=rule.annotators if decision.annotators is None else decision.annotators,
                 priority=rule.priority if decision.priority is None else decision.priority,
             )
+        if decision.priority is None and incoming.sent_priority == HIGH_PRIORITY:
+            return replace(decision, priority=STAT)
         return decision
 
 

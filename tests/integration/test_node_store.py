@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from dicom_nodes.callers import Rejection
+from dicom_nodes.command_set import HIGH_PRIORITY, LOW_PRIORITY, MEDIUM_PRIORITY
 from dicom_nodes.errors import (
     CallerNotAllowed,
     GatewayError,
@@ -62,6 +63,15 @@ def test_the_header_says_who_sent_what(node: Listening, sink: InMemoryObjectSink
         header.sop_instance_uid,
         header.transfer_syntax_uid,
     ) == ("SCANNER 1", TITLE, "127.0.0.1", CT, "1.2.3", EXPLICIT)
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"), [(0, MEDIUM_PRIORITY), (1, HIGH_PRIORITY), (2, LOW_PRIORITY), (0x4711, MEDIUM_PRIORITY)]
+)
+def test_the_header_says_how_urgent_it_is(node: Listening, sink: InMemoryObjectSink, sent: int, told: int):
+    with Requestor(node.peer, [(CT, EXPLICIT)]) as association:
+        c_store(association, 1, priority=sent)
+    assert sink.stored[0][0].priority == told
 
 
 @pytest.mark.parametrize(

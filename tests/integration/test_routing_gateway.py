@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
+from dicom_nodes.command_set import HIGH_PRIORITY, LOW_PRIORITY, MEDIUM_PRIORITY
 from dicom_nodes.commitment import Reference, decode_data_set
 from dicom_nodes.instance_availability import (
     INSTANCE_AVAILABILITY,
@@ -19,12 +20,13 @@ from dicom_nodes.instance_availability import (
     notify,
 )
 from dicom_nodes.peer import PeerAddress, PeerUnavailable
+from dicom_nodes.requestor import Requestor
 from service.archive.rows import StudyRow
 from service.archive.study_routes import SignKind, StudyRoute
 from tests.commitment_house import CommitmentHouse, commitment_house
 from tests.commitment_peer import ask, asked_for, asking
-from tests.datasets import ct_slice
-from tests.listening_node import CT, IMPLICIT
+from tests.datasets import ct_slice, encode
+from tests.listening_node import CT, EXPLICIT, IMPLICIT, c_store
 
 TOKEN = "SECRETSTATION"
 
@@ -311,3 +313,18 @@ def test_what_is_urgent_by_its_title_is_worked_off_first(tmp_path: Path) -> None
         held = house.gateway.instances.instances_of("default", study.study.study_uid)
         first = min(held, key=lambda one: one.id)
     assert first.instance_number == urgent.InstanceNumber
+
+
+def test_what_its_sender_calls_urgent_is_worked_off_first(tmp_path: Path) -> None:
+    sent = [ct_slice(1), ct_slice(2), ct_slice(3)]
+    with commitment_house(tmp_path, projects={"default": project()}) as house:
+        with Requestor(PeerAddress("ANNOGATE", *house.address), [(CT, EXPLICIT)]) as association:
+            for one, priority in zip(sent, (MEDIUM_PRIORITY, LOW_PRIORITY, HIGH_PRIORITY), strict=True):
+                uid = str(one.SOPInstanceUID)
+                status, _ = c_store(association, 1, sop_instance_uid=uid, data_set=encode(one), priority=priority)
+                assert status == 0
+        house.ingest()
+        study_uid = only_study(house).study_uid
+        held = house.gateway.instances.instances_of("default", study_uid)
+        order = [one.instance_number for one in sorted(held, key=lambda one: one.id)]
+    assert order == [sent[2].InstanceNumber, sent[0].InstanceNumber, sent[1].InstanceNumber]

@@ -5,16 +5,17 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from dicom_nodes.command_set import HIGH_PRIORITY, LOW_PRIORITY, MEDIUM_PRIORITY
 from service.core.records import Incoming
 from service.errors import SettingsInvalid
 from service.ingest.parsing import parse
-from service.ingest.routing_rules import STAT, Decision, RoutingRules, Rule, Span, rule_tags
+from service.ingest.routing_rules import HIGH, ROUTINE, STAT, Decision, RoutingRules, Rule, Span, rule_tags
 from service.settings import load_settings
 from tests.datasets import ct_slice, encode
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, MR
 
 
-def decided(rules: list[Rule], data_set: Dataset | None = None, syntax: str = EXPLICIT, **incoming: str) -> Decision:
+def decided(rules: list[Rule], data_set: Dataset | None = None, syntax: str = EXPLICIT, **incoming: Any) -> Decision:
     encoded = encode(data_set or ct_slice(), syntax)
     values = {"calling_ae_title": "CT1", "called_ae_title": "ANNOGATE"} | incoming
     one = Incoming(
@@ -112,7 +113,7 @@ def test_rules_tell_where_objects_may_land() -> None:
     assert [sorted(rules.targets(name)) for name in ("default", "other")] == [["default", "research"], ["other"]]
 
 
-def test_a_priority_by_titles_is_known_before_an_object_is_read() -> None:
+def test_a_priority_by_association_and_request_is_known_before_an_object_is_read() -> None:
     rules = RoutingRules(
         {
             "default": [
@@ -122,7 +123,27 @@ def test_a_priority_by_titles_is_known_before_an_object_is_read() -> None:
         }
     )
     asked = [("default", "CT1", "ANNOGATE"), ("default", "MR1", "ANNOGATE"), ("other", "CT1", "ANNOGATE")]
-    assert [rules.priority_by_titles(*one) for one in asked] == [1, 0, 0]
+    assert [rules.priority_unread(*one, MEDIUM_PRIORITY) for one in asked] == [1, 0, 0]
+    assert [rules.priority_unread(*one, HIGH_PRIORITY) for one in asked] == [1, STAT, STAT]
+
+
+@pytest.mark.parametrize(
+    ("sent", "rule", "expected"),
+    [
+        (HIGH_PRIORITY, Rule("other", calling=("MR*",), priority=ROUTINE), STAT),
+        (HIGH_PRIORITY, Rule("night", calling=("CT*",), priority=ROUTINE), ROUTINE),
+        (HIGH_PRIORITY, Rule("one", calling=("CT*",), annotators=("lungs",)), STAT),
+        (MEDIUM_PRIORITY, Rule("other", calling=("MR*",), priority=STAT), None),
+        (LOW_PRIORITY, Rule("low", sent_priorities=(LOW_PRIORITY,), priority=HIGH), HIGH),
+        (MEDIUM_PRIORITY, Rule("low", sent_priorities=(LOW_PRIORITY,), priority=HIGH), None),
+    ],
+)
+def test_what_is_sent_as_urgent_is_unless_a_rule_says_otherwise(sent: int, rule: Rule, expected: int | None) -> None:
+    assert decided([rule], sent_priority=sent).priority == expected
+
+
+def test_what_is_sent_as_urgent_is_so_without_any_rule() -> None:
+    assert decided([], sent_priority=HIGH_PRIORITY) == Decision(priority=STAT)
 
 
 ANYTHING = {"calling": ["*"]}

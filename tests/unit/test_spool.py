@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import resource
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dicom_nodes.command_set import HIGH_PRIORITY
 from dicom_nodes.errors import GatewayError, InstanceUnreadable, StorageExhausted
 from dicom_nodes.object_sink import ObjectSink
 from service.errors import KeysMissing
 from service.ingest.spool import Spool, SpoolReader
-from service.ingest.spool_frames import FRAME_HEADER_BYTES, START_BYTES
+from service.ingest.spool_frames import (
+    FRAME_HEADER_BYTES,
+    START_BYTES,
+    ObjectEnd,
+    decode_object_end,
+    decode_object_header,
+    encode_object_header,
+)
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.spooling import KEY, cipher_of, object_header, put, spool_at, spooled_bytes
 
@@ -364,3 +374,13 @@ def test_after_a_full_disk_the_next_object_is_kept(spool: Spool, tmp_path: Path)
         writer.commit()
     put(spool, b"c")
     assert spooled_bytes(tmp_path) == [b"c"]
+
+
+def test_a_header_from_before_priorities_is_read() -> None:
+    header = replace(object_header(), priority=HIGH_PRIORITY)
+    record = json.loads(encode_object_header(header))
+    assert decode_object_header(json.dumps(record).encode()) == header
+    del record["priority"]
+    assert decode_object_header(json.dumps(record).encode()) == object_header()
+    end = {"header": record, "pieces": 1, "size": 2}
+    assert decode_object_end(json.dumps(end).encode()) == ObjectEnd(object_header(), 1, 2)
