@@ -39,6 +39,7 @@ class PullTable:
                 "digest": new.digest,
                 "requested_by": new.requested_by,
                 "origin_study_uid": new.origin_study_uid,
+                "annotator": new.annotator,
                 "requested_at": now,
                 "next_at": now,
             }
@@ -145,7 +146,9 @@ class PullTable:
 
     def without_priors(self, project: str, since: float, limit: int = 20) -> list[str]:
         """Served UIDs of complete studies that came by themselves and whose priors nobody asked for yet."""
-        asked = select(pulls.c.id).where(pulls.c.project == project, pulls.c.origin_study_uid == studies.c.study_uid)
+        asked = select(pulls.c.id).where(
+            pulls.c.project == project, pulls.c.origin_study_uid == studies.c.study_uid, pulls.c.annotator == ""
+        )
         fetched = select(pull_studies.c.id).where(
             pull_studies.c.project == project, pull_studies.c.study_uid == studies.c.study_uid
         )
@@ -158,6 +161,26 @@ class PullTable:
         )
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
+
+    def asked_by(self, project: str, annotator: str, study_uid: str) -> PullRow | None:
+        """The latest request for a study's priors that was made for an annotator."""
+        query = select(pulls).where(
+            pulls.c.project == project, pulls.c.origin_study_uid == study_uid, pulls.c.annotator == annotator
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(pulls.c.id.desc()).limit(1)).first()
+        return None if row is None else _pull(row)
+
+    def is_prior(self, project: str, study_uid: str) -> bool:
+        """Whether a study, named as served, was asked for as another one's prior."""
+        query = (
+            select(pull_studies.c.id)
+            .select_from(pull_studies.join(pulls, pull_studies.c.pull_id == pulls.c.id))
+            .where(pull_studies.c.project == project, pull_studies.c.study_uid == study_uid)
+            .where(pulls.c.origin_study_uid != "")
+        )
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def _set(self, pull_id: int, **values: object) -> None:
         # What somebody cancelled stays so.

@@ -108,7 +108,7 @@ def series_row(row: AnyRow) -> SeriesRow:
 
 def run_query() -> AnySelect:
     """Runs with the UID of their study; `run_row` takes its rows."""
-    columns = [column for column in runs.c if column.name not in {"study_id", "priority"}]
+    columns = [column for column in runs.c if column.name not in {"study_id", "priority", "not_before"}]
     return select(*columns, runs.c.study_id.label("study_row_id"), studies.c.study_uid).select_from(
         runs.join(studies, runs.c.study_id == studies.c.id)
     )

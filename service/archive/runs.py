@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, String, cast, func, literal, select, update
@@ -32,12 +33,13 @@ class RunTable:
         inputs_digest: str,
         *,
         priority: int = 0,
+        not_before: float = 0.0,
         connection: Connection | None = None,
     ) -> tuple[RunRow, bool]:
         """The run of an annotator over a series with these inputs, and whether it is new; new ones are queued.
 
         The version counts the runs of this annotator over this series, from 1. Those of a higher priority are run
-        first.
+        first, and none before its time, unless somebody lets it go.
         """
         same = (
             runs.c.study_id == study_row_id,
@@ -59,6 +61,7 @@ class RunTable:
                     "version": (last or 0) + 1,
                     "queued_at": self._clock(),
                     "priority": priority,
+                    "not_before": not_before,
                 },
             ).one_or_none()
             row = transaction.execute(run_query().where(*same, runs.c.inputs_digest == inputs_digest)).one()
@@ -66,13 +69,14 @@ class RunTable:
 
     def lease(self, owner: str, seconds: float, now: float | None = None) -> RunRow | None:
         """Take the run of the highest priority that has waited longest, for so many seconds; None when none waits."""
+        now = self._clock() if now is None else now
         order = (runs.c.priority.desc(), runs.c.queued_at, runs.c.id)
-        waiting = select(runs.c.id).where(runs.c.state == RunState.QUEUED).order_by(*order).limit(1)
+        due = (runs.c.state == RunState.QUEUED, runs.c.not_before <= now)
+        waiting = select(runs.c.id).where(*due).order_by(*order).limit(1)
         with self._database.read() as reader:
             # An idle worker's look does not keep writers waiting.
             if reader.execute(waiting).one_or_none() is None:
                 return None
-        now = self._clock() if now is None else now
         with self._database.write() as transaction:
             run_id = transaction.execute(waiting.with_for_update(skip_locked=True)).scalar_one_or_none()
             if run_id is None:
@@ -89,6 +93,26 @@ class RunTable:
                 )
             )
             return run_row(transaction.execute(run_query().where(runs.c.id == run_id)).one())
+
+    def held_back(self, project: str, annotator: str) -> dict[str, list[str]]:
+        """Series of which runs wait for their time, by the study's UID as served."""
+        query = (
+            select(studies.c.study_uid, runs.c.series_uid)
+            .select_from(runs.join(studies, runs.c.study_id == studies.c.id))
+            .where(runs.c.project == project, runs.c.annotator == annotator)
+            .where(runs.c.state == RunState.QUEUED, runs.c.not_before > self._clock())
+            .order_by(runs.c.priority.desc(), runs.c.queued_at, runs.c.id)
+        )
+        held: dict[str, list[str]] = defaultdict(list)
+        with self._database.read() as connection:
+            for study_uid, series_uid in connection.execute(query):
+                held[study_uid].append(series_uid)
+        return dict(held)
+
+    def let_go(self, project: str, annotator: str, study_uid: str) -> int:
+        """Have runs wait no longer for their time; how many."""
+        waits = (runs.c.annotator == annotator) & (runs.c.state == RunState.QUEUED) & (runs.c.not_before > 0)
+        return self._change(project, study_uid, waits, {"not_before": 0.0})
 
     def renew(self, run_id: int, owner: str, seconds: float, now: float | None = None) -> bool:
         """Hold a run for longer; False when it is not the owner's any more."""

@@ -210,6 +210,7 @@ runs = Table(
     Column("started_at", Float, nullable=True),
     Column("finished_at", Float, nullable=True),
     Column("priority", Integer, nullable=False, server_default="0"),  # the higher is run first
+    Column("not_before", Float, nullable=False, server_default="0"),  # until then it waits for earlier studies
     UniqueConstraint("study_id", "annotator", "series_uid", "inputs_digest"),
 )
 Index("runs_by_state", runs.c.state, runs.c.queued_at)
@@ -477,6 +478,7 @@ pulls = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("origin_study_uid", String(64), nullable=False, server_default=""),  # whose priors these are, as served
+    Column("annotator", String(64), nullable=False, server_default=""),  # for whose runs; "" for people
     Column("state", String(16), nullable=False, server_default="waiting"),  # service.core.pulls.PullState
     Column("reason", Text, nullable=False, server_default=""),
     Column("requested_by", String(64), nullable=False),

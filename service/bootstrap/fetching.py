@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from service import audit_events
 from service.bootstrap.dimse_peers import DimsePeers
-from service.bootstrap.ground import DAY_S, Ground
+from service.bootstrap.ground import DAY_S, STUDIES_BELL, Ground
 from service.bootstrap.identity import NO_DEIDENTIFICATION, Identity
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
@@ -19,6 +19,7 @@ from service.errors import InstanceNotFound, SettingsInvalid
 if TYPE_CHECKING:
     from service.archive.pulls import PullTable
     from service.core.pulls import PullRow
+    from service.fetching.annotator_priors import AnnotatorPriors
     from service.fetching.desk import OriginalStudy, PullDesk
     from service.fetching.pull_runner import PullRunner
     from service.fetching.puller import Puller
@@ -73,6 +74,27 @@ class Fetching:
         )
 
     @cached_property
+    def annotator_priors(self) -> AnnotatorPriors:
+        """What annotators ask for."""
+        from service.fetching.annotator_priors import AnnotatorPriors
+        from service.fetching.desk import Priors
+
+        return AnnotatorPriors(
+            wanted={
+                (project, annotator): Priors(
+                    wanted.peer, wanted.studies, wanted.days, wanted.same_modality, wanted.same_body_part
+                )
+                for project, section in self._settings.projects.items()
+                for annotator, wanted in section.priors.items()
+            },
+            desk=self.pull_desk,
+            pulls=self.pull_table,
+            runs=self._stores.runs,
+            series_of=self._stores.instances.series_of,
+            on_release=self._ground.ring(STUDIES_BELL),
+        )
+
+    @cached_property
     def puller(self) -> Puller:
         """What works on requests."""
         from service.fetching.puller import Puller
@@ -96,8 +118,9 @@ class Fetching:
         return PullRunner(self.puller, self.ask_for_priors, self._settings.jobs.sweep_s)
 
     def ask_for_priors(self) -> None:
-        """Ask for the priors of studies that completed in the last day."""
+        """Ask for the priors of studies that completed in the last day, and for those that annotators wait for."""
         self.pull_desk.request_due_priors(DAY_S, audit_events.GATEWAY)
+        self.annotator_priors.work(audit_events.GATEWAY)
 
     def _requested(self, pull: PullRow) -> None:
         self._stores.audit.record(audit_events.of_pull("requested", pull))

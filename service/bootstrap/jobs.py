@@ -81,6 +81,7 @@ class Jobs:
                     frozenset(project.complete_when),
                     project.longest_wait_s,
                     project.complete_series,
+                    {annotator: priors.wait_s for annotator, priors in project.priors.items()},
                 )
                 for name, project in self._ground.settings.projects.items()
             ],

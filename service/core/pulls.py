@@ -38,6 +38,7 @@ class NewPull:
     digest: str
     requested_by: str
     origin_study_uid: str = ""
+    annotator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class PullRow:
     sealed: bytes = field(repr=False)
     digest: str
     origin_study_uid: str
+    annotator: str
     state: PullState
     reason: str
     requested_by: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from service.archive.pulls import PullTable
+from service.core.archived import SeriesRow
 from service.core.pulls import PullRow, StudyPullRow
 from service.errors import BadRequest, InstanceNotFound
 from service.fetching.request import PullNotes, PullRequest
@@ -23,10 +25,27 @@ class OriginalStudy:
 
 @dataclass(frozen=True, slots=True)
 class Priors:
-    """How many earlier studies of a patient a project wants with each new one, and of which peer."""
+    """How many earlier studies of a patient are wanted with a new one, and of which peer.
+
+    Parameters
+    ----------
+    days : how far back
+    same_modality, same_body_part : only studies with a series like those that they are wanted for
+    """
 
     peer: str
     studies: int
+    days: int | None = None
+    same_modality: bool = False
+    same_body_part: bool = False
+
+    def since(self, date: str) -> str:
+        """The first day (YYYYMMDD) that counts for a study of a day; "" where every one does."""
+        try:
+            day = datetime.strptime(date, "%Y%m%d")
+            return "" if self.days is None else (day - timedelta(days=self.days)).strftime("%Y%m%d")
+        except (ValueError, OverflowError):
+            return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +88,16 @@ class PullDesk:
         self._on_request = on_request
         self._clock = clock
 
-    def request(self, project: str, peer: str, request: PullRequest, by: str, *, origin_study_uid: str = "") -> PullRow:
+    def request(
+        self,
+        project: str,
+        peer: str,
+        request: PullRequest,
+        by: str,
+        *,
+        origin_study_uid: str = "",
+        annotator: str = "",
+    ) -> PullRow:
         """Ask for studies; the same request that is still open stays one.
 
         Raises
@@ -80,16 +108,27 @@ class PullDesk:
             raise BadRequest(f"there is no project {project!r}")
         if peer not in self._peers:
             raise BadRequest(f"there is no peer {peer!r} in [peers]")
-        pull = self._table.add(self._notes.new_pull(project, peer, request, by, origin_study_uid))
+        pull = self._table.add(self._notes.new_pull(project, peer, request, by, origin_study_uid, annotator))
         self._on_request(pull)
         return pull
 
-    def request_priors(self, project: str, study_uid: str, priors: Priors, by: str) -> PullRow:
+    def request_priors(
+        self,
+        project: str,
+        study_uid: str,
+        priors: Priors,
+        by: str,
+        *,
+        annotator: str = "",
+        series: Sequence[SeriesRow] = (),
+    ) -> PullRow:
         """Ask for the latest studies of a patient before one that is here.
 
         Parameters
         ----------
         study_uid : as served
+        annotator : whose runs wait for them
+        series : of the study, those that they are wanted for
 
         Raises
         ------
@@ -102,8 +141,18 @@ class PullDesk:
         keys = {"PatientID": original.patient_id}
         if original.issuer:
             keys["IssuerOfPatientID"] = original.issuer
-        request = PullRequest(keys, original.date, original.study_uid, priors.studies)
-        return self.request(project, priors.peer, request, by, origin_study_uid=study_uid)
+        modalities = {one.modality for one in series if priors.same_modality}
+        body_parts = {one.body_part.upper() for one in series if priors.same_body_part}
+        request = PullRequest(
+            keys,
+            original.date,
+            original.study_uid,
+            priors.studies,
+            since=priors.since(original.date),
+            modalities=tuple(sorted(modalities - {""})),
+            body_parts=tuple(sorted(body_parts - {""})),
+        )
+        return self.request(project, priors.peer, request, by, origin_study_uid=study_uid, annotator=annotator)
 
     def request_due_priors(self, since_s: float, by: str) -> int:
         """Ask for the priors of studies that completed lately in projects that want them; how many were asked for."""

@@ -14,7 +14,7 @@ from dicom_nodes.object_sink import ObjectSink
 from dicom_nodes.peer import PeerUnavailable
 from service.fetching.part10_taker import Arriving, take_part10
 from service.fetching.request import PullRequest
-from service.fetching.source import Fetched, FoundStudy, ListedObject, Stop
+from service.fetching.source import Fetched, FoundSeries, FoundStudy, ListedObject, Stop
 
 _PAGE: Final = 200
 _LONGEST_JSON: Final = 64 << 20
@@ -57,6 +57,11 @@ class DicomwebSource:
         keys = {keyword: value.replace("\\", ",") for keyword, value in request.keys.items() if value}
         for found in self._search("/studies", keys, stop):
             yield FoundStudy(_value(found, "0020000D"), _value(found, "00080020"), _value(found, "00080030"))
+
+    def series_of(self, study_uid: str, stop: Stop) -> list[FoundSeries]:
+        """The series of a study."""
+        found = self._search(f"/studies/{quote(study_uid)}/series", {"includefield": "BodyPartExamined"}, stop)
+        return [FoundSeries(_value(one, "00080060"), _value(one, "00180015").upper()) for one in found]
 
     def objects_of(self, study_uid: str, stop: Stop) -> list[ListedObject]:
         """Every object of a study."""

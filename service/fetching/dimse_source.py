@@ -14,7 +14,7 @@ from dicom_nodes.query_scu import QueryAssociation
 from dicom_nodes.requestor import RequestorSettings
 from dicom_nodes.retrieve_scu import COMMON_CLASSES, Conduct, RetrievalNotTaken, RetrieveOutcome, get, move
 from service.fetching.request import PullRequest
-from service.fetching.source import Fetched, FoundStudy, ListedObject, Stop
+from service.fetching.source import Fetched, FoundSeries, FoundStudy, ListedObject, Stop
 
 Way = Literal["auto", "get", "move"]
 
@@ -48,6 +48,13 @@ class DimseSource:
         with QueryAssociation(self._peer, settings=self._settings) as association:
             for found in association.find(Model.STUDY_ROOT, QueryLevel.STUDY, request.identifier(), stop=stop):
                 yield FoundStudy(_text(found, "StudyInstanceUID"), _text(found, "StudyDate"), _text(found, "StudyTime"))
+
+    def series_of(self, study_uid: str, stop: Stop) -> list[FoundSeries]:
+        """The series of a study."""
+        asked = _identifier(StudyInstanceUID=study_uid, SeriesInstanceUID="", Modality="", BodyPartExamined="")
+        with QueryAssociation(self._peer, settings=self._settings) as association:
+            found = association.find(Model.STUDY_ROOT, QueryLevel.SERIES, asked, stop=stop)
+            return [FoundSeries(_text(one, "Modality"), _text(one, "BodyPartExamined").upper()) for one in found]
 
     def objects_of(self, study_uid: str, stop: Stop) -> list[ListedObject]:
         """Every object of a study, series by series."""

@@ -52,7 +52,7 @@ class PullRunner:
         try:
             self._ask_for_priors()
             while not self._stop.is_set() and self._puller.turn(self._stop.is_set):
-                pass
+                self._ask_for_priors()  # whoever waited for this one waits no longer
             due_s = self._puller.due_in()
         except GatewayError as error:
             _log.error("pull.trouble", reason=str(error))

@@ -112,7 +112,7 @@ class Puller:
 
     def _find(self, pull: PullRow, source: StudySource, stop: Stop) -> None:
         request = self._notes.request_of(pull)
-        studies = matching(source.find(request, stop), request)
+        studies = matching(source, request, stop)
         if stop():
             raise PullStopped
         served = self._served_uid[pull.project]

@@ -33,12 +33,17 @@ class PullRequest:
     before : only studies of before this day (YYYYMMDD), the latest first; for priors
     without : a Study Instance UID that is not among them
     limit : the most studies
+    since : only studies of this day (YYYYMMDD) or later
+    modalities, body_parts : only studies with a series of one of these
     """
 
     keys: Mapping[str, str] = field(repr=False)
     before: str = ""
     without: str = field(default="", repr=False)
     limit: int = 1000
+    since: str = ""
+    modalities: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.keys) - KEYS)
@@ -67,7 +72,13 @@ class PullNotes:
         self._seal = seal
 
     def new_pull(
-        self, project: str, peer: str, request: PullRequest, requested_by: str, origin_study_uid: str = ""
+        self,
+        project: str,
+        peer: str,
+        request: PullRequest,
+        requested_by: str,
+        origin_study_uid: str = "",
+        annotator: str = "",
     ) -> NewPull:
         """A request as a row."""
         value = {
@@ -75,11 +86,15 @@ class PullNotes:
             "before": request.before,
             "without": request.without,
             "limit": request.limit,
+            "since": request.since,
+            "modalities": request.modalities,
+            "body_parts": request.body_parts,
         }
         parts = [project, peer, request.before, request.without, str(request.limit)]
         parts += [text for pair in sorted(request.keys.items()) for text in pair]
+        parts += [annotator, request.since, "\\".join(request.modalities), "\\".join(request.body_parts)]
         sealed = self._seal.seal(f"pull {project}", value)
-        return NewPull(project, peer, sealed, self._seal.digest(*parts), requested_by, origin_study_uid)
+        return NewPull(project, peer, sealed, self._seal.digest(*parts), requested_by, origin_study_uid, annotator)
 
     def request_of(self, pull: PullRow) -> PullRequest:
         """The request behind a row.
@@ -89,7 +104,16 @@ class PullNotes:
         KeysMissing : it does not open with the key file
         """
         value = self._seal.open(f"pull {pull.project}", pull.sealed)
-        return PullRequest(value["keys"], value["before"], value["without"], value["limit"])
+        return PullRequest(
+            value["keys"],
+            value["before"],
+            value["without"],
+            value["limit"],
+            # Which requests of an earlier version do not have.
+            since=value.get("since", ""),
+            modalities=tuple(value.get("modalities", ())),
+            body_parts=tuple(value.get("body_parts", ())),
+        )
 
     def study(self, project: str, study_uid: str) -> tuple[str, bytes]:
         """Digest and sealed note of an original Study Instance UID."""

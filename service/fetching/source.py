@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,14 @@ class FoundStudy:
     study_uid: str = field(repr=False)
     date: str = field(default="", repr=False)
     time: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSeries:
+    """What a peer says of a series of a study."""
+
+    modality: str = ""
+    body_part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,14 @@ class StudySource(Protocol):
         GatewayError : the peer cannot be asked, or answers with a failure
         """
 
+    def series_of(self, study_uid: str, stop: Stop) -> list[FoundSeries]:
+        """The series of a study.
+
+        Raises
+        ------
+        GatewayError : the peer cannot be asked, or answers with a failure
+        """
+
     def objects_of(self, study_uid: str, stop: Stop) -> list[ListedObject]:
         """Every object of a study, by the peer's own account.
 
@@ -71,10 +87,33 @@ class StudySource(Protocol):
         """
 
 
-def matching(found: Iterable[FoundStudy], request: PullRequest) -> list[FoundStudy]:
-    """Those of the studies that were asked for, each once, the latest first."""
-    by_uid = {study.study_uid: study for study in found if study.study_uid}
+def matching(source: StudySource, request: PullRequest, stop: Stop) -> list[FoundStudy]:
+    """The studies that are asked for, each once, the latest first.
+
+    Raises
+    ------
+    GatewayError : the peer cannot be asked, or answers with a failure
+    """
+    by_uid = {study.study_uid: study for study in source.find(request, stop) if study.study_uid}
     by_uid.pop(request.without, None)
     studies = [study for study in by_uid.values() if not request.before or "" < study.date < request.before]
+    studies = [study for study in studies if study.date >= request.since]
     studies.sort(key=lambda study: (study.date, study.time), reverse=True)
-    return studies[: request.limit]
+    alike: list[FoundStudy] = []
+    for study in studies:
+        if len(alike) == request.limit or stop():
+            break
+        if _is_alike(source, request, study, stop):
+            alike.append(study)
+    return alike
+
+
+def _is_alike(source: StudySource, request: PullRequest, study: FoundStudy, stop: Stop) -> bool:
+    """Whether one of its series is of the modality and body part; one that names no body part may be."""
+    if not request.modalities and not request.body_parts:
+        return True
+    return any(
+        (not request.modalities or series.modality in request.modalities)
+        and (not request.body_parts or not series.body_part or series.body_part in request.body_parts)
+        for series in source.series_of(study.study_uid, stop)
+    )

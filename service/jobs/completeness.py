@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -59,6 +59,7 @@ class ProjectJobs:
     signs : by which a study is complete: quiet, commitment, notification, count, series
     wait_s : quiet for so long completes a study, whatever is awaited
     series : of each alternative, patterns of series descriptions or modalities that all have to be there
+    priors_wait_s : how long an annotator's runs wait for earlier studies; of those annotators that ask for any
     """
 
     name: str
@@ -67,6 +68,7 @@ class ProjectJobs:
     signs: frozenset[str] = frozenset({"quiet"})
     wait_s: float = 3600.0
     series: tuple[tuple[str, ...], ...] = ()
+    priors_wait_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rest_s(self) -> float:
@@ -240,6 +242,7 @@ class StudyWatch:
                 self._routes.forget_signs(project.name, study.study_uid, connection=connection)
             self._on_complete(project.name, study.study_uid, connection)
             for one in new:
+                wait_s = project.priors_wait_s.get(one.annotator)
                 self._runs.enqueue(
                     project.name,
                     study.id,
@@ -247,6 +250,7 @@ class StudyWatch:
                     one.series_uid,
                     one.inputs_digest,
                     priority=route.priority,
+                    not_before=0.0 if wait_s is None else self._clock() + wait_s,
                     connection=connection,
                 )
         _log.info("study.complete", project=project.name, version=version, runs=len(new))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from service.settings.pull import AnnotatorPriorsSettings
 from service.settings.rules import RuleSettings
 from service.settings.values import AeTitle, Name, Section, Uid
 
@@ -31,6 +32,7 @@ class ProjectSettings(Section):
     study_wait_s: float | None = Field(None, gt=0)
     tell_availability_to: tuple[Name, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
+    priors: dict[Name, AnnotatorPriorsSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_together(self) -> ProjectSettings:
@@ -44,6 +46,9 @@ class ProjectSettings(Section):
             raise ValueError('complete_series: it is what complete_when = ["series"] goes by; name both or neither')
         if "count" in self.complete_when and self.count_peer is None:
             raise ValueError("count_peer: somebody has to be asked how many there are")
+        known = {*self.annotators, *(name for rule in self.rules for name in rule.annotators or ())}
+        if unknown := sorted(self.priors.keys() - known):
+            raise ValueError(f"priors: the project has no annotator {', '.join(unknown)}")
         if self.study_wait_s is not None and self.study_wait_s < self.study_quiet_s:
             raise ValueError("study_wait_s: it is below study_quiet_s")
         return self

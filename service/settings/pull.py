@@ -17,6 +17,15 @@ class PriorsSettings(Section):
     studies: int = Field(1, ge=1, le=100)
 
 
+class AnnotatorPriorsSettings(PriorsSettings):
+    """Earlier studies of a patient that an annotator waits for, for each study that it is to look at."""
+
+    days: int | None = Field(None, ge=1)
+    same_modality: bool = True
+    same_body_part: bool = False
+    wait_s: float = Field(3600.0, gt=0)
+
+
 class PullSettings(Section):
     """Pull: C-FIND with C-GET or C-MOVE, or QIDO-RS with WADO-RS."""
 

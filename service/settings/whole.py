@@ -76,6 +76,12 @@ class Settings(Section):
             if name not in known
         ]
         wrong += [
+            f"projects.{name}.priors.{annotator}.peer: there is no peer {priors.peer!r} in [peers]"
+            for name, project in self.projects.items()
+            for annotator, priors in project.priors.items()
+            if priors.peer not in self.peers
+        ]
+        wrong += [
             f"pull.priors.{name}.peer: there is no peer {priors.peer!r} in [peers]"
             for name, priors in self.pull.priors.items()
             if priors.peer not in self.peers

@@ -18,6 +18,7 @@ from service.archive.audit import AuditQuery
 from service.archive.schema import instances, studies
 from service.bootstrap import Gateway
 from service.cli.pull import pull
+from service.core.archived import RunRow
 from service.core.pulls import PullRow, PullState, StudyPullState
 from service.errors import BadRequest
 from service.fetching.desk import Priors
@@ -175,6 +176,40 @@ def test_priors_come_with_each_new_study_and_not_with_priors(house: House) -> No
             runner = gateway.pull_runner()
         (asked,) = gateway.pull_desk.newest()
         assert (asked.state, asked.requested_by) == (PullState.DONE, "annogate")
+
+
+def test_an_annotators_runs_wait_for_the_priors_that_it_asks_for(house: House) -> None:
+    asks = {"peer": "pacs", "studies": 3, "days": 1000, "same_body_part": True}
+    project = {
+        "ae_titles": ["ANNOGATE"],
+        "annotators": ["bones", "lungs"],
+        "study_quiet_s": 0.01,
+        "priors": {"bones": asks},
+    }
+    with house.running(node=True, projects={"default": project}) as gateway:
+        house.orthanc.push([study_of(house, "ACC-1")])
+        until(lambda: [held.images for held in gateway.instances.studies("default")] == [4])
+        until(lambda: gateway.study_watch.complete_due() > 0)
+        (study_uid,) = [held.study.study_uid for held in gateway.instances.studies("default")]
+        assert [run.annotator for run in leased(gateway)] == ["lungs"]
+        runner = gateway.pull_runner()
+        runner.run(Once(runner))
+        assert [run.annotator for run in leased(gateway)] == ["bones"]
+        (asked,) = gateway.pull_desk.newest()
+        assert (asked.annotator, asked.origin_study_uid, asked.state) == ("bones", study_uid, PullState.DONE)
+        # Three were asked for; there is one older than those that are not too old.
+        priors = [held.study.study_uid for held in gateway.instances.studies("default")]
+        assert len(priors) == 3
+        until(lambda: gateway.study_watch.complete_due() > 0)
+        runner = gateway.pull_runner()
+        runner.run(Once(runner))  # priors have runs of their own, which wait for no priors of theirs
+        assert len(gateway.pull_desk.newest()) == 1
+        assert sorted({run.annotator for run in leased(gateway)}) == ["bones", "lungs"]
+
+
+def leased(gateway: Gateway) -> list[RunRow]:
+    """Every run that a worker would be given now."""
+    return list(iter(lambda: gateway.runs.lease("worker", 600.0), None))
 
 
 class Once:

@@ -197,3 +197,20 @@ def test_counts_name_every_state(runs: RunTable, study_row_id: int) -> None:
     queue(runs, study_row_id, "b")
     runs.lease("worker-1", 30)
     assert runs.counts("default") == dict.fromkeys(RunState, 0) | {RunState.QUEUED: 1, RunState.RUNNING: 1}
+
+
+def leased(runs: RunTable) -> list[str]:
+    """The annotators of all runs that a worker would be given now."""
+    return [run.annotator for run in iter(lambda: runs.lease("worker", 600.0), None)]
+
+
+def test_a_run_waits_until_its_time_or_until_it_is_let_go(runs: RunTable, study_row_id: int, clock: SetClock) -> None:
+    for annotator, not_before in (("waits", NOW + 60), ("goes", NOW + 60), ("ready", 0.0)):
+        runs.enqueue("default", study_row_id, annotator, "1.2", "a", not_before=not_before)
+    assert leased(runs) == ["ready"]
+    assert runs.held_back("default", "goes") == {STUDY_UID: ["1.2"]}
+    assert runs.let_go("default", "goes", STUDY_UID) == 1
+    assert runs.held_back("default", "goes") == {}
+    assert leased(runs) == ["goes"]
+    clock.now += 61
+    assert leased(runs) == ["waits"]
