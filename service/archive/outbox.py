@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, select, update
 
-from service.archive.database import Database
+from service.archive.database import Database, upsert
 from service.archive.releases import objects_of
 from service.archive.rows import AnyRow
-from service.archive.schema import deliveries, delivery_items
+from service.archive.schema import deliveries, delivery_items, delivery_peers
 from service.core.deliveries import (
     CommitmentStanding,
     DeliveryItem,
@@ -212,7 +212,11 @@ class OutboxTable:
         values: dict[str, Any] = {"state": state, "last_error": error, "finished_at": self._clock(), "decided_by": by}
         if warning:
             values["warning"] = warning
-        return self._move(delivery_id, values, connection)
+        with self._database.write_or_join(connection) as transaction:
+            ended = self._move(delivery_id, values, transaction)
+            if ended and state is DeliveryState.SENT:
+                _count_sent(delivery_id, transaction)
+        return ended
 
     def put_off(self, delivery_id: int, next_at: float, error: str) -> bool:
         """Try later, after one more attempt that failed."""
@@ -355,6 +359,15 @@ def _open_commitment(standing: CommitmentStanding, transaction_uid: str = "") ->
     if standing is CommitmentStanding.WANTED:
         return _NOT_ASKED
     return transaction_uid if standing is CommitmentStanding.ASKED else ""
+
+
+def _count_sent(delivery_id: int, transaction: Connection) -> None:
+    """Count one more that its peer took: rows cannot say, since what a peer did not keep is sent again."""
+    peer = select(deliveries.c.peer).where(deliveries.c.id == delivery_id)
+    count = {"name": transaction.execute(peer).scalar_one(), "sent": 1}
+    statement = upsert(transaction, delivery_peers)
+    more = {"sent": delivery_peers.c.sent + 1}
+    transaction.execute(statement.on_conflict_do_update(index_elements=["name"], set_=more), count)
 
 
 def _is(item: DeliveryItem) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

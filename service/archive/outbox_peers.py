@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from service.archive.database import Database, upsert
-from service.archive.schema import delivery_peers
-from service.core.deliveries import PeerStanding
+from service.archive.schema import deliveries, delivery_peers
+from service.core.deliveries import DeliveryState, PeerBacklog, PeerStanding
 
 
 class OutboxPeers:
@@ -33,6 +34,31 @@ class OutboxPeers:
         """Every peer that was ever delivered to."""
         with self._database.read() as connection:
             return [PeerStanding(**row._mapping) for row in connection.execute(select(delivery_peers))]
+
+    def backlogs(self) -> list[PeerBacklog]:
+        """What waits for whom; every peer that anything was ever meant for, by name."""
+        by_state = select(
+            deliveries.c.peer, deliveries.c.state, func.count(), func.min(deliveries.c.queued_at)
+        ).group_by(deliveries.c.peer, deliveries.c.state)
+        counted: dict[str, dict[str, int]] = defaultdict(dict)
+        oldest: dict[str, float] = {}
+        with self._database.read() as connection:
+            sent = {row.name: row.sent for row in connection.execute(select(delivery_peers))}
+            for peer, state, count, queued_at in connection.execute(by_state):
+                counted[peer][state] = count
+                if state == DeliveryState.WAITING:
+                    oldest[peer] = queued_at
+        return [
+            PeerBacklog(
+                peer,
+                counted[peer].get(DeliveryState.WAITING, 0),
+                counted[peer].get(DeliveryState.HELD, 0),
+                counted[peer].get(DeliveryState.FAILED, 0),
+                oldest.get(peer),
+                sent.get(peer, 0),
+            )
+            for peer in sorted(counted.keys() | sent.keys())
+        ]
 
     def take(self, name: str, owner: str, seconds: float) -> bool:
         """Take a peer for so many seconds; False while somebody else has it, or its pause is not over."""

@@ -447,6 +447,7 @@ delivery_peers = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("next_at", Float, nullable=False, server_default="0"),
     Column("last_error", Text, nullable=False, server_default=""),
+    Column("sent", Integer, nullable=False, server_default="0"),  # deliveries that it took; never falls
 )
 
 # Instances that a rejection note named (IHE IOCM): hidden, also when they come later.

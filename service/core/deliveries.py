@@ -136,7 +136,7 @@ class DeliveryItem:
 
 @dataclass(frozen=True, slots=True)
 class PeerStanding:
-    """Who delivers to a peer now, and when it is tried again if it was away."""
+    """Who delivers to a peer now, when it is tried again if it was away, and how many deliveries it has taken."""
 
     name: str
     lease_owner: str
@@ -144,3 +144,22 @@ class PeerStanding:
     failures: int
     next_at: float
     last_error: str
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerBacklog:
+    """How many deliveries of a peer stand how, for monitoring.
+
+    Parameters
+    ----------
+    oldest_at : since when the one that waits longest does so, in seconds since the epoch; None where none waits
+    sent : that it took since there is an outbox; never falls
+    """
+
+    peer: str
+    waiting: int = 0
+    held: int = 0
+    failed: int = 0
+    oldest_at: float | None = None
+    sent: int = 0

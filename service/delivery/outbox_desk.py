@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
-from service.core.deliveries import DeliveryItem, DeliveryRow, DeliveryState, PeerStanding
+from service.core.deliveries import DeliveryItem, DeliveryRow, DeliveryState, PeerBacklog, PeerStanding
 from service.errors import DecisionRefused, InstanceNotFound
 
 
@@ -50,6 +50,10 @@ class OutboxDesk:
         self._peers = peers
         self._on_decision = on_decision
         self._on_queued = on_queued
+
+    def backlogs(self) -> list[PeerBacklog]:
+        """What waits for which peer."""
+        return self._peers.backlogs()
 
     def page(
         self,

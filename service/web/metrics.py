@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from flask import Blueprint, Response
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from service.archive.audit import AuditTrail
 from service.archive.overview import Overview, Tally
+from service.delivery.outbox_desk import OutboxDesk
 
 _GAUGES = {
     "studies": "Studies by state",
@@ -31,6 +32,8 @@ class GatewayCollector(Collector):
     version: str
     overview: Overview
     audit: AuditTrail
+    outbox: OutboxDesk
+    clock: Callable[[], float]
 
     def collect(self) -> Iterator[Metric]:
         """All metrics of a scrape."""
@@ -42,9 +45,25 @@ class GatewayCollector(Collector):
         for tally in counts.counters:
             family.add_metric([tally.project, tally.state], tally.count)
         yield family
+        yield from self._deliveries()
         yield CounterMetricFamily(
             "annogate_audit_rows", "Rows of the audit trail; it never falls", value=self.audit.count()
         )
+
+    def _deliveries(self) -> Iterator[Metric]:
+        """What is on its way out, by the peer's name in the settings."""
+        states = GaugeMetricFamily("annogate_deliveries", "Deliveries that are not done", labels=["peer", "state"])
+        oldest = GaugeMetricFamily(
+            "annogate_outbox_oldest_waiting_seconds", "How long the oldest delivery waits for a peer", labels=["peer"]
+        )
+        sent = CounterMetricFamily("annogate_deliveries_sent", "Deliveries that a peer took", labels=["peer"])
+        for backlog in self.outbox.backlogs():
+            for state in ("waiting", "held", "failed"):
+                states.add_metric([backlog.peer, state], getattr(backlog, state))
+            waits_s = 0.0 if backlog.oldest_at is None else max(0.0, self.clock() - backlog.oldest_at)
+            oldest.add_metric([backlog.peer], waits_s)
+            sent.add_metric([backlog.peer], backlog.sent)
+        yield from (states, oldest, sent)
 
 
 def _gauge(name: str, words: str, tallies: Iterable[Tally]) -> Metric:

@@ -11,7 +11,14 @@ from service.archive.database import Database
 from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
 from service.archive.releases import ReleaseTable
-from service.core.deliveries import ANY_FORM, DeliveryState, ItemState, ReleaseState
+from service.core.deliveries import (
+    ANY_FORM,
+    CommitmentStanding,
+    DeliveryState,
+    ItemState,
+    PeerBacklog,
+    ReleaseState,
+)
 from tests.archived import SetClock
 
 
@@ -162,3 +169,27 @@ def test_peer_that_was_away_is_left_alone_for_growing_pauses(tables: Tables) -> 
     assert tables.peers.take("pacs", "one", 60)
     tables.peers.give_back("pacs", "one")
     assert (tables.peers.of("pacs").failures, tables.peers.of("pacs").last_error) == (0, "")
+
+
+def test_backlogs_tell_what_waits_for_whom(tables: Tables) -> None:
+    sent, held, failed, _, waiting = (tables.deliver(f"1.{number}") for number in range(5))
+    tables.deliver(peer="archive")
+    tables.outbox.hold(held, "Patient ID")
+    tables.outbox.finish(failed, DeliveryState.FAILED)
+    tables.outbox.finish(sent, DeliveryState.SENT)
+    tables.clock.now += 60
+    tables.outbox.retry(waiting)
+    assert tables.peers.backlogs() == [
+        PeerBacklog("archive", waiting=1, oldest_at=tables.clock.now - 60),
+        PeerBacklog("pacs", waiting=2, held=1, failed=1, oldest_at=tables.clock.now - 60, sent=1),
+    ]
+
+
+def test_what_was_sent_twice_counts_twice(tables: Tables) -> None:
+    delivery = tables.deliver()
+    for _ in range(2):
+        tables.outbox.finish(delivery, DeliveryState.SENT)
+        tables.outbox.finish(delivery, DeliveryState.SENT)
+        tables.outbox.note_commitment(delivery, CommitmentStanding.FAILED)
+        assert tables.outbox.send_again(delivery)
+    assert tables.peers.backlogs()[0].sent == 2

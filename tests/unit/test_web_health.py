@@ -85,3 +85,16 @@ def test_metrics_are_not_for_everybody(gateway: WebGateway) -> None:
     client = gateway.client()
     statuses = [client.get("/metrics", headers=headers).status_code for headers in ({}, reader, program)]
     assert statuses == [401, 403, 200]
+
+
+def test_metrics_tell_what_waits_for_which_peer(gateway: WebGateway) -> None:
+    gateway.add_delivery(held="Patient ID")
+    gateway.clock.now += 90
+    gateway.add_delivery()
+    gateway.clock.now += 30
+    page = text(gateway.client().get("/metrics"))
+    assert 'annogate_deliveries{peer="pacs",state="held"} 1.0' in page
+    assert 'annogate_deliveries{peer="pacs",state="waiting"} 1.0' in page
+    assert 'annogate_deliveries{peer="pacs",state="failed"} 0.0' in page
+    assert 'annogate_outbox_oldest_waiting_seconds{peer="pacs"} 30.0' in page
+    assert 'annogate_deliveries_sent_total{peer="pacs"} 0.0' in page
