@@ -12,7 +12,6 @@ from typing import Any, Final
 
 _MESSAGE_BYTES: Final = 4096
 _ROOM_FOR_ONE: Final = socket.CMSG_SPACE(array.array("i").itemsize)
-READY: Final = b"ready"
 _ENDED: Final = {False: b"ended", True: b"ended over limit"}
 
 
@@ -58,11 +57,6 @@ def take_over(end: socket.socket) -> HandedConnection | None:
         return None
     peer, over_limit = json.loads(words)
     return HandedConnection(socket.socket(fileno=descriptors[0]), tuple(peer), bool(over_limit))
-
-
-def say_ready(end: socket.socket) -> None:
-    """Tell the acceptor that connections are welcome."""
-    end.send(READY)
 
 
 def say_ended(end: socket.socket, *, over_limit: bool) -> None:

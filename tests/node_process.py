@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ from typing import Any
 from dicom_nodes.callers import KnownCallers
 from dicom_nodes.listener import DicomNode, NodeSettings
 from dicom_nodes.peer import PeerAddress
-from service.runtime.parent_death import end_with
 from service.runtime.receiver import receive
 from service.runtime.receiver_pool import ReceiverPool
 from tests.listening_node import SETTINGS
@@ -53,14 +53,12 @@ def say_where(host: str, port: int) -> None:
 
 
 def receive_in_several(directory: Path, settings: dict[str, Any], receivers: int) -> None:
-    acceptor_pid = os.getpid()
     node_settings = NodeSettings(port=0, **settings)
 
-    def run_receiver(channel: socket.socket) -> None:
-        end_with(acceptor_pid)
+    def run_receiver(channel: socket.socket, say_ready: Callable[[], None]) -> None:
         signal.signal(signal.SIGTERM, lambda *_: channel.shutdown(socket.SHUT_RD))
         with closing(spool_at(directory, segment_bytes=SEGMENT_BYTES)) as spool:
-            receive(DicomNode(node_settings, spool, KnownCallers(["ANNOGATE"])), channel)
+            receive(DicomNode(node_settings, spool, KnownCallers(["ANNOGATE"])), channel, say_ready)
 
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
         ReceiverPool(

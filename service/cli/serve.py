@@ -33,7 +33,6 @@ def serve(
     When all listen, one line says where: ready http=http://127.0.0.1:8080 dicom=ANNOGATE@127.0.0.1:11112
     """
     from service.log import configure_logging
-    from service.runtime.supervisor import Supervisor
 
     node = {**(host_and_port(dicom) if dicom else {}), **({"ae_title": ae_title} if ae_title else {})}
     settings = settings_of(config_file, data_dir, http=host_and_port(http) if http else {}, dicom=node)
@@ -41,6 +40,8 @@ def serve(
     if only:
         _serve_one(only, settings)
         return
+
+    from service.runtime.supervisor import Supervisor
 
     def announce(http_address: str, dicom_address: str) -> None:
         click.echo(f"ready http=http://{http_address} dicom={settings.dicom.ae_title}@{dicom_address}")

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import socket
-from typing import Final
+from collections.abc import Callable
 
-from dicom_nodes.connection_channel import HandedConnection, say_ended, say_ready, take_over
+from dicom_nodes.connection_channel import HandedConnection, say_ended, take_over
 from dicom_nodes.listener import DicomNode
 
-# What a receiver uses: imported before the fork, its pages are shared by all of them.
-_USED: Final = ("service.bootstrap.gateway", "service.ingest.spool", "sqlalchemy.dialects.sqlite", "pydicom.dataset")
 
-
-def import_early() -> None:
-    """Import what every receiver will need; starts and opens nothing."""
-    for name in _USED:
-        importlib.import_module(name)
-
-
-def receive(node: DicomNode, channel: socket.socket) -> None:
+def receive(node: DicomNode, channel: socket.socket, say_ready: Callable[[], None]) -> None:
     """Serve until the channel is shut down or the accepting process is gone, then end what is open."""
-    say_ready(channel)
+    say_ready()
     while (handed := take_over(channel)) is not None:
         _serve(node, channel, handed)
     node.stop()

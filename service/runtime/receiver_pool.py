@@ -8,46 +8,55 @@ acknowledged is in the spool.
 
 from __future__ import annotations
 
-import gc
-import os
 import selectors
-import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 
-from dicom_nodes.connection_channel import READY, HandedConnection, channel, hand_over, hear, is_end
-from service.runtime.signal_socket import SignalSocket
+from dicom_nodes.connection_channel import HandedConnection, channel, hand_over, hear, is_end
+from service.runtime.forked_processes import Ended, ForkedProcess, ForkedProcesses, Happened, Readable, Ready, Signalled
 
-FIRST_PAUSE_S: Final = 0.2
-LONGEST_PAUSE_S: Final = 30.0
-STEADY_S: Final = 60.0  # a receiver that lived so long starts again without a longer pause
 STOP_S: Final = 12.0  # how long receivers may take to end; a node's own end is bounded by less
 REJECTED_AT_ONCE: Final = 64
 BURST: Final = 32  # connections accepted before anything else is looked at
+REFUSED_REST_S: Final = 0.2  # when a connection cannot be accepted
 
 log = structlog.get_logger("annogate")
 
+RunReceiver = Callable[[socket.socket, Callable[[], None]], None]
+"""What a receiver process does with its end of a channel, from its start to SIGTERM; it calls when it can receive."""
 
-@dataclass
-class _Receiver:
-    """One place for a receiver, and the process that fills it now."""
 
-    number: int
-    pid: int = 0
-    pid_fd: int = -1
-    channel: socket.socket | None = None
-    ready: bool = False
-    started_at: float = 0.0
-    pause_s: float = FIRST_PAUSE_S
-    due_at: float | None = 0.0
-    open: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
-    """Connections by whether they are over the limit."""
+class _Receiver(ForkedProcess):
+    """One receiver's place, with the channel to the process that fills it."""
+
+    def __init__(self, number: int, pool: ReceiverPool, run_receiver: RunReceiver) -> None:
+        super().__init__(str(number))
+        self._pool = pool
+        self._run_receiver = run_receiver
+        self.channel: socket.socket | None = None
+        self._theirs: socket.socket | None = None
+        self.open = {False: 0, True: 0}
+        """Connections by whether they are over the limit."""
+
+    def before_fork(self) -> None:
+        if self.channel is not None:  # of a try that came to nothing
+            self.channel.close()
+        self.channel, self._theirs = channel()
+        self.open = {False: 0, True: 0}
+
+    def work(self, say_ready: Callable[[], None]) -> None:
+        assert self._theirs is not None  # noqa: S101 (made before the fork)
+        self._pool.let_go()
+        self._run_receiver(self._theirs, say_ready)
+
+    def after_fork(self) -> None:
+        assert self._theirs is not None  # noqa: S101 (made before the fork)
+        self._theirs.close()
 
 
 class ReceiverPool:
@@ -55,7 +64,6 @@ class ReceiverPool:
 
     Parameters
     ----------
-    run_receiver : what a receiver process does with its end of a channel, from its start to SIGTERM
     on_ready : called once, when every receiver has been ready
     """
 
@@ -64,85 +72,49 @@ class ReceiverPool:
         listening: Sequence[socket.socket],
         count: int,
         maximum_associations: int,
-        run_receiver: Callable[[socket.socket], None],
+        run_receiver: RunReceiver,
         on_ready: Callable[[], None],
     ) -> None:
         self._listening = tuple(listening)
         self._maximum = maximum_associations
-        self._run_receiver = run_receiver
         self._on_ready = on_ready
         self._announced = False
         self._accepting = False
-        self._receivers = [_Receiver(number) for number in range(count)]
-        self._selector = selectors.DefaultSelector()
+        self._receivers = [_Receiver(number, self, run_receiver) for number in range(count)]
+        self._processes = ForkedProcesses("receiver", self._receivers, STOP_S)
 
     def run(self) -> None:
         """Stay until SIGTERM."""
         for listening in self._listening:
             listening.setblocking(False)
-        gc.freeze()  # what is there now is shared with every receiver; collecting it would unshare it
-        with SignalSocket((signal.SIGTERM,)) as wake, self._selector:
-            self._selector.register(wake, selectors.EVENT_READ)
-            try:
-                self._watch(wake)
-            finally:
-                self._stop()
+        with self._processes:
+            while True:
+                self._accept_when_possible()
+                for happened in self._processes.next():
+                    if isinstance(happened, Signalled):
+                        return
+                    self._meet(happened)
 
-    def _watch(self, wake: socket.socket) -> None:
-        while True:
-            self._start_due()
-            self._accept_when_possible()
-            for key, _ in self._selector.select(self._rest()):
-                if key.fileobj is wake:
-                    return
-                if key.fileobj in self._listening:
-                    self._accept(key.fileobj)
-                elif key.fd == key.data.pid_fd:
-                    self._ended(key.data)
-                else:
-                    self._hear(key.data)
+    def let_go(self) -> None:
+        """In a receiver: leave accepting, and the channels of all, to the accepting process."""
+        for held in [*self._listening, *(one.channel for one in self._receivers if one.channel)]:
+            held.close()
 
-    def _rest(self) -> float | None:
-        due = [receiver.due_at for receiver in self._receivers if receiver.due_at is not None]
-        return max(0.0, min(due) - time.monotonic()) if due else None
-
-    def _start_due(self) -> None:
-        for receiver in self._receivers:
-            if receiver.due_at is None or receiver.due_at > time.monotonic():
-                continue
-            try:
-                self._start(receiver)
-            except OSError as error:  # no memory or no process left: that must not end the receivers that live
-                receiver.pause_s = min(receiver.pause_s * 2, LONGEST_PAUSE_S)
-                receiver.due_at = time.monotonic() + receiver.pause_s
-                log.error("receiver could not be started", reason=error.strerror, pause_s=receiver.pause_s)  # noqa: TRY400
-
-    def _start(self, receiver: _Receiver) -> None:
-        ours, theirs = channel()
-        pid = os.fork()
-        if not pid:
-            self._be_receiver(ours, theirs)
-        theirs.close()
-        receiver.pid, receiver.pid_fd, receiver.channel = pid, os.pidfd_open(pid), ours
-        receiver.ready, receiver.due_at, receiver.started_at = False, None, time.monotonic()
-        receiver.open = {False: 0, True: 0}
-        self._selector.register(receiver.pid_fd, selectors.EVENT_READ, receiver)
-        self._selector.register(ours, selectors.EVENT_READ, receiver)
-
-    def _be_receiver(self, ours: socket.socket, theirs: socket.socket) -> None:
-        """Go on as a receiver; never returns."""
-        status = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            for held in [*self._listening, ours, *(one.channel for one in self._receivers if one.channel)]:
-                held.close()
-            self._run_receiver(theirs)
-            status = 0
-        except Exception as error:  # noqa: BLE001 -- the edge of a process; the accepting one starts it again
-            log.error("receiver failed", reason=type(error).__name__)  # noqa: TRY400 -- its words may quote a value
-        finally:
-            os._exit(status)
+    def _meet(self, happened: Happened) -> None:
+        if isinstance(happened, Ended):
+            self._close_channel(happened.process)
+            self._processes.again(happened)
+        elif isinstance(happened, Readable) and happened.what in self._listening:
+            self._accept(happened.what)
+        elif isinstance(happened, Readable):
+            for receiver in self._receivers:
+                if receiver.channel is happened.what:
+                    self._hear(receiver)
+        elif isinstance(happened, Ready) and happened.process.channel is not None:
+            self._processes.selector.register(happened.process.channel, selectors.EVENT_READ)
+            if not self._announced and self._processes.all_ready:
+                self._announced = True
+                self._on_ready()
 
     def _hear(self, receiver: _Receiver) -> None:
         if receiver.channel is None:
@@ -152,23 +124,18 @@ class ReceiverPool:
             self._close_channel(receiver)
             return
         for word in words:
-            if word == READY:
-                receiver.ready = True
             for over_limit in (False, True):
                 receiver.open[over_limit] -= is_end(word, over_limit=over_limit)
-        if not self._announced and all(one.ready for one in self._receivers):
-            self._announced = True
-            self._on_ready()
 
     def _accept_when_possible(self) -> None:
         """Leave connections in the backlog while nobody could serve them."""
         possible = any(receiver.ready for receiver in self._receivers)
         if possible and not self._accepting:
             for listening in self._listening:
-                self._selector.register(listening, selectors.EVENT_READ)
+                self._processes.selector.register(listening, selectors.EVENT_READ)
         elif self._accepting and not possible:
             for listening in self._listening:
-                self._selector.unregister(listening)
+                self._processes.selector.unregister(listening)
         self._accepting = possible
 
     def _accept(self, listening: Any) -> None:
@@ -179,7 +146,7 @@ class ReceiverPool:
                 return
             except OSError as error:
                 log.warning("a connection could not be accepted", reason=error.strerror)
-                time.sleep(FIRST_PAUSE_S)  # out of descriptors: instead of spinning
+                time.sleep(REFUSED_REST_S)  # out of descriptors: instead of spinning
                 return
             with connection:
                 self._hand_over(connection, peer)
@@ -201,40 +168,10 @@ class ReceiverPool:
     def _count(self, *, over_limit: bool) -> int:
         return sum(receiver.open[over_limit] for receiver in self._receivers)
 
-    def _ended(self, receiver: _Receiver) -> None:
-        status = self._reap(receiver)
-        lived_s = time.monotonic() - receiver.started_at
-        receiver.pause_s = FIRST_PAUSE_S if lived_s > STEADY_S else min(receiver.pause_s * 2, LONGEST_PAUSE_S)
-        receiver.due_at = time.monotonic() + receiver.pause_s
-        log.error("receiver is started again", ended=receiver.number, status=status, pause_s=receiver.pause_s)
-
-    def _reap(self, receiver: _Receiver) -> int:
-        _, status = os.waitpid(receiver.pid, 0)
-        self._close_channel(receiver)
-        with suppress(KeyError):
-            self._selector.unregister(receiver.pid_fd)
-        os.close(receiver.pid_fd)
-        receiver.pid, receiver.pid_fd = 0, -1
-        receiver.open = {False: 0, True: 0}
-        return os.waitstatus_to_exitcode(status)
-
     def _close_channel(self, receiver: _Receiver) -> None:
         channel, receiver.channel, receiver.ready = receiver.channel, None, False
+        receiver.open = {False: 0, True: 0}
         if channel is not None:
-            with suppress(KeyError):
-                self._selector.unregister(channel)
+            with suppress(KeyError):  # it never became ready
+                self._processes.selector.unregister(channel)
             channel.close()
-
-    def _stop(self) -> None:
-        """End all receivers, and wait for them only so long."""
-        alive = [receiver for receiver in self._receivers if receiver.pid]
-        for receiver in alive:
-            signal.pidfd_send_signal(receiver.pid_fd, signal.SIGTERM)
-        until = time.monotonic() + STOP_S
-        for receiver in alive:
-            with selectors.DefaultSelector() as ended:
-                ended.register(receiver.pid_fd, selectors.EVENT_READ)
-                if not ended.select(max(0.0, until - time.monotonic())):
-                    log.warning("receiver did not end in time", ended=receiver.number)
-                    signal.pidfd_send_signal(receiver.pid_fd, signal.SIGKILL)
-            self._reap(receiver)

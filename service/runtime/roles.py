@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import threading
@@ -20,7 +19,7 @@ from service.bootstrap import (
     STUDIES_BELL,
     Gateway,
 )
-from service.runtime.parent_death import end_with
+from service.runtime.early_imports import import_early
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
@@ -80,16 +79,13 @@ def run_node(context: RoleContext) -> None:
 
 
 def _run_receivers(context: RoleContext, listening: tuple[socket.socket, ...], count: int) -> None:
-    from service.runtime.receiver import import_early, receive
+    from service.runtime.receiver import receive
     from service.runtime.receiver_pool import ReceiverPool
 
-    acceptor_pid = os.getpid()
-
-    def run_receiver(channel: socket.socket) -> None:
-        end_with(acceptor_pid)
+    def run_receiver(channel: socket.socket, say_ready: Callable[[], None]) -> None:
         stop_on_sigterm(lambda: channel.shutdown(socket.SHUT_RD))
         with Gateway(context.settings) as gateway:
-            receive(gateway.node(), channel)
+            receive(gateway.node(), channel, say_ready)
 
     import_early()
     maximum = context.settings.dicom.maximum_associations
@@ -102,14 +98,13 @@ def run_ingest(context: RoleContext) -> None:
     if workers == 1:
         _work_spool_off(context, keeps_house=True)
         return
-    from service.runtime.receiver import import_early
-    from service.runtime.worker_processes import WorkerProcesses
+    from service.runtime.worker_processes import run_workers
 
     def work(number: int, say_ready: Callable[[], None]) -> None:
         _work_spool_off(replace(context, say_ready=say_ready), keeps_house=number == 0)
 
     import_early()
-    WorkerProcesses(workers, work, context.say_ready).run()
+    run_workers(workers, work, context.say_ready)
 
 
 def _work_spool_off(context: RoleContext, *, keeps_house: bool) -> None:

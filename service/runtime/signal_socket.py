@@ -12,17 +12,21 @@ class SignalSocket:
 
     def __init__(self, signals: Iterable[signal.Signals]) -> None:
         self._signals = tuple(signals)
-        self._read, self._write = socket.socketpair()
+        self.read, self._write = socket.socketpair()
         self._write.setblocking(False)
 
     def __enter__(self) -> socket.socket:
         self._handlers = {number: signal.signal(number, lambda *_: None) for number in self._signals}
         self._old_fd = signal.set_wakeup_fd(self._write.fileno())
-        return self._read
+        return self.read
 
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self._old_fd)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._read.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close it in a process to which the signals do not go."""
+        self.read.close()
         self._write.close()

@@ -1,4 +1,4 @@
-"""Listening sockets, bound once by the supervisor and handed to the processes that serve them.
+"""Listening sockets, bound once by the supervisor and inherited by the processes that serve them.
 
 A role that is started again finds its socket still listening: a caller waits in the backlog instead of being refused.
 """
@@ -36,11 +36,6 @@ def with_tls_port(settings: Settings, secured: socket.socket) -> Settings:
     """The settings with the TLS port that was bound, which may have been any free one."""
     tls = settings.dicom.tls.model_copy(update={"port": secured.getsockname()[1]})
     return settings.model_copy(update={"dicom": settings.dicom.model_copy(update={"tls": tls})})
-
-
-def adopt(fd: int) -> socket.socket:
-    """The listening socket behind a file descriptor that the supervisor handed over."""
-    return socket.socket(fileno=fd)
 
 
 def address_of(listening: socket.socket) -> str:

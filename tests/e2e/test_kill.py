@@ -69,22 +69,18 @@ def test_acknowledged_instances_are_there_once_after_kill_9(
 def test_killed_role_is_started_again(gateways: Callable[..., GatewayProcess], role: str) -> None:
     gateway = gateways().start()
     assert gateway.process is not None
-    children = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(gateway.process.pid)], capture_output=True, text=True, check=True
-    ).stdout
-    old = next(int(line.split()[0]) for line in children.splitlines() if f"service.runtime.role {role} " in line)
-    subprocess.run(["kill", "-9", str(old)], check=True)
+    supervisor = gateway.process.pid
+
+    def processes() -> list[str]:
+        asked = ["ps", "-o", "pid=,comm=", "--ppid", str(supervisor)]
+        found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        return [pid for pid, name in map(str.split, found.splitlines()) if name == f"annogate-{role}"]
+
+    (old,) = processes()
+    subprocess.run(["kill", "-9", old], check=True)
 
     def another() -> bool:
-        found = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(gateway.process.pid)],  # type: ignore[union-attr]
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        return any(
-            f"service.runtime.role {role} " in line and int(line.split()[0]) != old for line in found.splitlines()
-        )
+        return bool(processes()) and old not in processes()
 
     eventually(another, what=f"another {role}")
     eventually(lambda: gateway.get("/health/ready").status_code == 200, what="a ready gateway")

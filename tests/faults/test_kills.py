@@ -117,11 +117,11 @@ def processes_below(pid: int) -> list[int]:
 def kind_of(pid: int) -> str:
     """The role of a process, and whether it is the role's first or one below it."""
     with suppress(FileNotFoundError, ProcessLookupError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
         parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
-        own = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0") == words
-        if b"service.runtime.role" in words:
-            return words[words.index(b"service.runtime.role") + 1].decode() + ("'s" if own else "")
+        below = Path(f"/proc/{parent}/comm").read_text().strip() == name
+        if name.startswith("annogate-"):
+            return name.removeprefix("annogate-") + ("'s" if below else "")
     return ""
 
 

@@ -14,10 +14,11 @@ from tests.gateway_process import GatewayProcess
 HEAVY = ("scipy", "SimpleITK", "skimage", "highdicom", "cv2", "onnxruntime", "rapidocr", "matplotlib", "imagecodecs")
 ROLES_AT_REST = """
 import sys
-from service.runtime import receiver, receiver_pool, role, roles, worker_processes
+from service.runtime.early_imports import import_early
 from service.bootstrap import Gateway
 from service.settings import Settings
 
+import_early()
 settings = Settings.model_validate_json(sys.stdin.read())
 Gateway(settings).prepare()
 with Gateway(settings) as gateway:
@@ -41,16 +42,24 @@ def test_role_at_rest_imports_nothing_that_only_work_needs(tmp_path: Path, role:
     assert set(HEAVY) & set(done.stdout.splitlines()[-1].split()) == set()
 
 
-def test_the_supervisor_imports_nothing_of_dicom():
-    code = "import sys; import service.runtime.supervisor; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {"pydicom", "numpy", "PIL"}.isdisjoint(done.stdout.split())
-
-
 def processes_below(pid: int) -> Iterator[int]:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         yield int(child)
         yield from processes_below(int(child))
+
+
+def proportional_set_mib(pid: int) -> float:
+    """What a process takes of memory, what it shares counted by its share (proc(5), smaps_rollup)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def test_processes_of_a_gateway_at_rest_share_what_they_import(tmp_path: Path):
+    with GatewayProcess(tmp_path) as gateway:
+        assert gateway.process is not None
+        taken = [proportional_set_mib(pid) for pid in [gateway.process.pid, *processes_below(gateway.process.pid)]]
+    assert len(taken) == 8, "a supervisor, four roles, two ingest workers and a web worker"
+    assert sum(taken) < 400, taken
 
 
 def test_no_process_of_a_gateway_at_rest_maps_a_library_that_only_work_needs(tmp_path: Path):

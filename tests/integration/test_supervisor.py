@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,6 @@ from service.errors import SettingsInvalid
 from service.runtime.supervisor_lock import SupervisorLock
 
 PATIENCE_S = 60
-ROLE = Path(__file__).resolve().parent.parent / "role_process.py"
 
 
 class Supervised:
@@ -30,15 +30,6 @@ class Supervised:
         self.data = folder / "data"
         self.data.mkdir()
         self.log = folder / "log"
-        self.install()
-
-    def install(self) -> None:
-        role = self.folder / "role"
-        role.write_text(f'#!/bin/sh\nexec {sys.executable} {ROLE} "$@"\n')
-        role.chmod(0o700)
-
-    def uninstall(self) -> None:
-        (self.folder / "role").unlink()
 
     def plan(self, role: str, life: int, what: str) -> None:
         (self.data / f"{role}.{life}").write_text(what)
@@ -143,10 +134,12 @@ def test_role_that_dies_before_its_children_and_before_it_is_ready_is_started_ag
 def test_role_that_cannot_be_started_is_tried_again_while_the_others_live(supervised: Supervised) -> None:
     supervised.start()
     supervised.until_logged("ready ")
-    supervised.uninstall()
+    pid = supervised.process.pid
+    usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, usual[1]))  # it cannot make a pipe, as when all are taken
     os.kill(supervised.pids("node")[0], signal.SIGKILL)
     supervised.until_logged("role could not be started")
-    supervised.install()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
     assert supervised.pids("node", life=2)
     assert not is_gone(supervised.pids("web")[0])
 

@@ -15,7 +15,7 @@ PATIENCE_S = 30
 PARENT = """
 import os, signal, sys
 from pathlib import Path
-from service.runtime.worker_processes import WorkerProcesses
+from service.runtime.worker_processes import run_workers
 
 folder = Path(sys.argv[1])
 
@@ -29,7 +29,7 @@ def work(number, say_ready):
     while True:
         signal.pause()
 
-WorkerProcesses(3, work, lambda: (folder / "ready").touch()).run()
+run_workers(3, work, lambda: (folder / "ready").touch())
 """
 
 
