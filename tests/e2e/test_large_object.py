@@ -13,9 +13,12 @@ from tests import storescu
 from tests.gateway_process import GatewayProcess, eventually
 from tests.large_objects import FRAME, write_native
 from tests.peak_memory import MEBIBYTE, peak_of
+from tests.peak_memory_watch import PssWatch
 
 FRAMES = 6  # 201 MB
 GROWTH = 40 * MEBIBYTE
+MORE_FRAMES = 9  # 302 MB, twice what a process may hold
+BOUND = 150 * MEBIBYTE
 
 
 def peaks(gateway: GatewayProcess) -> dict[int, int]:
@@ -63,3 +66,22 @@ def test_large_objects_come_in_whole_and_are_held_by_no_process(
     assert max(grown.values()) < GROWTH
     (blob,) = (gateway.data_dir / "blobs").rglob("*.dcm")
     assert FRAMES * FRAME < blob.stat().st_size < FRAMES * FRAME + 8192
+
+
+@pytest.mark.peer("dcmtk")
+@pytest.mark.long
+@pytest.mark.parametrize("receive_path", ["fast", "pynetdicom"])
+def test_no_process_that_takes_objects_in_comes_near_their_size(
+    gateways: Callable[..., GatewayProcess], tmp_path: Path, receive_path: str
+) -> None:
+    file = write_native(tmp_path / "large.dcm", MORE_FRAMES)
+    gateway = gateways(
+        projects={"default": {"annotators": [], "ae_titles": ["ANNOGATE"]}}, dicom={"receive_path": receive_path}
+    ).start()
+    assert gateway.process is not None
+    with PssWatch(gateway.process.pid) as watch:
+        sent = storescu.send(gateway.dicom_host, gateway.dicom_port, [file])
+        assert sent.acknowledged == [file]
+        eventually(gateway.instances, what="the instance")
+    assert len(watch.peaks) >= 5
+    assert max(watch.peaks.values()) < BOUND
