@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from dicom_nodes.listener import DicomNode
 from dicom_nodes.outgoing_object import OutgoingObject
 from dicom_nodes.peer import PeerAddress
+from dicom_nodes.requestor import RequestorSettings
 from dicom_nodes.sender import store
 from service.bootstrap import Gateway
 from service.settings import load_settings
@@ -33,13 +34,14 @@ class CommitmentHouse:
     def address(self) -> tuple[str, int]:
         return self.node.address
 
-    def send(self, objects: Sequence[Dataset], called: str = "ANNOGATE") -> list[int | None]:
+    def send(self, objects: Sequence[Dataset], called: str = "ANNOGATE", calling: str = "ANNOGATE") -> list[int | None]:
         """C-STORE; the statuses."""
         outgoing = [
             OutgoingObject.from_bytes(str(one.SOPClassUID), str(one.SOPInstanceUID), EXPLICIT, encode(one))
             for one in objects
         ]
-        return [result.status for result in store(PeerAddress(called, *self.address), outgoing)]
+        settings = RequestorSettings(calling_ae_title=calling)
+        return [result.status for result in store(PeerAddress(called, *self.address), outgoing, settings)]
 
     def ingest(self) -> None:
         """Work the spool off."""

@@ -138,17 +138,27 @@ def commitment_peer(title: str = "PACS") -> Iterator[CommitmentPeer]:
 
 
 @contextlib.contextmanager
-def asking(host: str, port: int, title: str = "PACS", called: str = "ANNOGATE") -> Iterator[Any]:
-    """An association on which we are SCU, and the queue of what comes back on it."""
+def asking(
+    host: str, port: int, title: str = "PACS", called: str = "ANNOGATE", address: str = "127.0.0.1"
+) -> Iterator[Any]:
+    """An association on which we are SCU, from an address of ours, and the queue of what comes back on it."""
     heard: queue.Queue[Heard] = queue.Queue()
 
+    taken: list[Heard] = []
+
     def take(event: Any) -> tuple[int, None]:
-        heard.put(Heard.of(event))
+        taken.append(Heard.of(event))
         return 0, None
+
+    def tell(event: Any) -> None:
+        # Not before our answer is on the wire: a test that releases sooner would come between.
+        while taken:
+            heard.put(taken.pop())
 
     ae = AE(title)
     ae.add_requested_context(STORAGE_COMMITMENT)
-    association = ae.associate(host, port, ae_title=called, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
+    handlers = [(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_PDU_SENT, tell)]
+    association = ae.associate(host, port, ae_title=called, evt_handlers=handlers, bind_address=(address, 0))
     assert association.is_established
     association.heard = heard
     try:

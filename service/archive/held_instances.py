@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from service.archive.database import Database
 from service.archive.schema import instances
+from service.archive.senders import SentBy
 
 _CHUNK = 500
 
@@ -28,8 +29,10 @@ class HeldInstances:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, project: str, sop_instance_uids: Sequence[str]) -> dict[str, HeldInstance]:
-        """Those of the instances that are held, visible or not, by UID."""
+    def of(
+        self, project: str, sop_instance_uids: Sequence[str], sent_by: SentBy | None = None
+    ) -> dict[str, HeldInstance]:
+        """Those of the instances that are held, visible or not, by UID; only what some sent, where they are named."""
         found: dict[str, HeldInstance] = {}
         columns = (
             instances.c.sop_instance_uid,
@@ -41,5 +44,7 @@ class HeldInstances:
             for start in range(0, len(sop_instance_uids), _CHUNK):
                 chunk = list(sop_instance_uids[start : start + _CHUNK])
                 query = select(*columns).where(instances.c.project == project, instances.c.sop_instance_uid.in_(chunk))
+                if sent_by is not None:
+                    query = query.where(sent_by.condition())
                 found |= {uid: HeldInstance(*rest) for uid, *rest in connection.execute(query)}
         return found

@@ -123,6 +123,22 @@ instances = Table(
 Index("instances_by_series", instances.c.series_id, instances.c.visible, instances.c.instance_number)
 Index("instances_by_study", instances.c.study_id, instances.c.visible, instances.c.series_id)
 
+# Who sent an instance, by DICOM: storage commitment is nobody else's business.
+senders = Table(
+    "senders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ae_title", String(64), nullable=False),
+    Column("address", String(64), nullable=False),
+    UniqueConstraint("ae_title", "address"),
+)
+sent_instances = Table(
+    "sent_instances",
+    metadata,
+    Column("instance_id", ForeignKey("instances.id", ondelete="CASCADE"), primary_key=True),
+    Column("sender_id", ForeignKey("senders.id", ondelete="CASCADE"), primary_key=True),
+)
+
 intake = Table(
     "intake",
     metadata,

@@ -114,8 +114,16 @@ class Commitment:
             owner=self._ground.owner,
             on_open=self._ground.ring(COMMITMENT_BELL),
             on_kept=self._give_sign,
+            commits_for=self._commits_for(),
             clock=self._ground.clock,
         )
+
+    def _commits_for(self) -> dict[str, frozenset[str]]:
+        """Whose instances peers may ask for besides their own; a title may be several peers'."""
+        named: dict[str, frozenset[str]] = {}
+        for peer in self._settings.peers.values():
+            named[peer.ae_title] = named.get(peer.ae_title, frozenset()) | frozenset(peer.commits_for)
+        return named
 
     def _give_sign(self, project: str, sop_instance_uids: Sequence[str], asked_at: float) -> None:
         """All that a sender asked for is kept: its studies may be complete, where their project goes by that."""

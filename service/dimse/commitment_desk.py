@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import structlog
 
@@ -17,11 +18,14 @@ from service.archive.commitments import (
     NewCommitment,
     Verdict,
 )
+from service.archive.senders import SentBy
 from service.dimse.commitment_judge import CommitmentJudge, Judgement
 from service.dimse.commitment_note import CommitmentNote, CommitmentNotes
 
 _log = structlog.get_logger("annogate.commitment")
 
+ANYBODY: Final = "*"
+"""In the place of an AE title: whoever sent them."""
 HELD_S = 60.0
 """How long a request stays with the association that it came on, if that is not heard of any more."""
 
@@ -29,15 +33,16 @@ HELD_S = 60.0
 class AskedTransaction:
     """A request that the node's association holds; fills ``dicom_nodes.commitment_service.Transaction``."""
 
-    def __init__(self, desk: CommitmentDesk, row: CommitmentRow, request: CommitmentRequest) -> None:
+    def __init__(self, desk: CommitmentDesk, row: CommitmentRow, request: CommitmentRequest, address: str) -> None:
         self._desk = desk
         self._row = row
         self._request = request
+        self._address = address
         self._judgement: Judgement | None = None
 
     def report(self) -> CommitmentReport | None:
         """What became of the instances; None while that is not decided."""
-        self._judgement = self._desk.judge(self._row, self._request)
+        self._judgement = self._desk.judge(self._row, self._request, self._address)
         if self._judgement is None:
             return None
         return CommitmentReport(self._request.transaction_uid, self._judgement.committed, self._judgement.failed)
@@ -59,6 +64,7 @@ class CommitmentDesk:
     ----------
     project_of : the project of a called AE title; None where there is none
     peer_titles : AE title of each peer that we may have asked, by its name
+    commits_for : by AE title, others whose instances it may ask for; ``ANYBODY`` among them for all
     owner : names this process in leases; no other one has the same
     on_open : wakes whoever answers on other associations
     on_kept : told when all that a request names is kept: the project, the UIDs as asked for, and when it was asked
@@ -77,7 +83,9 @@ class CommitmentDesk:
         on_open: Callable[[], object],
         clock: Callable[[], float],
         on_kept: Callable[[str, Sequence[str], float], object] = lambda *_: None,
+        commits_for: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
+        self._commits_for = dict(commits_for or {})
         self._on_kept = on_kept
         self._table = table
         self._notes = notes
@@ -103,7 +111,7 @@ class CommitmentDesk:
         if project is None:
             raise CallerNotAllowed("no project answers to this AE title")
         role, peer = CommitmentRole.SCP, caller.calling_ae_title
-        note = CommitmentNote(request.transaction_uid, request.references)
+        note = CommitmentNote(request.transaction_uid, request.references, address=caller.address)
         new = NewCommitment(
             role=role,
             project=project,
@@ -116,14 +124,18 @@ class CommitmentDesk:
         )
         row = self._table.add(new, next_at=self._clock() + HELD_S, owner=self._owner)
         _log.info("commitment.asked", project=project, peer=peer, instances=row.instances)
-        return AskedTransaction(self, row, request)
+        return AskedTransaction(self, row, request, caller.address)
 
-    def judge(self, row: CommitmentRow, request: CommitmentRequest, *, final: bool = False) -> Judgement | None:
-        """What became of the instances of a request; None while that is not decided."""
+    def judge(
+        self, row: CommitmentRow, request: CommitmentRequest, address: str, *, final: bool = False
+    ) -> Judgement | None:
+        """What became of the instances of a request from an address; None while that is not decided."""
         if self._is_taken(row):
             reason = int(FailureReason.DUPLICATE_TRANSACTION)
             return Judgement((), tuple((reference, reason) for reference in request.references))
-        judgement = self._judge.judge(row.project, request.references, row.requested_at, final=final)
+        judgement = self._judge.judge(
+            row.project, request.references, row.requested_at, sent_by=self._asked_for(row.peer, address), final=final
+        )
         if judgement is not None and not judgement.failed:
             uids = [reference.sop_instance_uid for reference in judgement.committed]
             self._on_kept(row.project, uids, row.requested_at)
@@ -168,6 +180,11 @@ class CommitmentDesk:
             committed=verdict.committed,
             failed=verdict.failed,
         )
+
+    def _asked_for(self, title: str, address: str) -> SentBy | None:
+        """Whose instances a peer may ask for: what it sent itself, or by another title from where it asks."""
+        others = self._commits_for.get(title, frozenset())
+        return None if ANYBODY in others else SentBy(frozenset({title}) | others, address)
 
     def _is_taken(self, row: CommitmentRow) -> bool:
         """Whether the peer uses the Transaction UID of another request of its own that is not answered yet."""

@@ -1,7 +1,8 @@
 """Whether instances are kept (PS3.4 J.3.3): the truth from the archive, asked by original UIDs or by served ones.
 
 An instance is committed when its row is in the index, which comes after its blob is durable, and its blob is there. One
-that was discarded, is in quarantine, or was left out by a rule is no instance that we have.
+that was discarded, is in quarantine, or was left out by a rule is no instance that we have; nor is, to one peer, what
+only others sent, so that nobody can find out by asking what is here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from dicom_nodes.commitment import FailureReason, Reference
 from service.archive.held_instances import HeldInstance, HeldInstances
+from service.archive.senders import SentBy
 from service.errors import InstanceNotFound
 
 PendingSince = Callable[[str], float | None]
@@ -71,18 +73,25 @@ class CommitmentJudge:
         self._storage_classes = storage_classes
 
     def judge(
-        self, project: str, references: Sequence[Reference], asked_at: float, *, final: bool = False
+        self,
+        project: str,
+        references: Sequence[Reference],
+        asked_at: float,
+        *,
+        sent_by: SentBy | None,
+        final: bool = False,
     ) -> Judgement | None:
         """Say which of the instances are kept; None while one that is missing may still be on its way.
 
         Parameters
         ----------
         asked_at : what was received until then counts; a sender asks after it has sent
+        sent_by : whose instances may be asked for, None for everybody's; another's is no such instance
         final : wait no longer; what is missing and may still come is then a processing failure, to be asked for again
         """
         # First what is on its way, then what is there: an object that moves meanwhile is seen in one place at least.
         is_pending = self._is_pending(project, asked_at)
-        judged = self._verdicts(project, references)
+        judged = self._verdicts(project, references, sent_by)
         missing = FailureReason.NO_SUCH_INSTANCE
         if is_pending and missing in judged.values():
             if not final:
@@ -100,21 +109,25 @@ class CommitmentJudge:
         oldest = (since(project) for since in self._pending_since)
         return any(at is not None and at <= until + SKEW_S for at in oldest)
 
-    def _verdicts(self, project: str, references: Sequence[Reference]) -> dict[Reference, FailureReason | None]:
+    def _verdicts(
+        self, project: str, references: Sequence[Reference], sent_by: SentBy | None
+    ) -> dict[Reference, FailureReason | None]:
         """None for what is kept, by the project that was called or by one that its rules took it to."""
-        judged = self._verdicts_in(project, references)
+        judged = self._verdicts_in(project, references, sent_by)
         for other in sorted(self._projects[project].elsewhere):
             missing = [one for one, reason in judged.items() if reason is FailureReason.NO_SUCH_INSTANCE]
-            judged |= self._verdicts_in(other, missing)
+            judged |= self._verdicts_in(other, missing, sent_by)
         return judged
 
-    def _verdicts_in(self, project: str, references: Sequence[Reference]) -> dict[Reference, FailureReason | None]:
+    def _verdicts_in(
+        self, project: str, references: Sequence[Reference], sent_by: SentBy | None
+    ) -> dict[Reference, FailureReason | None]:
         """None for what one project keeps."""
         answers = self._projects[project]
         served = {reference: self.served_uid(project, reference.sop_instance_uid) for reference in references}
         # Results and annotations go by the same UID outside as inside.
         uids = {*served.values(), *(reference.sop_instance_uid for reference in references)}
-        held = self._held.of(project, sorted(uids))
+        held = self._held.of(project, sorted(uids), sent_by)
         return {
             reference: self._verdict(
                 reference, answers, held.get(served[reference]) or held.get(reference.sop_instance_uid)

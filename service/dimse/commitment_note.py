@@ -17,11 +17,13 @@ class CommitmentNote:
     Parameters
     ----------
     failed : Failure Reason by SOP Instance UID, once it is answered
+    address : where the peer that asked us called from
     """
 
     transaction_uid: str
     references: tuple[Reference, ...] = field(repr=False)
     failed: Mapping[str, int] = field(default_factory=dict, repr=False)
+    address: str = ""
 
 
 class CommitmentNotes:
@@ -41,6 +43,7 @@ class CommitmentNotes:
             "transaction": note.transaction_uid,
             "instances": [[one.sop_class_uid, one.sop_instance_uid] for one in note.references],
             "failed": dict(note.failed),
+            "address": note.address,
         }
         return self._seal.seal(self._context(role, peer, self.transaction_digest(role, peer, note)), value)
 
@@ -53,7 +56,8 @@ class CommitmentNotes:
         """
         value = self._seal.open(self._context(row.role, row.peer, row.transaction_digest), row.sealed)
         references = tuple(Reference(*pair) for pair in value["instances"])
-        return CommitmentNote(value["transaction"], references, {uid: int(why) for uid, why in value["failed"].items()})
+        failed = {uid: int(why) for uid, why in value["failed"].items()}
+        return CommitmentNote(value["transaction"], references, failed, value.get("address", ""))
 
     def transaction_digest(self, role: CommitmentRole, peer: str, note: CommitmentNote | str) -> str:
         """What a transaction is found by; what peers give is theirs alone, what we give is unique."""

@@ -157,7 +157,7 @@ class CommitmentRounds:
         note = self._notes.opened(row)
         waited_s = self._clock() - row.requested_at
         request = CommitmentRequest(note.transaction_uid, note.references)
-        judgement = self._desk.judge(row, request, final=waited_s >= self._limits.wait_s)
+        judgement = self._desk.judge(row, request, note.address, final=waited_s >= self._limits.wait_s)
         if judgement is None:
             self._table.postpone(row.id, self._owner, self._clock() + self._limits.look_s, failed_attempt=False)
             return

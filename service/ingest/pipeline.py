@@ -22,6 +22,7 @@ from service.archive.counters import CounterTable
 from service.archive.database import Connection, Database
 from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
+from service.archive.senders import Sender, SentInstance, note_sent
 from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.study_routes import StudyRoute, StudyRouteTable
 from service.archive.vault_store import VaultStore
@@ -372,6 +373,7 @@ class IngestPipeline:
                 obsolete += self._take(step, AddOutcome(kind, step.held), connection)
             if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
                 self._counters.add(step.incoming.project, step.dropped_as, connection=connection)
+        note_sent(connection, [_sent(step) for step in steps if _is_kept_as_sent(step)])
         if self._after_add is not None:
             self._after_add([(step.incoming, step.instance) for step in steps if step.is_stored], connection)
         self._count_cleaned([step for step in steps if step.is_stored], connection)
@@ -492,3 +494,16 @@ def _record(record: Record | None, steps: Sequence[Step], connection: Connection
     }
     if final:
         record(connection, final)
+
+
+def _is_kept_as_sent(step: Step) -> bool:
+    """Whether a node sent an object that is kept with that content, by it or by somebody before it."""
+    kept = (OutcomeKind.ARCHIVED, OutcomeKind.REPLACED, OutcomeKind.DUPLICATE, OutcomeKind.OWN_OBJECT)
+    return step.incoming.source == "dimse" and step.outcome is not None and step.outcome.kind in kept
+
+
+def _sent(step: Step) -> SentInstance:
+    incoming = step.incoming
+    sender = Sender(incoming.calling_ae_title, incoming.peer_address)
+    took_place = step.final.kind is OutcomeKind.REPLACED
+    return SentInstance(incoming.project, step.final.sop_instance_uid, sender, took_place)

@@ -56,6 +56,7 @@ class PeerSettings(Section):
     check_identity: bool = True
     segmentation: Literal["auto", "binary", "label-map"] = "auto"
     storage_commitment: bool = False
+    commits_for: tuple[AeTitle, ...] = ()
     tls: PeerTlsSettings | None = None
     username: str | None = None
     password_file: Path | None = None

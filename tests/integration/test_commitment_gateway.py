@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from service.archive.commitments import CommitmentRole, CommitmentState
 from service.core.commitment import CommitmentProgress
 from tests.commitment_house import CommitmentHouse, commitment_house
-from tests.commitment_peer import CommitmentPeer, ask, asked_for, asking, commitment_peer
+from tests.commitment_peer import CommitmentPeer, Heard, ask, asked_for, asking, commitment_peer
 from tests.datasets import ct_slice
 from tests.listening_node import CT, MR
 
@@ -178,6 +178,89 @@ def test_no_original_uid_stands_in_the_index(tmp_path: Path) -> None:
         with house.gateway.database.read() as connection:
             dump = "\n".join(connection.connection.iterdump())
     assert not [uid for uid in (str(sent.SOPInstanceUID), "1.2.3.123456789") if uid in dump]
+
+
+# Who asks.
+
+ELSEWHERE = "127.0.0.2"
+
+
+def told(house: CommitmentHouse, instances: list[tuple[str, str]], title: str, address: str) -> Heard:
+    with asking(*house.address, title=title, address=address) as association:
+        assert ask(association, asked_for("1.2.3.9", instances)) == 0
+        return association.heard.get(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("title", "address", "commits_for", "is_told"),
+    [
+        ("CT1", ELSEWHERE, [], True),  # the sender, wherever it calls from
+        ("PACS", "127.0.0.1", [], True),  # by another title, from where it was sent
+        ("PACS", ELSEWHERE, [], False),
+        ("PACS", ELSEWHERE, ["CT1"], True),
+        ("PACS", ELSEWHERE, ["CT2"], False),
+        ("PACS", ELSEWHERE, ["*"], True),
+        ("CT2", ELSEWHERE, ["*"], False),  # it is the PACS that was named
+    ],
+)
+@pytest.mark.parametrize("project", [PLAIN, CLEANED], ids=["as it came", "de-identified"])
+def test_who_has_not_sent_an_instance_cannot_find_out_about_it(
+    tmp_path: Path, project: dict[str, object], title: str, address: str, commits_for: list[str], *, is_told: bool
+) -> None:
+    sent = ct_slice(1)
+    pacs = {"ae_title": "PACS", "host": "127.0.0.1", "port": 1, "commits_for": commits_for}
+    settings = {"projects": {"default": project}, "peers": {"pacs": pacs}, "commitment": {"linger_s": 20.0}}
+    with commitment_house(tmp_path, **settings) as house:
+        house.send([sent], calling="CT1")
+        house.ingest()
+        heard = told(house, named(sent), title, address)
+    uid = str(sent.SOPInstanceUID)
+    assert (heard.committed, heard.failed) == ((frozenset({uid}), {}) if is_told else (frozenset(), {uid: 0x0112}))
+
+
+def test_who_sent_what_was_here_already_is_told_as_well(tmp_path: Path) -> None:
+    kept, changed = ct_slice(1), ct_slice(2)
+    with commitment_house(tmp_path, projects={"default": PLAIN}, commitment={"linger_s": 20.0}) as house:
+        house.send([kept, changed], calling="CT1")
+        house.ingest()
+        changed.InstanceNumber = 99  # under the UID of another that stays
+        house.send([kept, changed], calling="CT2")
+        house.ingest()
+        heard = told(house, named(kept, changed), "CT2", ELSEWHERE)
+        assert (heard.committed, heard.failed) == (
+            {str(kept.SOPInstanceUID)},
+            {str(changed.SOPInstanceUID): NO_SUCH_INSTANCE},
+        )
+
+
+def test_who_sent_what_was_replaced_is_told_that_it_is_gone(tmp_path: Path) -> None:
+    sent = ct_slice(1)
+    replacing = {**PLAIN, "on_conflict": "replace"}
+    with commitment_house(tmp_path, projects={"default": replacing}, commitment={"linger_s": 20.0}) as house:
+        house.send([sent], calling="CT1")
+        house.ingest()
+        sent.InstanceNumber = 99
+        house.send([sent], calling="CT2")
+        house.ingest()
+        assert told(house, named(sent), "CT1", ELSEWHERE).failed == {str(sent.SOPInstanceUID): NO_SUCH_INSTANCE}
+        assert told(house, named(sent), "CT2", ELSEWHERE).committed == {str(sent.SOPInstanceUID)}
+
+
+def test_an_answer_on_our_association_goes_by_where_it_was_asked(tmp_path: Path) -> None:
+    sent = ct_slice(1)
+    with (
+        commitment_peer() as peer,
+        commitment_house(tmp_path, projects={"default": PLAIN}, peers={"pacs": peer.settings}) as house,
+    ):
+        house.send([sent], calling="CT1")
+        house.ingest()
+        for address in ("127.0.0.1", ELSEWHERE):
+            with asking(*house.address, address=address) as association:
+                assert ask(association, asked_for(f"1.2.3.{address}", named(sent))) == 0
+        house.round()
+        house.round()
+        heard = {one.transaction_uid: one.failed for one in (peer.heard.get(timeout=20), peer.heard.get(timeout=20))}
+    assert heard == {"1.2.3.127.0.0.1": {}, "1.2.3.127.0.0.2": {str(sent.SOPInstanceUID): NO_SUCH_INSTANCE}}
 
 
 # We ask.
