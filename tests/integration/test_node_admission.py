@@ -13,7 +13,7 @@ from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from dicom_nodes.admission import Admission
-from dicom_nodes.caller_limits import CallerGate, CallerLimits
+from dicom_nodes.caller_limits import CallerGate, CallerLimits, PacedSink
 from dicom_nodes.callers import KnownCallers, Rejection
 from dicom_nodes.listener import DicomNode, NodeSettings
 from dicom_nodes.node_event import NodeEventKind
@@ -274,3 +274,19 @@ def test_too_many_a_minute_are_asked_to_come_later(tmp_path: Path) -> None:
         with pytest.raises(PeerUnavailable, match=r"(?i)temporary congestion"):
             echo(node.peer, scanner)
     gate.close()
+
+
+@pytest.mark.parametrize("receive_path", ["fast", "pynetdicom"])
+def test_objects_above_a_callers_rate_are_read_later_and_taken(tmp_path: Path, receive_path: str) -> None:
+    sink, waits = InMemoryObjectSink(), []
+    limits = {"SCANNER": CallerLimits(objects_per_s=2)}
+    # A clock that stands still, so that every object beyond those of the first second is early.
+    gate = CallerGate(limits, tmp_path, now=lambda: 100.0, sleep=lambda s: waits.append((s, len(sink.stored))))
+    objects = [OutgoingObject.from_bytes(CT, f"1.2.3.{number}", EXPLICIT, b"data" * 9) for number in range(4)]
+    with listening(PacedSink(sink, gate.pace), receive_path=receive_path) as node:
+        for title in ("OTHER", "SCANNER"):
+            results = store(node.peer, objects, RequestorSettings(calling_ae_title=title))
+            assert [result.status for result in results] == [0] * 4
+    gate.close()
+    # Each wait before its object: four of the other caller's were here, and those before.
+    assert waits == [(0.5, 6), (1.0, 7)]
