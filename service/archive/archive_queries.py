@@ -14,6 +14,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from service.archive.database import Database
+from service.archive.instance_attributes import INDEXED, INSTANCE_COLUMNS, instance_attributes
+from service.archive.metadata_cache import text_of
 from service.archive.rows import AnyRow, instance_query, instance_row
 from service.archive.schema import instances, releases, series, studies
 from service.archive.search_conditions import Conditions, is_selective
@@ -24,6 +26,7 @@ from service.core.records import ObjectKind
 from service.errors import StorageExhausted
 
 MOST_MATCHES = 2_000_000
+MOST_COMPARED = 100_000
 _STREAMED = 1000
 _CHUNK = 500
 _TAKEN_BACK = (ReleaseState.REJECTED, ReleaseState.RECALLED)
@@ -35,19 +38,23 @@ class ArchiveQueries:
     Parameters
     ----------
     most_matches : beyond them a query is refused
+    most_compared : of instances whose metadata has to be read to know whether they match; likewise
     """
 
-    def __init__(self, database: Database, most_matches: int = MOST_MATCHES) -> None:
+    def __init__(
+        self, database: Database, most_matches: int = MOST_MATCHES, most_compared: int = MOST_COMPARED
+    ) -> None:
         self._database = database
         self._conditions = Conditions(database.dialect)
         self._most_matches = most_matches
+        self._most_compared = most_compared
 
     def matching(self, query: ArchiveQuery) -> array[int]:
         """Row numbers of what matches at the query's level; of a patient, that of its newest study.
 
         Raises
         ------
-        StorageExhausted : there are more matches than memory is meant for
+        StorageExhausted : there are more matches than memory is meant for, or more to compare than time
         """
         level = _IDS[query.level]
         filtered = bool(query.study_conditions or query.series_conditions)
@@ -58,6 +65,10 @@ class ArchiveQueries:
             columns.append(studies.c.attributes.label("study_attributes"))
             if query.level >= QueryLevel.SERIES:
                 columns.append(series.c.attributes.label("series_attributes"))
+        if query.instance_conditions:
+            columns += [instances.c[name] for name in INSTANCE_COLUMNS]
+            if _reads_metadata(query):
+                columns.append(instances.c.metadata)
         statement = self._where(select(*columns).select_from(_TABLES[query.level]), query)
         return self._numbers(statement.order_by(level.desc()), query)
 
@@ -91,8 +102,12 @@ class ArchiveQueries:
     def _numbers(self, statement: Select[Any], query: ArchiveQuery) -> array[int]:
         found = array("q")
         patients: set[tuple[str, str]] = set()
+        left = self._most_compared if _reads_metadata(query) else -1
         with self._database.read() as connection:
             for row in connection.execute(statement, execution_options={"yield_per": _STREAMED}):
+                if left == 0:
+                    raise StorageExhausted("too many images to compare: name a study or series")
+                left -= 1
                 if not _meets(query, row):
                     continue
                 if query.level is QueryLevel.PATIENT:
@@ -165,8 +180,17 @@ def _meets(query: ArchiveQuery, row: AnyRow) -> bool:
             return False
     if query.series_conditions:
         attributes = json.loads(row.series_attributes)
-        return all(condition.holds(attributes) for condition in query.series_conditions)
+        if not all(condition.holds(attributes) for condition in query.series_conditions):
+            return False
+    if query.instance_conditions:
+        attributes = json.loads(text_of(row.metadata, "")) if _reads_metadata(query) else {}
+        attributes |= instance_attributes(row)
+        return all(condition.holds(attributes) for condition in query.instance_conditions)
     return True
+
+
+def _reads_metadata(query: ArchiveQuery) -> bool:
+    return any(condition.tag not in INDEXED for condition in query.instance_conditions)
 
 
 _PATIENT = (studies.c.patient_id, studies.c.patient_name)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from service.archive.archive_queries import is_served
 from service.archive.database import Database
+from service.archive.instance_attributes import INDEXED, INSTANCE_COLUMNS, element, instance_attributes
 from service.archive.metadata_cache import text_of
 from service.archive.rows import AnyRow
 from service.archive.schema import instances, series, studies
@@ -21,12 +22,7 @@ SOP_CLASSES_IN_STUDY: Final = "00080062"
 PATIENT_COUNTS: Final = ("00201200", "00201202", "00201204")  # studies, series, instances
 STUDY_COUNTS: Final = ("00201206", "00201208")  # series, instances
 SERIES_COUNT: Final = "00201209"
-AVAILABLE_TRANSFER_SYNTAX: Final = "00083002"
 COUNTED_BY_STUDY: Final = frozenset({MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY, *STUDY_COUNTS})
-# What an instance's row knows; everything else of it costs a look into its metadata.
-INDEXED: Final = frozenset(
-    {"00080016", "00080018", "00200013", "00280008", "00280010", "00280011", "00280100", AVAILABLE_TRANSFER_SYNTAX}
-)
 
 
 class QueryAnswers:
@@ -81,7 +77,7 @@ class _Page:
         if self._level >= QueryLevel.SERIES:
             attributes |= self._parse(row.series_attributes) | self._by_series.get(row.series_row_id, {})
         if self._level is QueryLevel.IMAGE:
-            attributes |= _instance_attributes(row)
+            attributes |= instance_attributes(row)
         return attributes
 
     def _parse(self, text: str) -> Attributes:
@@ -102,10 +98,10 @@ class _Page:
             held.setdefault(row.study_id, []).append(row)
         return {
             number: {
-                MODALITIES_IN_STUDY: _element("CS", *sorted({row.modality for row in found} - {""})),
-                SOP_CLASSES_IN_STUDY: _element("UI", *sorted({row.sop_class_uid for row in found})),
-                STUDY_COUNTS[0]: _element("IS", len({row.series_id for row in found})),
-                STUDY_COUNTS[1]: _element("IS", sum(row.held for row in found)),
+                MODALITIES_IN_STUDY: element("CS", *sorted({row.modality for row in found} - {""})),
+                SOP_CLASSES_IN_STUDY: element("UI", *sorted({row.sop_class_uid for row in found})),
+                STUDY_COUNTS[0]: element("IS", len({row.series_id for row in found})),
+                STUDY_COUNTS[1]: element("IS", sum(row.held for row in found)),
             }
             for number, found in held.items()
         }
@@ -116,7 +112,7 @@ class _Page:
             .where(instances.c.series_id.in_({row.series_row_id for row in rows}), is_served(self._served))
             .group_by(instances.c.series_id)
         )
-        return {row.series_id: {SERIES_COUNT: _element("IS", row.held)} for row in self._connection.execute(statement)}
+        return {row.series_id: {SERIES_COUNT: element("IS", row.held)} for row in self._connection.execute(statement)}
 
     def _count_patients(self, rows: Sequence[AnyRow]) -> dict[str, Attributes]:
         """By Patient ID; without one there is no telling which studies belong together, so nothing is counted."""
@@ -135,7 +131,7 @@ class _Page:
         )
         return {
             row.patient_id: {
-                tag: _element("IS", number)
+                tag: element("IS", number)
                 for tag, number in zip(PATIENT_COUNTS, (row.studies, row.series, row.held), strict=True)
             }
             for row in self._connection.execute(statement)
@@ -160,7 +156,7 @@ def _rows(level: QueryLevel, numbers: Sequence[int]) -> Select[Any]:
     if level >= QueryLevel.SERIES:
         columns += [series.c.id.label("series_row_id"), series.c.attributes.label("series_attributes")]
     if level is QueryLevel.IMAGE:
-        columns += [instances.c[name] for name in _INSTANCE_COLUMNS]
+        columns += [instances.c[name] for name in INSTANCE_COLUMNS]
         joined = instances.join(series, instances.c.series_id == series.c.id)
         statement = select(instances.c.id, *columns).select_from(
             joined.join(studies, instances.c.study_id == studies.c.id)
@@ -172,33 +168,9 @@ def _rows(level: QueryLevel, numbers: Sequence[int]) -> Select[Any]:
     return select(studies.c.id, *columns).where(studies.c.id.in_(numbers))
 
 
-_INSTANCE_COLUMNS: Final = (
-    *("sop_instance_uid", "sop_class_uid", "transfer_syntax_uid", "instance_number"),
-    *("number_of_frames", "rows", "columns", "bits_allocated"),
-)
-
-
-def _instance_attributes(row: AnyRow) -> Attributes:
-    attributes = {
-        "00080016": _element("UI", row.sop_class_uid),
-        "00080018": _element("UI", row.sop_instance_uid),
-        AVAILABLE_TRANSFER_SYNTAX: _element("UI", row.transfer_syntax_uid),
-        "00200013": _element("IS", *(() if row.instance_number is None else (row.instance_number,))),
-    }
-    numbers = (("00280008", "IS", row.number_of_frames), ("00280010", "US", row.rows), ("00280011", "US", row.columns))
-    for tag, vr, value in (*numbers, ("00280100", "US", row.bits_allocated)):
-        if value is not None:
-            attributes[tag] = _element(vr, value)
-    return attributes
-
-
-def _element(vr: str, *values: Any) -> dict[str, Any]:
-    return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
-
-
-def _has_bulk_data(element: Mapping[str, Any]) -> bool:
+def _has_bulk_data(known: Mapping[str, Any]) -> bool:
     """Whether the value, at any depth, is not in the metadata itself."""
-    if "BulkDataURI" in element:
+    if "BulkDataURI" in known:
         return True
-    items = element.get("Value", ()) if element.get("vr") == "SQ" else ()
+    items = known.get("Value", ()) if known.get("vr") == "SQ" else ()
     return any(_has_bulk_data(inner) for item in items if item for inner in item.values())

@@ -52,6 +52,7 @@ class ArchiveQuery:
     matches : conditions on what the index has columns for
     moments : combined range of Study Date and Study Time
     study_conditions, series_conditions : conditions on further attributes that the index keeps of studies and series
+    instance_conditions : conditions on any other attribute of an instance
     sop_classes : SOP Classes in Study (0008,0062): any of them, empty for no condition
     """
 
@@ -62,4 +63,5 @@ class ArchiveQuery:
     moments: MomentRange | None = None
     study_conditions: tuple[AttributeMatch, ...] = ()
     series_conditions: tuple[AttributeMatch, ...] = ()
+    instance_conditions: tuple[AttributeMatch, ...] = ()
     sop_classes: tuple[str, ...] = ()

@@ -24,6 +24,13 @@ _BY_VR: Mapping[str, MatchKind] = {
     "IS": MatchKind.NUMBER,
     "US": MatchKind.NUMBER,
     "UL": MatchKind.NUMBER,
+    "UV": MatchKind.NUMBER,
+    "SS": MatchKind.NUMBER,
+    "SL": MatchKind.NUMBER,
+    "SV": MatchKind.NUMBER,
+    "DS": MatchKind.NUMBER,
+    "FL": MatchKind.NUMBER,
+    "FD": MatchKind.NUMBER,
 }
 
 

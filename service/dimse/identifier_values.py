@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ _MOST_VALUES: Final = 30_000
 _DATE: Final = re.compile(r"\d{8}")
 _TIME: Final = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
 _OLD_SEPARATORS: Final = {MatchKind.DATE: ".", MatchKind.TIME: ":"}
+_DECIMAL: Final = frozenset({"DS", "FL", "FD"})
 _UID: Final = re.compile(r"[0-9.]{1,64}")
 
 
@@ -64,11 +66,13 @@ def attribute_match(element: DataElement, *, fuzzy: bool) -> AttributeMatch | No
         conditions = tuple(condition for condition in inner if condition is not None)
         return ItemMatch(tag, conditions) if conditions else None
     kind = kind_of(element.VR)
-    values, is_range = _checked(int(element.tag), kind, values_of(element))
+    values, is_range = _checked(int(element.tag), kind, values_of(element), decimal=element.VR in _DECIMAL)
     return ValueMatch(tag, kind, values, is_range, fuzzy) if values else None
 
 
-def _checked(tag: int, kind: MatchKind, values: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+def _checked(
+    tag: int, kind: MatchKind, values: tuple[str, ...], *, decimal: bool = False
+) -> tuple[tuple[str, ...], bool]:
     """The values in the form in which they are compared, and whether they are the ends of a range."""
     if not values:
         return (), False
@@ -78,8 +82,8 @@ def _checked(tag: int, kind: MatchKind, values: tuple[str, ...]) -> tuple[tuple[
         return _moments(tag, kind, values[0])
     if kind is MatchKind.UID and not all(_UID.fullmatch(value) for value in values):
         raise IdentifierRefused(tag, "is not a list of UIDs")
-    if kind is MatchKind.NUMBER and not all(_is_integer(value) for value in values):
-        raise IdentifierRefused(tag, "is not a whole number")
+    if kind is MatchKind.NUMBER and not all((_is_decimal if decimal else _is_integer)(value) for value in values):
+        raise IdentifierRefused(tag, "is not a number" if decimal else "is not a whole number")
     if any(value.count("*") > _MOST_STARS for value in values):
         raise IdentifierRefused(tag, f"has more than {_MOST_STARS} wildcards")
     return values, False
@@ -99,5 +103,12 @@ def _moments(tag: int, kind: MatchKind, value: str) -> tuple[tuple[str, ...], bo
 def _is_integer(value: str) -> bool:
     try:
         return abs(int(value)) < 2**31
+    except ValueError:
+        return False
+
+
+def _is_decimal(value: str) -> bool:
+    try:
+        return math.isfinite(float(value))
     except ValueError:
         return False

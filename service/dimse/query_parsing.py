@@ -24,6 +24,8 @@ from service.dimse.query_keys import (
 
 _STUDY_DATE, _STUDY_TIME, _SOP_CLASSES_IN_STUDY = 0x00080020, 0x00080030, 0x00080062
 _LAST_MOMENT = "235959.999999"
+# What is bytes or points elsewhere is returned and not matched.
+_UNMATCHED = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class _Parsing:
         self._matches: list[Match] = []
         self._study: list[AttributeMatch] = []
         self._series: list[AttributeMatch] = []
+        self._instance: list[AttributeMatch] = []
         self._sop_classes: tuple[str, ...] = ()
         self._wanted: list[DataElement] = []
         self._complete = True
@@ -127,9 +130,10 @@ class _Parsing:
             self._complete = self._complete and not values_of(element)
         elif is_kept(tag):
             self._take_kept(own_level, element)
-        elif attribute_match(element, fuzzy=False) is not None:
-            # The metadata of every instance would have to be read: returned, and not matched.
-            self._complete = False
+        elif element.tag.is_private or element.VR in _UNMATCHED:
+            self._complete = self._complete and element.is_empty
+        elif (condition := attribute_match(element, fuzzy=self._asking.options.fuzzy)) is not None:
+            self._instance.append(condition)
 
     def result(self) -> ParsedQuery:
         query = ArchiveQuery(
@@ -139,6 +143,7 @@ class _Parsing:
             tuple(self._matches),
             study_conditions=tuple(self._study),
             series_conditions=tuple(self._series),
+            instance_conditions=tuple(self._instance),
             sop_classes=self._sop_classes,
         )
         if self._asking.options.date_time:

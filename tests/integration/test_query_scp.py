@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from dicom_nodes.peer import PeerUnavailable
 from dicom_nodes.query_model import Model, QueryLevel, QueryOptions
 from dicom_nodes.query_scu import QueryAssociation, QueryFailed, find
 from dicom_nodes.requestor import RequestorSettings
-from service.core.archive_query import ServedResults
+from service.archive.archive_queries import ArchiveQueries
+from service.core.archive_query import ArchiveQuery, ServedResults
+from service.core.archive_query import QueryLevel as ArchiveLevel
+from service.core.matching import ValueMatch
 from service.core.records import NewInstance
+from service.core.search import MatchKind
 from service.dimse.query_event import QueryEventKind
+from service.errors import StorageExhausted
 from tests.archived import new_instance
 from tests.datasets import ct_slice
 from tests.listening_node import Listening
@@ -166,6 +172,54 @@ def test_series_and_images_are_found_below_their_study(node: Listening) -> None:
     )
     assert [(image.InstanceNumber, image.SliceThickness) for image in images] == [(2, 2)]
     assert images[0].AvailableTransferSyntaxUID == "1.2.840.10008.1.2.1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"SliceThickness": "2.0"}, [1, 2, 3]),
+        ({"SliceThickness": "2.5"}, []),
+        ({"ImagePositionPatient": "4"}, [2]),
+        ({"ImagePositionPatient": ["4", "6.0"]}, [2, 3]),
+        ({"ImageType": "AX*"}, [1, 2, 3]),
+        ({"ImageType": "axial"}, []),
+        ({"AcquisitionDate": "20240301-"}, [1, 2, 3]),
+        ({"AcquisitionDate": "-20240301", "InstanceNumber": "2"}, []),
+        ({"Rows": 16, "BitsAllocated": 16}, [1, 2, 3]),
+        ({"Columns": 17}, []),
+        ({"AvailableTransferSyntaxUID": "1.2.840.10008.1.2.1"}, [1, 2, 3]),
+        ({"AvailableTransferSyntaxUID": "1.2.840.10008.1.2.4.50"}, []),
+        ({"PatientPosition": "HFS", "Rows": 16, "InstanceNumber": "3"}, [3]),
+        ({"ContrastBolusAgent": "*", "InstanceNumber": "3"}, [3]),
+        ({"ContrastBolusAgent": "?*"}, []),
+    ],
+)
+def test_images_match_by_any_attribute_of_their_header(
+    node: Listening, keys: dict[str, Any], expected: list[int]
+) -> None:
+    wanted = {"StudyInstanceUID": THREE, "SeriesInstanceUID": f"{THREE}.1", "SOPInstanceUID": "", "InstanceNumber": ""}
+    assert sorted(image.InstanceNumber for image in ask(node, "IMAGE", **(wanted | keys))) == expected
+
+
+@pytest.mark.parametrize("keys", [{"AcquisitionDate": "today"}, {"IrradiationEventUID": "1.x"}])
+def test_attribute_of_images_that_is_none_is_refused(node: Listening, keys: dict[str, Any]) -> None:
+    above = {"StudyInstanceUID": THREE, "SeriesInstanceUID": f"{THREE}.1", "SOPInstanceUID": ""}
+    with pytest.raises(QueryFailed, match="A900"):
+        ask(node, "IMAGE", **above, **keys)
+
+
+def test_more_images_than_can_be_compared_are_refused(house: QueryHouse) -> None:
+    queries = ArchiveQueries(house.database, most_compared=4)
+    by_header = ArchiveQuery(
+        "default",
+        ArchiveLevel.IMAGE,
+        ServedResults(),
+        instance_conditions=(ValueMatch("00180050", MatchKind.NUMBER, ("2",)),),
+    )
+    by_columns = replace(by_header, instance_conditions=(ValueMatch("00280010", MatchKind.NUMBER, ("16",)),))
+    assert len(queries.matching(by_columns)) == 7
+    with pytest.raises(StorageExhausted, match="name a study or series"):
+        queries.matching(by_header)
 
 
 def test_request_attributes_are_matched_in_one_item(node: Listening) -> None:
