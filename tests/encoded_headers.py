@@ -173,7 +173,8 @@ def tags(draw: st.DrawFn, depth: int) -> int:
         return draw(st.sampled_from(PUBLIC))
     if kind == 8:
         return draw(st.sampled_from(PRIVATE))
-    return draw(st.sampled_from([0x00080FFF, 0x0010FFF1, 0x60000010, 0x60003000, 0x60000102, 0x50003000]))
+    strange = [0x00080FFF, 0x0010FFF1, 0x60000010, 0x60003000, 0x60000102, 0x50003000, 0x7F000010]
+    return draw(st.sampled_from([*strange, 0x7FE00010] if depth else strange))  # pixels of an item
 
 
 @st.composite
@@ -197,6 +198,8 @@ def elements(draw: st.DrawFn, tag: int, depth: int, *, implicit: bool) -> Elemen
 @st.composite
 def values(draw: st.DrawFn, vr: str) -> bytes:
     """Draw a value: one that fits the VR, or anything."""
+    if vr in WIDTHS and not draw(st.integers(0, 7)):
+        return b"PAT-0012345 "  # text where numbers belong
     if vr in WIDTHS:
         return draw(st.binary(min_size=WIDTHS[vr], max_size=WIDTHS[vr])) * draw(st.integers(0, 2))
     value = draw(st.sampled_from(BY_VR.get(vr, TEXTS)) | st.binary(max_size=9))

@@ -268,6 +268,8 @@ class PlainDeidentifier:
             if tag & 0xFFFF in (0x0100, 0x0102):
                 return "embedded", "US", "remove"
             return self.rules["overlays"], "US", "remove"
+        if (parent and tag in (0x7FE00008, 0x7FE00009, 0x7FE00010)) or (group & 0xFF00 == 0x7F00 and group != 0x7FE0):
+            return "remove", "", "remove"
         row = self.table.get(tag)
         try:
             choices = dictionary_VR(tag).split(" or ")
@@ -307,7 +309,7 @@ class PlainDeidentifier:
         if element.VR not in (None, *STANDARD_VR):
             return "remove", ""
         verb = self.by_vr("", vr, "3", kept=False) or "remove"
-        if verb not in ("keep", "search bytes"):
+        if verb not in ("keep", "search bytes", "search numbers"):
             return verb, vr
         value = octets(element)
         if value.startswith(b"\xfe\xff\x00\xe0"):
@@ -380,7 +382,7 @@ class PlainDeidentifier:
             "IS": "number",
             "CS": "term" if kind == "1" else "search",
         }
-        return required.get(vr, "keep")
+        return required.get(vr, "search numbers")
 
     def code_overrides(self, item: Dataset) -> dict[int, Any]:
         scheme, value, meaning = (text_at(item, tag) for tag in (0x00080102, 0x00080100, 0x00080104))
@@ -498,6 +500,8 @@ class PlainDeidentifier:
             return self.term(value, parts, element, here)
         if verb == "search bytes":
             return REFUSED if self.own.found_in_bytes(value) else element
+        if verb == "search numbers":
+            return REFUSED if len(value) >= 5 and self.own.found_in_bytes(value) else element
         if verb == "meaning":
             known = has_meaning(text_at(source, 0x00080102), text_at(source, 0x00080100), plain)
             return REFUSED if self.own_in(value, here) and not known else element
@@ -539,7 +543,12 @@ class PlainDeidentifier:
         raise AssertionError(verb)
 
     def own_in(self, value: bytes, here: Level, *, coded: bool = False) -> bool:
-        return self.own.found_in([value.decode(codec, "replace") for codec in here.codecs], coded=coded)
+        forms = [value.decode(codec, "replace") for codec in here.codecs]
+        try:
+            forms.append(value.decode("utf-8"))
+        except UnicodeDecodeError:
+            forms += [value.decode("latin-1")] if any("\ufffd" in form for form in forms) else []
+        return self.own.found_in(forms, coded=coded)
 
     def uid(self, old: str) -> str:
         if not old or "retain_uids" in self.options or old in UID_dictionary:

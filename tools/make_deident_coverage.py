@@ -43,6 +43,7 @@ WORDS = {
     Action.DUMMY_CODE: "dummy code",
     Action.CLASS_UID: "kept",
     Action.NUMBER: "number kept",
+    Action.SEARCH_NUMBERS: "number kept",
     Action.TIME: "time kept",
     Action.UTC_OFFSET: "kept",
     Action.AGE: "age kept, at most 90",

@@ -12,7 +12,6 @@ from service.deident.element_values import (
     TEXT_DELIMITERS,
     Element,
     Encoding,
-    decoded_forms,
     decoded_text,
     raw_bytes,
 )
@@ -98,5 +97,5 @@ def encoded_text(text: str, encoding: Encoding) -> bytes | None:
 
 def _readings(encoded: bytes, encoding: Encoding) -> list[str]:
     if len(encoding.text) == 1:
-        return decoded_forms(encoded, encoding)
+        return [encoded.decode(encoding.text[0], "replace")]
     return [decode_bytes(encoded, list(encoding.text), TEXT_DELIMITERS)]

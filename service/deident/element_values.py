@@ -19,6 +19,7 @@ Element: TypeAlias = DataElement | RawDataElement
 BACKSLASH = "\\"
 BINARY_PAD = frozenset({"UI", "OB", "UN", "OW"})
 DEFAULT_ENCODING = "iso8859"
+UNREADABLE = "\ufffd"
 TEXT_DELIMITERS = {0x5C, 0x5E, 0x3D}
 """Backslash, caret and equals sign: the character set starts anew after each (PS3.5 6.1.2.5.3)."""
 
@@ -98,7 +99,10 @@ def ascii_at(data_set: Dataset, tag: int) -> str:
 
 
 def decoded_forms(value: bytes, encoding: Encoding) -> list[str]:
-    """Return the text as each codec in force reads it, for searching; unreadable bytes become U+FFFD."""
+    """Return the text as each codec in force reads it, for searching; unreadable bytes become U+FFFD.
+
+    What is UTF-8, whatever the header says, is read as such too, and what is not what the header says as Latin-1.
+    """
     if value.isascii() and b"\x1b" not in value:
         return [value.decode("ascii")]
     forms = []
@@ -107,7 +111,12 @@ def decoded_forms(value: bytes, encoding: Encoding) -> list[str]:
             forms.append(value.decode(codec, "replace"))
         except LookupError:
             forms.append(value.decode("latin-1"))
-    return forms
+    try:
+        forms.append(value.decode("utf-8"))
+    except UnicodeDecodeError:
+        if any(UNREADABLE in form for form in forms):
+            forms.append(value.decode("latin-1"))
+    return list(dict.fromkeys(forms))
 
 
 def decoded_text(element: Element, encoding: Encoding) -> str:

@@ -20,6 +20,7 @@ from service.deident.element_pass import ElementPass
 from service.deident.element_values import DEFAULT_ENCODING, Element, Encoding
 from service.deident.encoded_header import UNDEFINED, ElementEncoder
 from service.deident.header_pass import HeaderPass, Replacements
+from service.deident.name_forms import SHORTEST_INSIDE
 from service.deident.originals import CHARACTER_SET
 from service.deident.patient_study import WAY_BACK_TAGS
 from service.deident.profile import Profile
@@ -233,7 +234,7 @@ class FastPass:
         for one in missed:
             if one.slot.is_sequence:
                 done.append((one, alone.nested(one.element)))
-            elif one.slot.action is Action.KEEP and isinstance(one.element, RawDataElement):
+            elif isinstance(one.element, RawDataElement) and _stays(one.slot.action, one.element):
                 done.append((one, self.as_it_is(one.element)))
             else:
                 plain.append(one)
@@ -246,6 +247,13 @@ class FastPass:
             if one.key is not NEVER_AGAIN:
                 memory.remember(one.slot, one.key, outcome)
         return outcomes
+
+
+def _stays(action: Action, element: RawDataElement) -> bool:
+    """Whether an element stays without a look: numbers are too short to hold an own value."""
+    if action is Action.SEARCH_NUMBERS:
+        return len(element.value or b"") < SHORTEST_INSIDE
+    return action is Action.KEEP
 
 
 def _is_ordinary(element: Element, encoding: Encoding) -> bool:

@@ -29,7 +29,7 @@ BY_RULE_ALONE: Final = frozenset(
     }
 )
 """Actions that do not ask what the value is."""
-BY_BYTES: Final = frozenset({Action.KEEP, Action.SEARCH_BYTES})
+BY_BYTES: Final = frozenset({Action.KEEP, Action.SEARCH_BYTES, Action.SEARCH_NUMBERS})
 """Actions that take the value for bytes."""
 ITEM_ACTIONS: Final = frozenset({Action.CLEAN_ITEMS, Action.CLEAN_CODES})
 READ: Final = 1 << 20

@@ -109,13 +109,14 @@ def _spellings(part: str) -> tuple[str, ...]:
     """Return a part folded, and as it is written where ä is ae, and the other way round."""
     if "�" in part:
         return ()
-    plain = folded(part)
-    found = [plain, folded(part.translate(WRITTEN_OUT))]
+    # Folding takes some letters apart at a sign: a quarter is "1⁄4", and "ü" in the wrong character set "Ã" and it.
+    plain = NOT_WORD.sub("", folded(part))
+    found = [plain, NOT_WORD.sub("", folded(part.translate(WRITTEN_OUT)))]
     for long, short in CONTRACTED:
         shorter = plain.replace(long, short)
         if shorter != plain and len(shorter) > SHORTEST_WORD:
             found.append(shorter)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found)) if plain else ()
 
 
 def _add_part(spellings: tuple[str, ...], words: set[str], inside: set[str]) -> None:

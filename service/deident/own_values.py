@@ -28,6 +28,8 @@ DIGIT = re.compile(r"\d")
 NUMBER = re.compile(rb"[ \0]*+[+-]?(0*+([0-9]*+))(?:\.0*+)?[ \0]*+")
 REMEMBERED = 4096
 LONGEST_REMEMBERED = 256
+LONGEST_SEARCHED = 1_000_000
+"""No text of so many characters is one; searching it takes time in proportion, and it goes."""
 STRETCH = 1 << 20
 """Bytes that are searched at once."""
 
@@ -76,6 +78,7 @@ class OwnValues:
         self._words = frozenset(words)
         self._inside = tuple(sorted(set(inside)))
         self._raw = tuple(sorted(set(raw)))
+        self._in_bytes: tuple[bytes, ...] | None = None
         self._numbers = frozenset(term for term in self._raw if term.isdigit())
         self._staff = frozenset(staff)
         self._days = two_digit_years(set(days))
@@ -99,7 +102,7 @@ class OwnValues:
         ----------
         coded : the text is a coded string, which may share a word with a physician's or a department's name
         """
-        return any(self._found(form, coded=coded) for form in forms)
+        return any(len(form) > LONGEST_SEARCHED or self._found(form, coded=coded) for form in forms)
 
     def found_in_value(self, value: bytes, encoding: Encoding, forms: Iterable[str], *, coded: bool = False) -> bool:
         """As ``found_in``; remembers what was asked, since a series repeats its texts in every instance."""
@@ -113,9 +116,11 @@ class OwnValues:
 
     def found_in_bytes(self, value: EncodedBytes) -> bool:
         """Whether an own value of five bytes or more stands in binary data, as ASCII or in UTF-16."""
-        overlap = 2 * max(map(len, self._raw), default=0)
+        if self._in_bytes is None:
+            self._in_bytes = (*self._raw, *map(_wide, self._raw))
+        overlap = max(map(len, self._in_bytes), default=0)
         stretches = (value[at : at + STRETCH + overlap].lower() for at in range(0, len(value), STRETCH))
-        return any(term in stretch or _wide(term) in stretch for stretch in stretches for term in self._raw)
+        return any(term in stretch for stretch in stretches for term in self._in_bytes)
 
     def has_identifier(self, value: bytes) -> bool:
         """Whether one of the numbers or times in an encoded value is an identifier of five digits or more.

@@ -31,6 +31,9 @@ DRAWINGS = frozenset({0x00700009, 0x00700209})
 """Graphic Object Sequence and Compound Graphic Sequence: drawn by a hand, unlike the coordinates of a report."""
 EMBEDDING = frozenset({0x0100, 0x0102})
 """Overlay Bits Allocated and Overlay Bit Position: other than 1 and 0 they say that a plane lies in Pixel Data."""
+PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+"""Float Pixel Data, Double Float Pixel Data, Pixel Data."""
+PIXEL_GROUP = 0x7FE0
 CREATORS = range(0x10, 0x100)
 FIRST_PRIVATE = 0x1000
 TABLE = "PS3.15 Table E.1-1"
@@ -68,7 +71,7 @@ class RuleBook:
         place = self.place(iod, parent)
         if len(place) >= REMEMBERED:
             place.clear()
-        rule = self._outside_data_set(tag) or self._make(iod, parent, tag, encoded_vr)
+        rule = self._outside_data_set(tag) or _hidden_pixels(parent, tag) or self._make(iod, parent, tag, encoded_vr)
         place[(tag, encoded_vr)] = rule
         return rule
 
@@ -90,7 +93,8 @@ class RuleBook:
         if "PN" in (vr, encoded_vr) or other or (encoded_vr is not None and encoded_vr not in STANDARD_VR):
             return _removed("", source, f"encoded as {encoded_vr}, which it is not")
         rule = self._by_vr.rule("", vr, "3", source)
-        action = Action.SEARCH_BYTES if rule.action is Action.KEEP else rule.action
+        is_number = rule.action in (Action.KEEP, Action.SEARCH_NUMBERS)
+        action = Action.SEARCH_BYTES if is_number else rule.action
         return replace(rule, action=action, reason=f"{listed.meaning or 'listed'}: {rule.reason}")
 
     def _outside_data_set(self, tag: int) -> Rule | None:
@@ -207,6 +211,15 @@ class RuleBook:
         if keyword == "EncapsulatedDocument":
             action = Action.DOCUMENT
         return Rule(action, keyword, vr, otherwise, source, reason)
+
+
+def _hidden_pixels(parent: int, tag: int) -> Rule | None:
+    """Return the rule for pixels beside those of the object, at which nobody looks."""
+    if parent and tag in PIXELS:
+        return _removed(keyword_for_tag(tag), "PS3.3 C.7.6.3", "pixels in an item: nobody looks at them")
+    if tag >> 24 == PIXEL_GROUP >> 8 and tag >> 16 != PIXEL_GROUP:
+        return _removed("VariablePixelData", "PS3.5 7.6", "retired: pixels at which nobody looks")
+    return None
 
 
 def _removed(keyword: str, rule: str, reason: str) -> Rule:

@@ -37,6 +37,8 @@ class Action(Enum):
     DUMMY_CODE = "dummy code"
     CLASS_UID = "class UID"
     NUMBER = "number"
+    SEARCH_NUMBERS = "search numbers"
+    """Keep encoded numbers unless one of the patient's own values stands in their bytes."""
     TIME = "time"
     AGE = "age"
     MEANING = "code meaning"

@@ -28,6 +28,7 @@ from service.deident.element_values import (
     text_codecs,
 )
 from service.deident.encapsulated_document import placeholder_pdf
+from service.deident.name_forms import SHORTEST_INSIDE
 from service.deident.own_values import OwnValues
 from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
@@ -107,6 +108,7 @@ class ValueActions:
             Action.MEANING: self._meaning,
             Action.TERM: self._term,
             Action.SEARCH_BYTES: self._search_bytes,
+            Action.SEARCH_NUMBERS: self._search_numbers,
             Action.CHARACTER_SET: self._character_set,
             Action.DOCUMENT: self._document,
             Action.UTC_OFFSET: self._utc_offset,
@@ -173,6 +175,12 @@ class ValueActions:
         if self._to.own_values.found_in_bytes(value):
             return self._otherwise(element, rule, OWN_VALUE)
         return element
+
+    def _search_numbers(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
+        value = element.value
+        if not isinstance(value, bytes) or len(value) < SHORTEST_INSIDE:
+            return element
+        return self._search_bytes(element, rule, source)
 
     def _meaning(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
         if not self._has_own_value(element) or is_own_meaning(

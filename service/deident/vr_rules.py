@@ -127,7 +127,7 @@ class VrRules:
             return Action.KEEP, "pixels are not part of the header"
         if vr in BYTES:
             return Action.SEARCH_BYTES, "searched for the patient's own values"
-        return Action.KEEP, "numbers, not text"
+        return Action.SEARCH_NUMBERS, "numbers, unless their bytes are one of the patient's own values"
 
 
 def are_related(encoded_vr: str | None, vr: str) -> bool:

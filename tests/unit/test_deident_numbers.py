@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from service.core.pydicom_reading import read_leniently
@@ -37,8 +40,13 @@ def image(patient_id: str = "0012345", **values: object) -> Dataset:
     return made
 
 
+@cache
+def cleaner_of(profile: str) -> Deidentifier:
+    return Deidentifier(load_profile(PROFILES, profile), KEYS)
+
+
 def cleaned(data_set: Dataset, profile: str = "basic", syntax: str = ExplicitVRLittleEndian) -> Dataset:
-    cleaner = Deidentifier(load_profile(PROFILES, profile), KEYS)
+    cleaner = cleaner_of(profile)
     header = as_file(data_set, syntax)
     whole = cleaner.clean(dcmread(BytesIO(header)), explain=True).data_set
     assert cleaner.clean(dcmread(BytesIO(header))).data_set == whole
@@ -98,3 +106,61 @@ def test_many_zeros_take_no_time():
     own = OwnValues.of(image(), Encoding())
     assert not own.has_identifier(b"12345e" + b"0" * (1 << 20) + b"e")
     assert not own.has_identifier(b" " * (1 << 20) + b"12345e" + b"\0" * (1 << 20))
+
+
+OWN_TEXT = b"Doe^Jane 0012345"
+"""Of a length that all numbers have."""
+NUMBERS = {
+    "US": 0x00280106,
+    "SS": 0x00189810,
+    "UL": 0x00081161,
+    "SL": 0x00189219,
+    "FL": 0x00189073,
+    "FD": 0x00189087,
+    "AT": 0x00280009,
+    "UV": 0x7FE00003,
+}
+
+
+def with_bytes(tag: int, vr: str, value: bytes) -> Dataset:
+    """An image in which an element of a VR of numbers holds these bytes."""
+    made = image()
+    made[tag] = RawDataElement(Tag(tag), vr, len(value), value, 0, False, True)
+    return made
+
+
+def both_ways(data_set: Dataset, profile: str, syntax: str = ExplicitVRLittleEndian) -> list[Dataset]:
+    """What comes out, as a whole and element by element, with values as they were encoded."""
+    file = as_file(data_set, syntax)
+    return [cleaner_of(profile).clean(dcmread(BytesIO(file)), explain=explain).data_set for explain in (True, False)]
+
+
+@pytest.mark.parametrize("profile", NAMES)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("vr", NUMBERS)
+def test_text_encoded_as_numbers_does_not_stay(profile, syntax, vr):
+    for clean in both_ways(with_bytes(NUMBERS[vr], vr, OWN_TEXT), profile, syntax):
+        assert NUMBERS[vr] not in clean
+
+
+@pytest.mark.parametrize("vr", NUMBERS)
+def test_other_numbers_stay_as_they_were_encoded(vr):
+    value = bytes(range(16))
+    for clean in both_ways(with_bytes(NUMBERS[vr], vr, value), "basic"):
+        assert clean.get_item(NUMBERS[vr]).value == value
+
+
+@pytest.mark.parametrize("profile", NAMES)
+@pytest.mark.parametrize("keyword", ["PixelData", "FloatPixelData", "DoubleFloatPixelData"])
+def test_pixels_of_an_item_go_since_nobody_looks_at_them(profile, keyword):
+    made = image()
+    item = Dataset()
+    setattr(item, keyword, OWN_TEXT)
+    item[keyword].VR = {"PixelData": "OW", "FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}[keyword]
+    made.PresentationLUTSequence = [item]
+    assert keyword not in cleaned(made, profile).PresentationLUTSequence[0]
+
+
+@pytest.mark.parametrize("profile", NAMES)
+def test_retired_pixels_beside_pixel_data_go(profile):
+    assert 0x7F000010 not in cleaned(with_bytes(0x7F000010, "OW", bytes(16)), profile)

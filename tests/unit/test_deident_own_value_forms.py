@@ -11,10 +11,12 @@ from time import process_time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
-from service.deident.element_values import Encoding, text_codecs
+from service.deident.element_values import Encoding, decoded_forms, text_codecs
 from service.deident.own_values import OwnValues
 from service.deident.text_cleaning.cleaned_text import TextKind
 from service.deident.text_cleaning.text_cleaner import TextCleaner
@@ -253,6 +255,26 @@ def test_names_are_read_in_their_character_set():
     encoding = Encoding(text=text_codecs(["", "ISO 2022 IR 87"]) or ())
     header.PatientName = "Yamada^Tarou=山田^太郎"
     assert OwnValues.of(header, encoding).found_in(["撮影 山田"])
+
+
+@pytest.mark.parametrize("said", [[], ["ISO_IR 100"], ["ISO_IR 192"], ["ISO_IR 999"], ["", "ISO 2022 IR 87"]])
+@pytest.mark.parametrize("name_in", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("text_in", ["utf-8", "latin-1"])
+def test_no_character_set_that_is_not_the_real_one_hides_a_name(said, name_in, text_in):
+    encoding = Encoding(text=text_codecs(said) or ("iso8859",))
+    name = "Jürgensön^Zoë".encode(name_in)
+    header = Dataset()
+    header[0x00100010] = RawDataElement(Tag(0x00100010), "PN", len(name), name, 0, False, True)
+    values = OwnValues.of(header, encoding)
+    for text in ("for Jürgensön", "ZOË"):
+        value = text.encode(text_in)
+        assert values.found_in_value(value, encoding, decoded_forms(value, encoding)), text
+
+
+def test_a_text_of_a_million_characters_is_not_searched_but_goes():
+    values = OwnValues(["doe"], ["12345"])
+    assert not values.found_in(["x" * 1_000_000])
+    assert values.found_in(["x" * 1_000_001])
 
 
 @given(st.text(max_size=60), st.sampled_from(TextKind))
