@@ -47,8 +47,9 @@ HIDING_PLACES = frozenset(
     }
 )
 """Free text about a patient's findings, named in the table or not."""
-SEALED = frozenset({"EncryptedAttributesSequence"})
-"""What somebody encrypted cannot be searched (PS3.15 E.1.1: it may hold the original attributes)."""
+SEALED = frozenset({"EncryptedAttributesSequence", "MACParametersSequence"})
+"""What somebody encrypted cannot be searched (PS3.15 E.1.1: it may hold the original attributes); what is told of
+signatures goes with them."""
 DATED = frozenset({"DA", "DT", "TM"})
 
 

@@ -159,6 +159,26 @@ def test_a_date_that_is_none_does_not_stay(default):
     assert default.clean(image).data_set.get("AcquisitionDate") in (None, "")
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_signatures_go_at_every_depth_with_all_that_is_told_of_them(default, depth):
+    image = ct_slice()
+    level = image
+    for _ in range(depth):
+        item = Dataset()
+        level.ReferencedSeriesSequence = [item]
+        level = item
+    told = Dataset()
+    told.MACIDNumber, told.MACAlgorithm, told.DataElementsSigned = 1, "SHA256", [0x00100010]
+    signed = Dataset()
+    signed.MACIDNumber, signed.Signature, signed.CertificateOfSigner = 1, b"sealed", b"signer"
+    level.MACParametersSequence, level.DigitalSignaturesSequence = [told], [signed]
+    clean = default.clean(raw(image)).data_set
+    for _ in range(depth):
+        clean = clean.ReferencedSeriesSequence[0]
+    assert "MACParametersSequence" not in clean
+    assert "DigitalSignaturesSequence" not in clean
+
+
 def test_the_birth_date_goes(default):
     assert default.clean(ct_slice()).data_set.PatientBirthDate == ""
 
