@@ -91,12 +91,15 @@ class JsonWriter:
                 members.append(self._member(data_set, tag, elements[tag], encodings, path))
         return "{" + ",".join(members) + "}"
 
-    def elements(self, data_set: Dataset, tags: Iterable[int]) -> str:
-        """The elements among ``tags``, which ascend, that the data set holds."""
+    def elements(self, data_set: Dataset, *groups: Iterable[int]) -> list[str]:
+        """For each group of tags, which ascend, the elements among them that the data set holds."""
         encodings = _encodings(data_set)
         held: dict[int, Element] = {int(tag): element for tag, element in data_set.items()}
-        members = [self._member(data_set, tag, held[tag], encodings, "") for tag in tags if tag in held]
-        return "{" + ",".join(members) + "}"
+        written = []
+        for tags in groups:
+            members = [self._member(data_set, tag, held[tag], encodings, "") for tag in tags if tag in held]
+            written.append("{" + ",".join(members) + "}")
+        return written
 
     def _member(self, data_set: Dataset, tag: int, element: Element, encodings: tuple[str, ...], path: str) -> str:
         if isinstance(element, RawDataElement):

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import InstanceUnreadable
 from service.archive.metadata_cache import encode
-from service.archive.served_attributes import Attributes, instance_columns, series_attributes, study_attributes
+from service.archive.served_attributes import Attributes, ServedAttributes
 from service.core.blob_key import is_uid
 from service.core.raw_text import ascii_at
 from service.core.records import NewInstance
@@ -41,8 +41,7 @@ class PreparedInstance:
         sop_instance_uid = _uid(header, 0x00080018, "SOP Instance UID (0008,0018)")
         sop_class_uid = _uid(header, 0x00080016, "SOP Class UID (0008,0016)")
         try:
-            study, series = study_attributes(header), series_attributes(header)
-            numbers = instance_columns(header)
+            served = ServedAttributes.of(header)
             metadata = encode(header, pixels=new.blob.pixels, aside=new.aside)
         except Exception as error:
             # Not the error's own text: it may quote a value.
@@ -56,7 +55,7 @@ class PreparedInstance:
             "kind": str(new.kind),
             "annotator": new.annotator,
             "run_id": new.run_id,
-            **numbers,
+            **served.numbers,
             "content_digest": new.content_digest,
             "blob_key": new.blob.key,
             "blob_size": new.blob.size,
@@ -68,7 +67,7 @@ class PreparedInstance:
             "metadata": metadata,
             "received_at": new.received_at,
         }
-        return cls(new, study_uid, series_uid, sop_instance_uid, study, series, columns)
+        return cls(new, study_uid, series_uid, sop_instance_uid, served.study, served.series, columns)
 
 
 def _uid(header: Dataset, tag: int, name: str) -> str:

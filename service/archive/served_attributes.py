@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self
 
 from pydicom.dataset import Dataset
 
@@ -67,20 +69,33 @@ _SERIES_NUMBER = "00200011"
 _LARGEST_INTEGER = 2**31 - 1
 
 
-def study_attributes(header: Dataset) -> Attributes:
-    """The study's own attributes in DICOM JSON."""
-    return _attributes(header, STUDY_TAGS)
+@dataclass(frozen=True, slots=True)
+class ServedAttributes:
+    """What one header says of its study and series, in DICOM JSON, and of the instance itself.
+
+    Parameters
+    ----------
+    numbers : by which instances are searched and sorted; None where the header has none
+    """
+
+    study: Attributes
+    series: Attributes
+    numbers: dict[str, int | None]
+
+    @classmethod
+    def of(cls, header: Dataset) -> Self:
+        """Take them from a header."""
+        study, series, instance = JsonWriter().elements(header, STUDY_TAGS, SERIES_TAGS, _INSTANCE_TAGS)
+        own: Attributes = json.loads(instance)
+        numbers = {column: _integer(own, tag) for column, tag in _INSTANCE_COLUMNS.items()}
+        # Copies: who keeps them fills them up from later instances.
+        return cls(dict(_loaded(study)), dict(_loaded(series)), numbers)
 
 
-def series_attributes(header: Dataset) -> Attributes:
-    """The series' own attributes in DICOM JSON."""
-    return _attributes(header, SERIES_TAGS)
-
-
-def instance_columns(header: Dataset) -> dict[str, int | None]:
-    """The numbers by which instances are searched and sorted; None where the header has none."""
-    attributes = _attributes(header, _INSTANCE_TAGS)
-    return {column: _integer(attributes, tag) for column, tag in _INSTANCE_COLUMNS.items()}
+@lru_cache(maxsize=64)  # the instances of a series say the same of it
+def _loaded(text: str) -> Attributes:
+    attributes: Attributes = json.loads(text)
+    return attributes
 
 
 def study_columns(attributes: Attributes) -> dict[str, Any]:
@@ -102,11 +117,6 @@ def fill(held: Attributes, later: Mapping[str, dict[str, Any]]) -> bool:
     gained = {tag: element for tag, element in later.items() if _is_empty(held.get(tag)) and not _is_empty(element)}
     held |= gained
     return bool(gained)
-
-
-def _attributes(header: Dataset, tags: tuple[int, ...]) -> Attributes:
-    attributes: Attributes = json.loads(JsonWriter().elements(header, tags))
-    return attributes
 
 
 def _dumps(attributes: Attributes) -> str:

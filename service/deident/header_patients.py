@@ -104,8 +104,10 @@ def _text_at(header: Dataset, tag: int, encoding: Encoding) -> str:
 def _identity_key(header: Dataset, encoding: Encoding, study_uid: str) -> tuple[bytes, ...]:
     """Return what two headers share when their patient's own values are the same."""
     parts = [study_uid.encode("ascii"), *(codec.encode("ascii") for codec in encoding.text)]
+    # Plain numbers, which are found several times faster than tags; and none of them is converted.
+    held = {int(tag): element for tag, element in header.items()}
     for tag in (ISSUER, *IDENTITY_TAGS):
-        element = header.get_item(tag, keep_deferred=True)
+        element = held.get(tag)
         if element is None:
             parts.append(b"")
         elif tag == OTHER_IDS_SEQUENCE:

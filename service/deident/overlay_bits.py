@@ -86,7 +86,8 @@ def without_overlay_bits(header: Dataset, pixels: PixelSource, transfer_syntax_u
     None where no overlay claims bits of the pixels; and where the pixels are compressed, or bits are claimed that hold
     a pixel's value: cleaning the header holds such an object.
     """
-    groups = {tag >> 16 for tag in header.keys() if _FIRST <= tag <= _LAST}  # noqa: SIM118 - else it is converted
+    # As plain numbers, which compare several times faster; and the keys alone, or elements are converted.
+    groups = {tag >> 16 for tag in map(int, header.keys()) if _FIRST <= tag <= _LAST}
     planes = sorted(group for group in groups if _is_embedded(header, group))
     bits = used_bits(header) if planes and transfer_syntax_uid in NATIVE else None
     if bits is None:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -68,9 +71,21 @@ def content_digest(header: Dataset, pixels: EncodedBytes, key: bytes, aside: Set
             digest.update(contents[-1])
             contents.clear()
     digest.update(b"".join(contents))
-    for part in chunks(pixels):
-        digest.update(part)
+    digest.update(_tag_of(pixels, key))
     return digest.digest()
+
+
+def _tag_of(pixels: EncodedBytes, key: bytes) -> bytes:
+    """Sixteen bytes that differ where pixels do: GHASH (NIST SP 800-38D), a tenth of the time of SHA-256.
+
+    It is a universal hash: two contents share a tag only by chance (2^-100 for any size that DICOM has) as long as key
+    and tags stay unknown. The key is derived for this alone, and its tags are never seen outside of the digest.
+    """
+    hashed = Cipher(AES(hmac.digest(key, b"content: pixels", "sha256")), GCM(bytes(12))).encryptor()
+    for part in chunks(pixels):
+        hashed.authenticate_additional_data(part)
+    hashed.finalize()
+    return hashed.tag
 
 
 def _with_long_values(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import ref
+
+from pydicom.dataset import Dataset
 
 from service.core.encoded_bytes import Section
 from service.deident.overlay_bits import without_overlay_bits
@@ -48,10 +51,17 @@ class PixelStep:
 
     def __init__(self, cleaning: PixelCleaning) -> None:
         self._cleaning = cleaning
+        self._asked_last: tuple[Callable[[], Dataset | None], bool] = (lambda: None, False)
 
     def must_look(self, parsed: ParsedInstance) -> bool:
         """Whether an object has pixels that are to be looked at; the header is left as it was read."""
-        return parsed.pixels is not None and self._cleaning.must_look(parsed.header)
+        if parsed.pixels is None:
+            return False
+        header, answer = self._asked_last  # each object is asked for several times on its way
+        if header() is not parsed.header:
+            answer = self._cleaning.must_look(parsed.header)
+            self._asked_last = ref(parsed.header), answer
+        return answer
 
     def see(self, parsed: ParsedInstance, decided: Sequence[Region] | None = None) -> SeenInstance:
         """Look at an object's pixels, or do what a person decided on them.
