@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dicom_nodes.command_set import HIGH_PRIORITY, LOW_PRIORITY, MEDIUM_PRIORITY
 from service.ingest.routing_rules import HIGH, ROUTINE, STAT, RoutingRules, Rule, Span, Wanted, rule_tags
 from service.settings import Settings
 from service.settings.rules import RangeSettings, RuleSettings
 
+_SENT = {"high": HIGH_PRIORITY, "medium": MEDIUM_PRIORITY, "low": LOW_PRIORITY}
 _PRIORITIES = {"stat": STAT, "high": HIGH, "routine": ROUTINE}
 
 
@@ -19,6 +21,7 @@ def _rule(rule: RuleSettings) -> Rule:
         name=rule.name,
         called=rule.called,
         calling=rule.calling,
+        sent_priorities=tuple(_SENT[priority] for priority in rule.sent_priority),
         sop_classes=rule.sop_class,
         tags=rule_tags(
             modality=rule.modality,

@@ -332,4 +332,5 @@ def _incoming(spooled: SpooledObject, row: IntakeRow, data_set: EncodedBytes) ->
         peer_address=header.peer_address,
         received_at=header.received_at,
         called_ae_title=header.called_ae_title,
+        sent_priority=header.priority,
     )

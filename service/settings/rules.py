@@ -49,6 +49,7 @@ class RuleSettings(Section):
     name: Name
     called: tuple[str, ...] = ()
     calling: tuple[str, ...] = ()
+    sent_priority: tuple[Literal["high", "medium", "low"], ...] = ()
     modality: tuple[str, ...] = ()
     sop_class: tuple[Uid, ...] = ()
     image_type: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class RuleSettings(Section):
     @model_validator(mode="after")
     def _says_something(self) -> RuleSettings:
         conditions = (
-            *(self.called, self.calling, self.modality, self.sop_class),
+            *(self.called, self.calling, self.sent_priority, self.modality, self.sop_class),
             *(self.image_type, self.description, self.body_part, self.tags),
         )
         if not any(conditions):

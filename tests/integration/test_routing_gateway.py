@@ -328,3 +328,23 @@ def test_what_its_sender_calls_urgent_is_worked_off_first(tmp_path: Path) -> Non
         held = house.gateway.instances.instances_of("default", study_uid)
         order = [one.instance_number for one in sorted(held, key=lambda one: one.id)]
     assert order == [sent[2].InstanceNumber, sent[0].InstanceNumber, sent[1].InstanceNumber]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([], 2),
+        ([{"name": "night", "calling": ["*"], "priority": "routine"}], 0),
+        ([{"name": "urgent", "sent_priority": ["high"], "priority": "high"}], 1),
+        ([{"name": "other", "sent_priority": ["low", "medium"], "priority": "routine"}], 2),
+    ],
+)
+def test_a_study_is_as_urgent_as_its_sender_says(tmp_path: Path, rules: list[dict[str, Any]], expected: int) -> None:
+    sent = ct_slice(1)
+    with commitment_house(tmp_path, projects={"default": project(rules=rules)}) as house:
+        with Requestor(PeerAddress("ANNOGATE", *house.address), [(CT, EXPLICIT)]) as association:
+            uid = str(sent.SOPInstanceUID)
+            c_store(association, 1, sop_instance_uid=uid, data_set=encode(sent), priority=HIGH_PRIORITY)
+        house.ingest()
+        study = only_study(house)
+        assert house.gateway.study_routes.of("default", study.study_uid).priority == expected
