@@ -44,6 +44,7 @@ from service.ingest.quarantine import Quarantine
 from service.ingest.routing import Router
 from service.ingest.scratch import Scratch
 from service.ingest.segment_claim import SegmentClaims
+from service.ingest.settlement import Settlement
 from service.ingest.spool import Spool
 from service.ingest.spool_reader import SpoolReader
 from service.ingest.spool_worker import SpoolWorker
@@ -108,21 +109,25 @@ class IngestHouse:
         self.deidentifier = Deidentifier(_profile(), research_keys, self.research_vault, self.persons)
         (self.folder / "scratch").mkdir(exist_ok=True)
         scratch = Scratch(self.folder / "scratch")
+        projects = {"clinical": CLINICAL, "research": self._research()} | dict(self.rules)
         self.pipeline = IngestPipeline(
-            projects={"clinical": CLINICAL, "research": self._research()} | dict(self.rules),
+            projects=projects,
             database=self.database,
-            index=self.index,
-            vault=self.vault,
-            conflicts=self.conflicts,
-            counters=self.counters,
-            cleaning=StudyCleaningTable(self.database),
+            settlement=Settlement(
+                projects=projects,
+                index=self.index,
+                vault=self.vault,
+                conflicts=self.conflicts,
+                counters=self.counters,
+                cleaning=StudyCleaningTable(self.database),
+                after_add=IncomingNotes(self.rejections).after_add,
+            ),
             blobs=self.blob_store(self.blobs),
             quarantine=self.quarantine,
             router=Router(self.index, "ANNOGATE_TEST", scratch.keep),
             keep=scratch.keep,
             number=lambda limit: next(self._numbers) % limit,
             on_stored=self._wake,
-            after_add=IncomingNotes(self.rejections).after_add,
         )
 
         self.reader = SpoolReader(self.folder / "spool", SEALING_KEY)

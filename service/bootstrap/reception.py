@@ -24,6 +24,7 @@ from service.ingest.routing import Router
 from service.ingest.routing_rules import RoutingRules
 from service.ingest.segment_claim import SegmentClaims
 from service.ingest.segment_pool import segment_pool
+from service.ingest.settlement import Settlement
 from service.ingest.spool import Spool
 from service.ingest.spool_backlog import SpoolBacklog
 from service.ingest.spool_reader import SpoolReader
@@ -82,11 +83,16 @@ class Reception:
         return IngestPipeline(
             projects=self._cleaning.project_rules,
             database=stores.database,
-            index=stores.instances,
-            vault=stores.vault_store,
-            conflicts=stores.conflicts,
-            counters=stores.counters,
-            cleaning=stores.study_cleaning,
+            settlement=Settlement(
+                projects=self._cleaning.project_rules,
+                index=stores.instances,
+                vault=stores.vault_store,
+                conflicts=stores.conflicts,
+                counters=stores.counters,
+                cleaning=stores.study_cleaning,
+                routes=self.study_routes,
+                after_add=IncomingNotes(stores.rejections).after_add,
+            ),
             blobs=stores.blobs,
             quarantine=self.quarantine,
             router=Router(stores.instances, IMPLEMENTATION_VERSION, scratch.keep),
@@ -94,9 +100,7 @@ class Reception:
             on_stored=self._ground.ring(STUDIES_BELL),
             keep=scratch.keep,
             routing=self._routing,
-            routes=self.study_routes,
             header_limit=self._ground.settings.storage.header_memory_mib << 20,
-            after_add=IncomingNotes(stores.rejections).after_add,
         )
 
     @cached_property

@@ -10,23 +10,15 @@ removes.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
 from dicom_nodes.errors import GatewayError, InstanceUnreadable, StorageExhausted
-from service.archive.conflicts import ConflictTable
-from service.archive.counters import CounterTable
 from service.archive.database import Connection, Database
-from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
-from service.archive.senders import Sender, SentInstance, note_sent
-from service.archive.study_cleaning import StudyCleaningTable
-from service.archive.study_routes import StudyRoute, StudyRouteTable
-from service.archive.vault_store import VaultStore
-from service.core.archived import AddKind, AddOutcome
 from service.core.blob_key import blob_key
 from service.core.condensed import DEFAULT_HELD
 from service.core.encoded_bytes import Keep
@@ -34,21 +26,19 @@ from service.core.fault_place import fault_place
 from service.core.ports import BlobStore
 from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind, StoredBlob
 from service.deident.pixels.pixel_outcome import Region
-from service.errors import ContentConflict, IdentityNotRemovable, InstanceNotFound, KeysMissing, PatientMismatch
+from service.errors import IdentityNotRemovable, InstanceNotFound, KeysMissing
 from service.ingest.parsing import ParsedInstance, parse, text_of
 from service.ingest.pixel_case import PixelCase
 from service.ingest.pixel_step import case_of
-from service.ingest.project_rules import ConflictRule, ProjectRules
+from service.ingest.project_rules import ProjectRules
 from service.ingest.quarantine import Quarantine
 from service.ingest.routing import Admitted, Router
 from service.ingest.routing_rules import Decision, RoutingRules
+from service.ingest.settlement import Settlement
 from service.ingest.step import Step
 
 Record = Callable[[Connection, Mapping[int, Outcome]], None]
 """Notes final outcomes, by place in the batch, in the transaction that makes them so."""
-
-AfterAdd = Callable[[Sequence[tuple[Incoming, PreparedInstance]], Connection], None]
-"""Told of what was added, in the transaction that adds it."""
 
 _HOUSE_TROUBLE = (StorageExhausted, KeysMissing)  # and the base itself: a fault that nobody foresaw
 _LARGEST_VERSION = 900_000_000
@@ -73,11 +63,7 @@ class IngestPipeline:
         *,
         projects: Mapping[str, ProjectRules],
         database: Database,
-        index: InstanceIndex,
-        vault: VaultStore,
-        conflicts: ConflictTable,
-        counters: CounterTable,
-        cleaning: StudyCleaningTable,
+        settlement: Settlement,
         blobs: BlobStore,
         quarantine: Quarantine,
         router: Router,
@@ -86,19 +72,11 @@ class IngestPipeline:
         keep: Keep = b"".join,
         header_limit: int = DEFAULT_HELD,
         routing: RoutingRules | None = None,
-        routes: StudyRouteTable | None = None,
-        after_add: AfterAdd | None = None,
     ) -> None:
-        self._after_add = after_add
         self._routing = routing or RoutingRules({})
-        self._routes = routes
         self._projects = projects
         self._database = database
-        self._index = index
-        self._vault = vault
-        self._conflicts = conflicts
-        self._counters = counters
-        self._cleaning = cleaning
+        self._settlement = settlement
         self._blobs = blobs
         self._quarantine = quarantine
         self._router = router
@@ -306,20 +284,6 @@ class IngestPipeline:
         step.elements_removed, step.elements_replaced = admitted.elements_removed, admitted.elements_replaced
         step.report, step.pixel_outcome = admitted.report, admitted.pixel_outcome
 
-    def _find_held(self, steps: Sequence[Step]) -> None:
-        """Learn what the index holds already under the UIDs that objects go under, with one look a project."""
-        by_project: dict[str, list[Step]] = defaultdict(list)
-        for step in steps:
-            if step.prepared is not None and not step.is_decided:
-                by_project[step.incoming.project].append(step)
-        for project, open_steps in by_project.items():
-            held = self._index.find_all(project, [step.instance.sop_instance_uid for step in open_steps])
-            for step in open_steps:
-                step.held = held.get(step.instance.sop_instance_uid)
-                step.is_duplicate = (
-                    step.held is not None and step.held.content_digest == step.instance.new.content_digest
-                )
-
     def _learn_persons(self, batch: Sequence[Incoming]) -> dict[str, str]:
         """By project, the revision of which identifiers are the same person's that cleaning follows from now on."""
         named = (self._routing.targets(incoming.project) for incoming in batch)
@@ -337,7 +301,7 @@ class IngestPipeline:
 
     def _store(self, steps: Sequence[Step], record: Record | None, persons: Mapping[str, str]) -> None:
         """Blobs first, then one transaction for everything that the index learns."""
-        self._find_held(steps)
+        self._settlement.find_held(steps)
         written = [step for step in steps if step.needs_blob]
         self._blobs.put_many([(step.blob_key, step.parts) for step in written])
         obsolete: list[str] = []
@@ -345,7 +309,7 @@ class IngestPipeline:
             if any(step.refusal is None and not step.is_put_off for step in steps):
                 with self._database.write() as connection:
                     self._refuse_outdated(persons)
-                    obsolete = self._settle(steps, written, connection)
+                    obsolete = self._settlement.settle(steps, written, connection)
                     _record(record, steps, connection)
         except BaseException:
             self._delete([step.blob_key for step in written])
@@ -359,104 +323,6 @@ class IngestPipeline:
         for project in {step.incoming.project for step in steps if step.report is not None}:
             if (cleaner := self._projects[project].cleaner) is not None:
                 cleaner.report_again()
-
-    def _settle(self, steps: Sequence[Step], written: Sequence[Step], connection: Connection) -> list[str]:
-        """Decide all that is open, in the transaction at hand; the blobs that were replaced."""
-        obsolete: list[str] = []
-        fresh = [step for step in written if step.held is None]
-        added = self._index.add_all([step.instance for step in fresh], connection)
-        for step, outcome in zip(fresh, added, strict=True):
-            obsolete += self._take(step, outcome, connection)
-        for step in steps:
-            if step.held is not None and not step.is_decided:
-                kind = AddKind.DUPLICATE if step.is_duplicate else AddKind.CONFLICT
-                obsolete += self._take(step, AddOutcome(kind, step.held), connection)
-            if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
-                self._counters.add(step.incoming.project, step.dropped_as, connection=connection)
-        note_sent(connection, [_sent(step) for step in steps if _is_kept_as_sent(step)])
-        if self._after_add is not None:
-            self._after_add([(step.incoming, step.instance) for step in steps if step.is_stored], connection)
-        self._count_cleaned([step for step in steps if step.is_stored], connection)
-        self._note_routes([step for step in steps if step.is_stored], connection)
-        for step in steps:
-            if step.report is not None and step.outcome is not None:
-                self._cleaning.put(step.incoming.project, step.outcome.study_uid, step.report, connection)
-        return obsolete
-
-    def _note_routes(self, stored: Sequence[Step], connection: Connection) -> None:
-        """Note what rules said of studies, once for each that is said the same of."""
-        said = {
-            (step.incoming.project, step.final.study_uid): step.decision
-            for step in stored
-            if step.decision.concerns_study
-        }
-        if self._routes is None:
-            return
-        for (project, study_uid), decision in said.items():
-            route = StudyRoute(decision.priority or 0, decision.annotators)
-            self._routes.put(project, study_uid, route, connection=connection)
-
-    def _count_cleaned(self, stored: Sequence[Step], connection: Connection) -> None:
-        """Count what was done to the elements of what is kept, by project and by study."""
-        done: dict[str, Counter[str]] = defaultdict(Counter)
-        by_study: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
-        for step in stored:
-            project, study_uid = step.incoming.project, step.final.study_uid
-            counts = {"elements removed": step.elements_removed, "elements replaced": step.elements_replaced}
-            done[project].update(counts)
-            if self._projects[project].cleaner is not None:
-                pixels = {f"pixels {step.pixel_outcome}": 1} if step.pixel_outcome else {}
-                by_study[project][study_uid].update({"objects": 1} | counts | pixels)
-        for project, amounts in done.items():
-            if any(amounts.values()):
-                self._counters.add_all(project, amounts, connection=connection)
-        for project, studies in by_study.items():
-            self._cleaning.count(project, studies, connection)
-
-    def _take(self, step: Step, added: AddOutcome, connection: Connection) -> list[str]:
-        """What an answer of the index means for one object; the blob that was replaced, if one was."""
-        held = added.instance
-        if held is None:
-            step.refusal = PatientMismatch("Study Instance UID belongs to another patient")
-            return []
-        uids = held.study_uid, held.series_uid, held.sop_instance_uid
-        if added.kind is AddKind.ADDED:
-            step.settle(OutcomeKind.ARCHIVED, *uids)
-            return []
-        if added.kind is AddKind.DUPLICATE:
-            # What differs is at most who the patient or what the study is: the way back learns it.
-            self._vault.put_all(step.incoming.project, step.instance.new.vault, connection=connection)
-            step.settle(OutcomeKind.DUPLICATE, *uids)
-            return []
-        if step.on_conflict is ConflictRule.REPLACE and held.kind is step.instance.new.kind:
-            return self._replace(step, connection)
-        if step.on_conflict is ConflictRule.KEEP_FIRST:
-            step.settle(OutcomeKind.KEPT_FIRST, *uids, reason="The UID is held with other content; the first one stays")
-            self._list_conflict(step, connection, "kept-first")
-        else:
-            step.refusal = ContentConflict("The SOP Instance UID is held with other content")
-            self._list_conflict(step, connection, "quarantined")
-        return []
-
-    def _replace(self, step: Step, connection: Connection) -> list[str]:
-        try:
-            replaced = self._index.replace(step.instance, connection)
-        except PatientMismatch:
-            step.refusal = PatientMismatch("Study Instance UID belongs to another patient")
-            return []
-        now = replaced.instance
-        step.settle(OutcomeKind.REPLACED, now.study_uid, now.series_uid, now.sop_instance_uid)
-        self._list_conflict(step, connection, "replaced")
-        return [replaced.old_blob_key] if replaced.old_blob_key else []
-
-    def _list_conflict(self, step: Step, connection: Connection, action: str) -> None:
-        self._conflicts.add(
-            step.incoming.project,
-            step.instance.sop_instance_uid,
-            action,
-            step.incoming.calling_ae_title,
-            connection=connection,
-        )
 
     def _hold(self, steps: Sequence[Step], record: Record | None) -> None:
         refused = [(step, step.refusal) for step in steps if step.refusal is not None]
@@ -494,16 +360,3 @@ def _record(record: Record | None, steps: Sequence[Step], connection: Connection
     }
     if final:
         record(connection, final)
-
-
-def _is_kept_as_sent(step: Step) -> bool:
-    """Whether a node sent an object that is kept with that content, by it or by somebody before it."""
-    kept = (OutcomeKind.ARCHIVED, OutcomeKind.REPLACED, OutcomeKind.DUPLICATE, OutcomeKind.OWN_OBJECT)
-    return step.incoming.source == "dimse" and step.outcome is not None and step.outcome.kind in kept
-
-
-def _sent(step: Step) -> SentInstance:
-    incoming = step.incoming
-    sender = Sender(incoming.calling_ae_title, incoming.peer_address)
-    took_place = step.final.kind is OutcomeKind.REPLACED
-    return SentInstance(incoming.project, step.final.sop_instance_uid, sender, took_place)
