@@ -80,6 +80,18 @@ def test_glyphs_within_coarse_grain_are_covered(grain: str, size: int, ink: str)
     assert drawn.covered(found(drawn.picture)) >= ENOUGH
 
 
+@pytest.mark.parametrize("turned", [0, 90])
+def test_a_quarter_of_the_range_within_noise_of_half_of_it_is_covered(turned: int) -> None:
+    drawn = draw(
+        dict(grains(512))["rough"], TEXT[:26], 24, *((24, 219) if not turned else (219, 24)), "lighter", turned
+    )
+    assert drawn.covered(found(drawn.picture)) >= ENOUGH
+
+
+def test_nothing_is_found_in_noise_alone() -> None:
+    assert found(np.random.default_rng(99).normal(110, 60, (320, 320)).clip(0, 255)) == []
+
+
 def test_flat_grey_within_strong_noise_is_covered() -> None:
     cover = glyph_cover((320, 320), TEXT[:18], 20, 20, 140)
     ground = np.random.default_rng(4).normal(127, 60, (320, 320)).clip(0, 255)

@@ -50,6 +50,8 @@ _FLAT: Final = 3
 _MARGIN: Final = 16
 _HALF_FROM: Final = 192
 _NOISY: Final = 12
+_DROWNED: Final = 20
+_BLUR: Final = 1.0
 _NOISE_BLOCK: Final = 32
 _ENLARGED: Final = 1.5
 _ENLARGED_UP_TO: Final = 640 * 1024
@@ -208,10 +210,11 @@ def _views(picture: Picture, thoroughly: bool = True) -> Iterator[tuple[Picture,
 
     yield picture, 1.0
     yield local_contrast(picture), 1.0
-    if _is_noisy(picture):
-        smoothed = cv2.medianBlur(picture, 3)
-        low, high = np.percentile(smoothed, (0.5, 99.5))
-        yield np.clip((smoothed - low) * (255 / max(1.0, high - low)), 0, 255).astype(np.uint8), 1.0
+    noise = _noise(picture)
+    if noise >= _NOISY:
+        yield _stretched(np.asarray(cv2.medianBlur(picture, 3), dtype=np.uint8)), 1.0
+    if noise >= _DROWNED:  # too much for a median of nine
+        yield _stretched(np.asarray(cv2.GaussianBlur(picture, (0, 0), _BLUR), dtype=np.uint8)), 1.0
     if min(picture.shape[:2]) >= _HALF_FROM:  # large letters of large images
         half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         yield local_contrast(np.asarray(half, dtype=np.uint8)), 0.5
@@ -220,14 +223,20 @@ def _views(picture: Picture, thoroughly: bool = True) -> Iterator[tuple[Picture,
         yield np.asarray(large, dtype=np.uint8), _ENLARGED
 
 
-def _is_noisy(picture: Picture) -> bool:
-    """Whether single pixels differ much from those beside them in a tenth of the picture or more."""
+def _stretched(picture: Picture) -> Picture:
+    """The picture over its whole range, but for a few pixels."""
+    low, high = np.percentile(picture, (0.5, 99.5))
+    return np.asarray(np.clip((picture - low) * (255 / max(1.0, high - low)), 0, 255), dtype=np.uint8)
+
+
+def _noise(picture: Picture) -> float:
+    """How much single pixels differ from those beside them, in the noisiest tenth of the picture at least."""
     import cv2
 
     grey = np.ascontiguousarray(picture.max(axis=2))
     apart = cv2.absdiff(grey, cv2.medianBlur(grey, 3)).astype(np.float32)
     blocks = max(1, grey.shape[1] // _NOISE_BLOCK), max(1, grey.shape[0] // _NOISE_BLOCK)
-    return bool(np.percentile(cv2.resize(apart, blocks, interpolation=cv2.INTER_AREA), 90) >= _NOISY)
+    return float(np.percentile(cv2.resize(apart, blocks, interpolation=cv2.INTER_AREA), 90))
 
 
 def local_contrast(picture: Picture) -> Picture:
