@@ -14,8 +14,18 @@ from hypothesis import settings
 from tests.listening_node import SETTINGS
 
 # `make test` draws the same examples each time, so that what lands does not hang on chance; `make fuzz` draws new ones.
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("fuzz", print_blob=True)
+# Without a deadline: what an example takes tells of the machine, not of the code.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("fuzz", print_blob=True, deadline=None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one worker: what a module shares is made once then, and not once in each."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
 
 # What proves that a Debian package is there. dcmtk by absolute path: pynetdicom installs commands of the same names.
 PEERS = {
