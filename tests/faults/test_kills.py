@@ -25,6 +25,7 @@ from tests.real_gateway import RealGateway, address_of, data_set_of
 LIVES = 3  # of the whole gateway; each but the last ends by a kill of the whole group
 KILLS = 17  # of single processes in each life
 SENDERS = 4
+BETWEEN = 3  # objects that are acknowledged between two kills, however slow the machine
 PAUSE_S = 0.06  # between two objects of a sender: a load that two cores work off
 LOOKS = 3  # of the instances that a list names for the first time, how many are fetched at once
 AGAIN = 5  # every fifth object is sent once more after it was acknowledged
@@ -150,6 +151,8 @@ def test_objects_are_there_once_after_kills_of_every_process(tmp_path: Path) -> 
         try:
             for life in range(LIVES):
                 for _ in range(KILLS):
+                    before = senders.acknowledged.total()
+                    eventually(lambda: senders.acknowledged.total() >= before + BETWEEN, what="load")  # noqa: B023
                     time.sleep(draw.uniform(0.05, 0.6))
                     kill_one(gateway, draw, killed)
                 if life < LIVES - 1:
@@ -161,7 +164,7 @@ def test_objects_are_there_once_after_kills_of_every_process(tmp_path: Path) -> 
         for one in running:
             one.result(60)
         wanted = set(senders.acknowledged)
-        eventually(lambda: wanted <= set(numbers(gateway)), 120, "every acknowledged object")
+        eventually(lambda: wanted <= set(numbers(gateway)), what="every acknowledged object")
         for listed in reader.gateway.instances("default").values():
             reader.look(listed)
         assert set(numbers(gateway).values()) == {1}
