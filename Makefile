@@ -24,7 +24,7 @@ help:
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Annogate needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[test]'
 	touch $@
 
 viewer/dist/index.html: viewer/VERSION viewer/install
@@ -64,7 +64,7 @@ screenshot: $(STAMP) viewer
 	ANNOGATE_SCREENSHOTS=docs/images $(BIN)/pytest -q tests/e2e/test_ohif.py
 
 $(BENCH_STAMP): $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[test,bench]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[test,bench]'
 	touch $@
 
 # What the documentation states was measured by these; each prints tables, and none is a test. Some need peers.
