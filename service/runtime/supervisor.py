@@ -5,7 +5,6 @@ It imports what they use before it forks the first, so that all share that memor
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
@@ -29,6 +28,7 @@ from service.settings import Settings
 ROLES = ("node", "ingest", "web", "jobs")
 
 STOP_S = 20.0  # how long a role may take to end cleanly
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE_S = 60.0  # a role that is not ready after so long is told of
 
 log = structlog.get_logger()
@@ -71,13 +71,12 @@ class Supervisor:
         lock = SupervisorLock(directory)
         lock.acquire()
         roles = [RoleProcess(role, self) for role in ROLES]
-        processes = ForkedProcesses("role", roles, STOP_S, (signal.SIGTERM, signal.SIGINT))
         try:
             import_early()
-            with processes:
-                if (status := self._prepare()) != 0:
-                    return status
-                self._listen()
+            if (status := self._prepare()) is not None:
+                return status
+            self._listen()
+            with ForkedProcesses("role", roles, STOP_S, _SIGNALS) as processes:
                 return self._watch(processes, roles)
         finally:
             for listening in self._sockets.values():
@@ -101,20 +100,15 @@ class Supervisor:
             print(f"annogate: {role}: {error}", file=sys.stderr)  # noqa: T201 (a process of its own)
             raise SystemExit(1) from None
 
-    def _prepare(self) -> int:
-        """Have a process of its own check everything once: the supervisor itself opens nothing."""
-        pid = os.fork()
-        if not pid:
-            status = 1
-            try:
-                self.be_role("prepare", lambda: None)
-                status = 0
-            except Exception as error:  # noqa: BLE001 -- the edge of a process; its words may quote a value
-                log.error("role failed", reason=type(error).__name__)  # noqa: TRY400
-            finally:
-                sys.stderr.flush()
-                os._exit(status)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    def _prepare(self) -> int | None:
+        """Have a process of its own check everything once; the exit status where there is no going on from it."""
+        with ForkedProcesses("role", [RoleProcess("prepare", self)], STOP_S, _SIGNALS) as preparing:
+            while True:
+                for happened in preparing.next():
+                    if isinstance(happened, Signalled):
+                        return 0
+                    if isinstance(happened, Ended):
+                        return happened.status or None
 
     def _listen(self) -> None:
         dicom, http = self.settings.dicom, self.settings.http
