@@ -13,8 +13,7 @@ from dicom_nodes.peer import PeerAddress
 from dicom_nodes.requestor import RequestorSettings
 from dicom_nodes.sender import echo
 from tests.orthanc_process import free_port
-
-START_S = 20
+from tests.patience import PATIENCE_S
 
 QRSCP = """NetworkTCPPort = {port}
 MaxPDUSize = 16384
@@ -67,7 +66,7 @@ def worklist(folder: Path, dumps: list[str]) -> Iterator[PeerAddress]:
 def _running(command: list[str], peer: PeerAddress) -> Iterator[PeerAddress]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + START_S
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
                 echo(peer, RequestorSettings(connection_timeout_s=1))
@@ -80,4 +79,4 @@ def _running(command: list[str], peer: PeerAddress) -> Iterator[PeerAddress]:
         yield peer
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)

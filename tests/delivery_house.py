@@ -36,6 +36,7 @@ from tests.datasets import ct_slice
 from tests.fakes.fixed_annotator import FixedAnnotator
 from tests.ingest_house import SEALING_KEY
 from tests.jobs_house import JobsHouse
+from tests.patience import PATIENCE_S
 from tests.volumes import nodule
 
 KEY = bytes(reversed(range(32)))
@@ -154,7 +155,9 @@ class DeliveryHouse:
 
 def dimse(host: str, port: int, title: str = "ORTHANC") -> DimseTarget:
     """A target that is called as the gateway calls it."""
-    return DimseTarget(PeerAddress(title, host, port), RequestorSettings(connection_timeout_s=5, answer_timeout_s=20))
+    return DimseTarget(
+        PeerAddress(title, host, port), RequestorSettings(connection_timeout_s=5, answer_timeout_s=PATIENCE_S)
+    )
 
 
 @contextmanager

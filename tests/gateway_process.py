@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import requests
 
+from tests.patience import PATIENCE_S
+
 READY = re.compile(r"^ready http=(?P<http>http://\S+) dicom=(?P<title>\S+)@(?P<host>[\d.]+):(?P<port>\d+)$")
-START_S = 60
-PATIENCE_S = 300
 
 Answer = TypeVar("Answer")
 
@@ -108,14 +108,14 @@ class GatewayProcess:
 
     def _reap(self) -> int:
         assert self.process is not None
-        status = self.process.wait(60)
+        status = self.process.wait(PATIENCE_S)
         if self.process.stdout:
             self.process.stdout.close()
         self.process = None
         return status
 
     def get(self, path: str, **kwargs: Any) -> requests.Response:
-        return requests.get(self.http + path, timeout=60, **kwargs)
+        return requests.get(self.http + path, timeout=PATIENCE_S, **kwargs)
 
     def api(self, path: str, **kwargs: Any) -> Any:
         response = self.get(f"/api/v1{path}", **kwargs)

@@ -28,6 +28,7 @@ from dicom_nodes.object_sink import ObjectSink
 from dicom_nodes.peer import PeerAddress
 from dicom_nodes.requestor import Requestor
 from dicom_nodes.service_port import DimseService
+from tests.patience import PATIENCE_S
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -56,7 +57,7 @@ class Listening:
     def event(self, kind: NodeEventKind) -> NodeEvent:
         """Wait for the next event of a kind."""
         while True:
-            event = self.events.get(timeout=20)
+            event = self.events.get(timeout=PATIENCE_S)
             if event.kind is kind:
                 return event
 

@@ -24,6 +24,7 @@ from dicom_nodes.peer import PeerAddress
 from service.runtime.receiver import receive
 from service.runtime.receiver_pool import ReceiverPool
 from tests.listening_node import SETTINGS
+from tests.patience import PATIENCE_S
 from tests.spooling import spool_at
 
 SEGMENT_BYTES = 4 * 1024 * 1024  # small, so that a test sees several
@@ -110,12 +111,12 @@ class NodeProcess:
         """
         os.kill(self.pid, by)
         try:
-            self.process.wait(30)
+            self.process.wait(60 if self.is_traced else PATIENCE_S)
         except subprocess.TimeoutExpired:
             os.kill(self.pid, signal.SIGUSR1)
             time.sleep(1)
             os.kill(self.pid, signal.SIGKILL)
-            self.process.wait(30)
+            self.process.wait(PATIENCE_S)
             if not self.is_traced:
                 raise
         if self.process.stdout is not None:

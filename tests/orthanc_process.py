@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-START_S = 60
+from tests.patience import PATIENCE_S
 
 
 def free_port() -> int:
@@ -57,10 +57,10 @@ class OrthancProcess:
         with (self.folder / "orthanc.log").open("wb") as log:
             self.process = subprocess.Popen(["/usr/sbin/Orthanc", str(file)], stdout=log, stderr=log)
         self.http = f"http://127.0.0.1:{http_port}"
-        until = time.monotonic() + START_S
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                requests.get(f"{self.http}/system", timeout=5).raise_for_status()
+                requests.get(f"{self.http}/system", timeout=PATIENCE_S).raise_for_status()
             except requests.ConnectionError:
                 assert self.process.poll() is None, (self.folder / "orthanc.log").read_text()
                 assert time.monotonic() < until, "Orthanc did not start"
@@ -71,17 +71,17 @@ class OrthancProcess:
     def __exit__(self, *_: object) -> None:
         assert self.process is not None
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(PATIENCE_S)
 
     def upload(self, file: Path) -> str:
         """Give Orthanc one file; its own identifier of the instance."""
-        answer = requests.post(f"{self.http}/instances", data=file.read_bytes(), timeout=60)
+        answer = requests.post(f"{self.http}/instances", data=file.read_bytes(), timeout=PATIENCE_S)
         answer.raise_for_status()
         return str(answer.json()["ID"])
 
     def studies(self) -> list[str]:
         """Orthanc's identifiers of its studies."""
-        return list(requests.get(f"{self.http}/studies", timeout=60).json())
+        return list(requests.get(f"{self.http}/studies", timeout=PATIENCE_S).json())
 
     def push(self, identifiers: list[str]) -> dict[str, object]:
         """Have Orthanc send studies or instances to us by C-STORE; its own account of the job."""

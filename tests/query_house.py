@@ -39,9 +39,10 @@ from tests.archived import SetClock, new_instance
 from tests.datasets import as_file, ct_slice
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import Listening, listening
+from tests.patience import PATIENCE_S
 
 ASKER = "ASKER"
-OWN = RequestorSettings(calling_ae_title=ASKER, answer_timeout_s=20)
+OWN = RequestorSettings(calling_ae_title=ASKER, answer_timeout_s=PATIENCE_S)
 
 
 @dataclass
@@ -73,7 +74,7 @@ class QueryHouse:
             self.queries,
             ServedObjects(self.blobs, ObjectFiles(self.blobs, FrameLayouts())),
             self.rights(served, {title: title for title in known}),
-            lambda name: (known[name], RequestorSettings(calling_ae_title="ANNOGATE", answer_timeout_s=20)),
+            lambda name: (known[name], RequestorSettings(calling_ae_title="ANNOGATE", answer_timeout_s=PATIENCE_S)),
             self.events.append,
         )
 

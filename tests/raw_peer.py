@@ -34,10 +34,10 @@ from dicom_nodes.command_set import (
 )
 from dicom_nodes.pdata import message_parts
 from dicom_nodes.storage_classes import VERIFICATION
+from tests.patience import PATIENCE_S
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
-PATIENCE_S = 20
 HEAD = struct.Struct(">BxL")
 P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = 4, 5, 6, 7
 RELEASE = HEAD.pack(RELEASE_RQ, 4) + bytes(4)

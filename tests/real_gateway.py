@@ -9,25 +9,22 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian, generate_uid
 
 from dicom_nodes.errors import GatewayError
 from dicom_nodes.outgoing_object import OutgoingObject
 from dicom_nodes.peer import PeerAddress
 from dicom_nodes.requestor import RequestorSettings
 from dicom_nodes.sender import store
+from service.bootstrap.gateway import Gateway
 from service.deident.keys import KeyFile
 from service.deident.uid_map import UidMap
+from service.settings import load_settings
 from tests import storescu
-from tests.ct_series import ct_template
-from tests.datasets import encode
 from tests.dicomweb_gateway import parts_of
 from tests.gateway_process import GatewayProcess, eventually
 
-LAST = {"ae_titles": ["LAST"], "annotators": [], "deidentify": "none"}
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -42,7 +39,7 @@ class Answer:
 
 @dataclass
 class RealGateway:
-    """A running gateway with the project ``last`` besides those under test; it keeps what comes as it came."""
+    """A running gateway, and what its owner could ask of it."""
 
     process: GatewayProcess
 
@@ -79,19 +76,17 @@ class RealGateway:
         answers = self.send(map(OutgoingObject.from_file, rest), called)
         return acknowledged + [path for path, answer in zip(rest, answers, strict=True) if answer.status == 0]
 
-    def drain(self) -> None:
-        """Wait until everything that was acknowledged has been processed: the spool is worked off in its order.
-
-        Two objects, one after the other: the first may share its batch with others, whose quarantine comes after it.
-        """
-        for _ in range(2):
-            uid = generate_uid()
-            last = ct_template(16, 16, SOPInstanceUID=uid, StudyInstanceUID=uid, PatientID=uid)
-            last.PixelData = np.zeros((16, 16), np.int16).tobytes()
-            data_set = encode(last, ImplicitVRLittleEndian)
-            self.send([OutgoingObject.from_bytes(CTImageStorage, uid, ImplicitVRLittleEndian, data_set)], "LAST")
-            place = f"/projects/last/dicom-web/studies/{uid}/metadata"
-            eventually(lambda place=place: self.process.get(place).ok, what="last object")
+    def drain(self, project: str) -> None:
+        """Wait until something has become of everything of a project that was acknowledged."""
+        settings = load_settings(
+            self.process.folder / "annogate.toml",
+            environ={},
+            overrides={"storage": {"data_dir": str(self.process.data_dir)}},
+        )
+        with Gateway(settings) as beside:
+            backlog, intake = beside.spool_backlog, beside.intake
+            eventually(lambda: backlog.oldest_at(project) is None, what="end of the spool")
+            eventually(lambda: intake.oldest_pending_at(project) is None, what="end of ingest")
 
     def instances(self, project: str) -> dict[str, dict[str, Any]]:
         """Every instance as QIDO-RS lists it, by SOP Instance UID."""

@@ -10,22 +10,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MS = 120_000
+from tests.chromium import chromium, tab
 
 
 class OhifPage:
@@ -35,7 +22,6 @@ class OhifPage:
         self.page = page
         self.errors: list[str] = []
         self.foreign: list[str] = []
-        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: self._note_foreign(request.url))
@@ -97,9 +83,5 @@ class OhifPage:
 @contextmanager
 def ohif() -> Iterator[OhifPage]:
     """A fresh browser with one tab."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        try:
-            yield OhifPage(browser.new_page(viewport={"width": 1600, "height": 1000}))
-        finally:
-            browser.close()
+    with chromium() as browser, tab(browser, viewport={"width": 1600, "height": 1000}) as page:
+        yield OhifPage(page)

@@ -12,6 +12,7 @@ from pydicom import dcmread
 from service.demo.phantom import generate_phantom
 from tests.gateway_process import GatewayProcess, eventually
 from tests.orthanc_process import OrthancProcess, free_port
+from tests.patience import PATIENCE_S
 
 
 @pytest.mark.peer("orthanc")
@@ -33,11 +34,11 @@ def test_results_come_back_to_the_pacs_that_pushed_the_study(tmp_path: Path) -> 
             for file in phantom.files:
                 orthanc.upload(file)
             address = {"AET": gateway.ae_title, "Host": gateway.dicom_host, "Port": gateway.dicom_port}
-            requests.put(f"{orthanc.http}/modalities/annogate", json=address, timeout=30).raise_for_status()
+            requests.put(f"{orthanc.http}/modalities/annogate", json=address, timeout=PATIENCE_S).raise_for_status()
             assert orthanc.push(orthanc.studies())["FailedInstancesCount"] == 0
             (waiting,) = eventually(lambda: gateway.api("/results?state=waiting")["results"], what="result")
             assert waiting["held"] == "waits for a person's approval"
-            released = requests.post(f"{gateway.http}/api/v1/results/{waiting['id']}/release", timeout=30)
+            released = requests.post(f"{gateway.http}/api/v1/results/{waiting['id']}/release", timeout=PATIENCE_S)
             assert released.json()["state"] == "released"
 
             def ended() -> dict[str, str] | None:
@@ -53,11 +54,11 @@ def test_results_come_back_to_the_pacs_that_pushed_the_study(tmp_path: Path) -> 
             sent = gateway.api(f"/projects/default/studies/{waiting['study_uid']}")["results"]
             assert {one["held"] for one in sent} == {"sent to pacs"}
         (study,) = orthanc.studies()
-        found = requests.get(f"{orthanc.http}/studies/{study}/instances", timeout=30).json()
+        found = requests.get(f"{orthanc.http}/studies/{study}/instances", timeout=PATIENCE_S).json()
         results = [one["ID"] for one in found if _modality(orthanc, one) != "CT"]
         original = dcmread(phantom.files[0], stop_before_pixels=True)
         for identifier in results:
-            content = requests.get(f"{orthanc.http}/instances/{identifier}/file", timeout=30).content
+            content = requests.get(f"{orthanc.http}/instances/{identifier}/file", timeout=PATIENCE_S).content
             result = dcmread(BytesIO(content))
             assert (result.PatientID, result.PatientName) == (original.PatientID, original.PatientName)
             assert result.StudyDate == original.StudyDate
@@ -71,4 +72,6 @@ def _made(folder: Path) -> Path:
 
 
 def _modality(orthanc: OrthancProcess, instance: dict[str, str]) -> str:
-    return str(requests.get(f"{orthanc.http}/instances/{instance['ID']}/content/0008-0060", timeout=30).text).strip()
+    return str(
+        requests.get(f"{orthanc.http}/instances/{instance['ID']}/content/0008-0060", timeout=PATIENCE_S).text
+    ).strip()

@@ -14,6 +14,7 @@ import pytest
 
 from tests.ct_series import PATIENT, write_ct_series
 from tests.gateway_process import eventually
+from tests.patience import PATIENCE_S
 
 SEEDS = range(1, 11)
 TOLERANCE_MM = 1.5
@@ -76,7 +77,7 @@ def test_demo_serves_until_ctrl_c() -> None:
                 break
         process.send_signal(signal.SIGINT)
         table = process.stdout.read()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
     for words in ("Instances in / served", "60 / 60", "Identity left", "Nodule 3", "/viewer/"):
         assert words in table
 
@@ -91,7 +92,7 @@ def test_ended_demo_takes_its_gateway_and_data_along(tmp_path: Path) -> None:
     )
     eventually(lambda: list(tmp_path.glob("annogate-demo-*/data/index.sqlite")), what="a gateway")
     process.terminate()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     assert list(tmp_path.iterdir()) == []
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(tmp_path) not in running

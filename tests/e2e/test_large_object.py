@@ -12,6 +12,7 @@ import requests
 from tests import storescu
 from tests.gateway_process import GatewayProcess, eventually
 from tests.large_objects import FRAME, write_native
+from tests.patience import PATIENCE_S
 from tests.peak_memory import MEBIBYTE, peak_of
 from tests.peak_memory_watch import PssWatch
 
@@ -57,7 +58,7 @@ def test_large_objects_come_in_whole_and_are_held_by_no_process(
         f"{gateway.http}/dicom-web/studies",
         data=body(file),
         headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=limit'},
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert stow.status_code == 200, stow.text  # the same instance again: harmless
     # Those of before; what looks at pixels starts with the first object and has nothing to look at here.

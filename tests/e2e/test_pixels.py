@@ -22,6 +22,7 @@ from service.demo.gateway_client import GatewayClient
 from tests.datasets import as_file, ct_slice
 from tests.drawn_text import COLUMNS, ROWS, TEXT_BOX, capture, label_of_a_slide, shows_text
 from tests.gateway_process import GatewayProcess, eventually
+from tests.patience import PATIENCE_S
 
 PROJECTS = {"default": {"ae_titles": ["ANNOGATE"], "annotators": []}}
 
@@ -87,7 +88,7 @@ def test_stow_waits_for_the_look_and_a_person_decides_where_a_machine_cannot(
             "Content-Type": 'multipart/related; type="application/dicom"; boundary=b',
             "Accept": "application/dicom+json",
         },
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert answer.status_code == 200, answer.text
     assert len(gateway.instances()) == 1
@@ -106,7 +107,7 @@ def test_stow_waits_for_the_look_and_a_person_decides_where_a_machine_cannot(
     left, top, right, bottom = TEXT_BOX
     box = {"x-1": left - 4, "y-1": top - 4, "width-1": right - left + 8, "height-1": bottom - top + 8}
     form = {"sign": sign[1], "seen": "yes", "decide": "blacken", "frame-1": ""} | box
-    answer = requests.post(f"{gateway.http}/quarantine/{entry['id']}/release-seen", data=form, timeout=60)
+    answer = requests.post(f"{gateway.http}/quarantine/{entry['id']}/release-seen", data=form, timeout=PATIENCE_S)
     assert "Released" in answer.text, answer.text
     stored = served(gateway, "SM")
     assert not shows_text(stored.pixel_array)

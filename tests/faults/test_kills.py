@@ -67,7 +67,7 @@ class Senders:
     def _associated(self) -> RawPeer:
         peer = RawPeer(self.gateway.dicom_host, self.gateway.dicom_port)
         try:
-            peer.connection.settimeout(5)
+            peer.connection.settimeout(60)  # a killed gateway may leave it without an answer: it is asked anew
             peer.associate()
         except BaseException:
             peer.connection.close()

@@ -20,6 +20,7 @@ from tests.fakes.ready_results import ReadyResults
 from tests.fakes.scripted_storage_scp import ScriptedStorageScp
 from tests.orthanc_process import free_port
 from tests.outbox_house import OutboxHouse
+from tests.patience import PATIENCE_S
 
 CLASSES = (ReadyResults.SEG, ReadyResults.REPORT)
 RESULTS = 1000
@@ -171,7 +172,7 @@ def test_kill_between_send_and_record_leaves_every_object_with_the_peer(tmp_path
     with ScriptedStorageScp(CLASSES, kill_at_the_third) as scp:
         command = [sys.executable, "-m", "tests.outbox_process", str(folder), str(scp.port)]
         victims.append(subprocess.Popen(command))
-        assert victims[0].wait(60) == -signal.SIGKILL
+        assert victims[0].wait(PATIENCE_S) == -signal.SIGKILL
         before = list(scp.received)
         assert before == ["2.25.11", "2.25.12", "2.25.21"]
         states = [item.state for item in house.outbox.items(2)]

@@ -20,6 +20,7 @@ from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.ingest.spool import SpoolReader
 from tests.datasets import ct_slice, encode
 from tests.ingest_house import IngestHouse
+from tests.patience import PATIENCE_S
 from tests.spool_writer_process import content
 from tests.spooling import KEY, put, recycling_reader, release_all, spool_at
 
@@ -117,7 +118,7 @@ def written_under(directory: Path, fault: str, threads: int, objects: int) -> tu
     log = directory.parent / "strace.log"
     strace = ("strace", "-f", "-e", "signal=none", "-e", "trace=fdatasync,pwritev2", "-e", fault, "-o", str(log))
     command = [*strace, sys.executable, "-m", "tests.spool_writer_process", str(directory), str(threads), str(objects)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     lines = [line.split() for line in done.stdout.splitlines()]
     kept = [words[1] for words in lines if words[0] == "kept"]
     return kept, [words[1] for words in lines if words[0] == "refused"], log.read_text()

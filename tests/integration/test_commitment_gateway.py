@@ -13,6 +13,7 @@ from tests.commitment_house import CommitmentHouse, commitment_house
 from tests.commitment_peer import CommitmentPeer, Heard, ask, asked_for, asking, commitment_peer
 from tests.datasets import ct_slice
 from tests.listening_node import CT, MR
+from tests.patience import PATIENCE_S
 
 SR = "1.2.840.10008.5.1.4.1.1.88.11"
 NO_SUCH_INSTANCE, CONFLICT, NO_SUCH_CLASS, PROCESSING, DUPLICATE = 0x0112, 0x0119, 0x0122, 0x0110, 0x0131
@@ -40,7 +41,7 @@ def test_what_is_archived_is_committed_under_its_original_uid(tmp_path: Path, pr
         house.ingest()
         ask_and_leave(house, named(*sent))
         assert house.round()
-        heard = peer.heard.get(timeout=20)
+        heard = peer.heard.get(timeout=PATIENCE_S)
     assert heard.committed == {uid for _, uid in named(*sent)}
     assert not heard.failed
 
@@ -59,7 +60,7 @@ def test_what_is_not_archived_fails_with_its_reason(tmp_path: Path) -> None:
         house.ingest()
         ask_and_leave(house, [(MR, str(kept.SOPInstanceUID)), *asked[1:]])
         house.round()
-        heard = peer.heard.get(timeout=20)
+        heard = peer.heard.get(timeout=PATIENCE_S)
     assert heard.event_type == 2
     assert heard.failed == {
         str(kept.SOPInstanceUID): CONFLICT,
@@ -84,7 +85,7 @@ def test_what_is_still_on_its_way_holds_the_answer(tmp_path: Path) -> None:
         house.ingest()
         house.clock.now += 10
         house.round()
-        assert peer.heard.get(timeout=20).committed == {str(sent.SOPInstanceUID)}
+        assert peer.heard.get(timeout=PATIENCE_S).committed == {str(sent.SOPInstanceUID)}
 
 
 def test_it_does_not_hold_the_answer_for_ever(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_it_does_not_hold_the_answer_for_ever(tmp_path: Path) -> None:
         ask_and_leave(house, named(sent))
         house.clock.now += 61
         house.round()
-        assert peer.heard.get(timeout=20).failed == {str(sent.SOPInstanceUID): PROCESSING}
+        assert peer.heard.get(timeout=PATIENCE_S).failed == {str(sent.SOPInstanceUID): PROCESSING}
 
 
 def test_an_instance_whose_file_is_gone_is_not_committed(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_an_instance_whose_file_is_gone_is_not_committed(tmp_path: Path) -> None
         house.gateway.blobs.path(held.blob.key).unlink()
         ask_and_leave(house, named(sent))
         house.round()
-        assert peer.heard.get(timeout=20).failed == {str(sent.SOPInstanceUID): PROCESSING}
+        assert peer.heard.get(timeout=PATIENCE_S).failed == {str(sent.SOPInstanceUID): PROCESSING}
 
 
 def test_a_peer_that_is_away_is_told_later(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_a_transaction_uid_in_use_is_a_failure_of_its_own(tmp_path: Path) -> Non
         assert second is not None
         judged.postpone(second.id, "test", house.clock.now, failed_attempt=False)
         house.round()
-        assert peer.heard.get(timeout=20).failed == {str(sent[1].SOPInstanceUID): DUPLICATE}
+        assert peer.heard.get(timeout=PATIENCE_S).failed == {str(sent[1].SOPInstanceUID): DUPLICATE}
 
 
 def test_no_original_uid_stands_in_the_index(tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ ELSEWHERE = "127.0.0.2"
 def told(house: CommitmentHouse, instances: list[tuple[str, str]], title: str, address: str) -> Heard:
     with asking(*house.address, title=title, address=address) as association:
         assert ask(association, asked_for("1.2.3.9", instances)) == 0
-        return association.heard.get(timeout=20)
+        return association.heard.get(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,10 @@ def test_an_answer_on_our_association_goes_by_where_it_was_asked(tmp_path: Path)
                 assert ask(association, asked_for(f"1.2.3.{address}", named(sent))) == 0
         house.round()
         house.round()
-        heard = {one.transaction_uid: one.failed for one in (peer.heard.get(timeout=20), peer.heard.get(timeout=20))}
+        heard = {
+            one.transaction_uid: one.failed
+            for one in (peer.heard.get(timeout=PATIENCE_S), peer.heard.get(timeout=PATIENCE_S))
+        }
     assert heard == {"1.2.3.127.0.0.1": {}, "1.2.3.127.0.0.2": {str(sent.SOPInstanceUID): NO_SUCH_INSTANCE}}
 
 
@@ -280,7 +284,7 @@ def test_an_answer_on_our_association_is_taken(tmp_path: Path, refuse: dict[str,
         transaction = requested(house)
         house.round()
         outcome = house.gateway.commitment_requests.outcome(transaction)
-        assert peer.asked.get(timeout=20) == (transaction, [(SR, "1.2.3.5"), (SR, "1.2.3.6")])
+        assert peer.asked.get(timeout=PATIENCE_S) == (transaction, [(SR, "1.2.3.5"), (SR, "1.2.3.6")])
     assert outcome is not None
     assert (outcome.progress, outcome.failed, outcome.is_safe) == (CommitmentProgress.ANSWERED, refuse, not refuse)
     assert outcome.committed == {"1.2.3.5", "1.2.3.6"} - refuse.keys()
@@ -291,7 +295,7 @@ def test_an_answer_days_later_comes_to_our_node(tmp_path: Path) -> None:
         transaction = requested(house)
         house.round()
         waiting = house.gateway.commitment_requests.outcome(transaction)
-        _, instances = peer.asked.get(timeout=20)
+        _, instances = peer.asked.get(timeout=PATIENCE_S)
         house.clock.now += 5 * 86400
         assert not house.round()
         answer = peer.answer(transaction, instances[:1])

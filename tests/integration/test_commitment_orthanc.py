@@ -13,8 +13,7 @@ from tests.commitment_house import commitment_house
 from tests.ct_series import write_ct_series
 from tests.gateway_process import eventually
 from tests.orthanc_process import OrthancProcess, free_port
-
-PATIENCE_S = 60
+from tests.patience import PATIENCE_S
 
 
 @pytest.mark.peer("orthanc")
@@ -40,7 +39,7 @@ def test_orthanc_asks_and_answers(tmp_path: Path) -> None:
         asked = requests.post(
             f"{orthanc.http}/modalities/annogate/storage-commitment",
             json={"DicomInstances": [*named, ("1.2.840.10008.5.1.4.1.1.2", "1.2.3.4")], "Timeout": 20},
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         asked.raise_for_status()
         eventually(house.round, PATIENCE_S, "request of Orthanc")
@@ -64,6 +63,6 @@ def test_orthanc_asks_and_answers(tmp_path: Path) -> None:
 
 
 def _answered(url: str) -> dict[str, list[dict[str, object]]]:
-    report = requests.get(url, timeout=60).json()
+    report = requests.get(url, timeout=PATIENCE_S).json()
     found: dict[str, list[dict[str, object]]] = {} if report["Status"] == "Pending" else report
     return found

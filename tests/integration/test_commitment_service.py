@@ -15,6 +15,7 @@ from dicom_nodes.service_port import Caller
 from tests.commitment_peer import CommitmentPeer, ask, asked_for, asking
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import CT, Listening, listening
+from tests.patience import PATIENCE_S
 
 ONE = (CT, "1.2.3.1")
 
@@ -75,9 +76,9 @@ def test_a_peer_that_stays_is_answered_on_its_association(decides_at: int) -> No
     desk = Desk(decides_at)
     with node(desk) as listening_node, asking(*address(listening_node)) as peer:
         assert ask(peer, asked_for("1.2.3.9", [ONE])) == 0
-        heard = peer.heard.get(timeout=20)
+        heard = peer.heard.get(timeout=PATIENCE_S)
         assert (heard.transaction_uid, heard.event_type, heard.committed) == ("1.2.3.9", 1, {"1.2.3.1"})
-        assert desk.ends.get(timeout=20) == "told"
+        assert desk.ends.get(timeout=PATIENCE_S) == "told"
 
 
 def test_a_peer_that_leaves_is_left_to_others() -> None:
@@ -85,7 +86,7 @@ def test_a_peer_that_leaves_is_left_to_others() -> None:
     with node(desk) as listening_node:
         with asking(*address(listening_node)) as peer:
             assert ask(peer, asked_for("1.2.3.9", [ONE])) == 0
-        assert desk.ends.get(timeout=20) == "left"
+        assert desk.ends.get(timeout=PATIENCE_S) == "left"
         assert peer.is_released
 
 
@@ -93,14 +94,14 @@ def test_a_second_request_does_not_wait_for_the_first_answer() -> None:
     desk = Desk(decides_at=None)
     with node(desk) as listening_node, asking(*address(listening_node)) as peer:
         assert [ask(peer, asked_for(uid, [ONE])) for uid in ("1.2.3.8", "1.2.3.9")] == [0, 0]
-        assert desk.ends.get(timeout=20) == "left"
+        assert desk.ends.get(timeout=PATIENCE_S) == "left"
 
 
 def test_what_is_not_decided_in_time_is_left_to_others() -> None:
     desk = Desk(decides_at=None)
     with node(desk, linger_s=0.1) as listening_node, asking(*address(listening_node)) as peer:
         ask(peer, asked_for("1.2.3.9", [ONE]))
-        assert desk.ends.get(timeout=20) == "left"
+        assert desk.ends.get(timeout=PATIENCE_S) == "left"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_a_report_on_the_peers_association_is_answered(transaction: str, status:
         answer = peer.answer(transaction, [ONE, (CT, "1.2.3.2")])
         assert peer.report_to(*address(listening_node), answer) == status
     if not status:
-        title, report = desk.reports.get(timeout=20)
+        title, report = desk.reports.get(timeout=PATIENCE_S)
         assert (title, len(report.committed), report.failed[0][1]) == ("PACS", 1, 0x0110)
 
 

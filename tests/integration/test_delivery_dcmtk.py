@@ -21,6 +21,7 @@ from service.delivery.peer_rules import PeerRules
 from tests.datasets import STUDY_UID, as_file
 from tests.delivery_house import DeliveryHouse, delivering, dimse, original_slices
 from tests.orthanc_process import free_port
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.peer("dcmtk")
 
@@ -49,7 +50,7 @@ def house(tmp_path: Path) -> Iterator[DeliveryHouse]:
 def running(command: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
                 echo(PeerAddress(TITLE, "127.0.0.1", port), RequestorSettings(calling_ae_title="ANNOGATE"))
@@ -61,7 +62,7 @@ def running(command: list[str], port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 @contextmanager

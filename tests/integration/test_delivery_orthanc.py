@@ -16,6 +16,7 @@ from service.delivery.peer_rules import PeerRules
 from tests.datasets import STUDY_UID, as_file
 from tests.delivery_house import DeliveryHouse, delivering, dimse, original_slices
 from tests.orthanc_process import OrthancProcess
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.peer("orthanc"), pytest.mark.xdist_group("orthanc")]
 
@@ -31,21 +32,21 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrthancProcess
 @pytest.fixture
 def house(tmp_path: Path, orthanc: OrthancProcess) -> Iterator[DeliveryHouse]:
     for study in orthanc.studies():
-        requests.delete(f"{orthanc.http}/studies/{study}", timeout=30).raise_for_status()
+        requests.delete(f"{orthanc.http}/studies/{study}", timeout=PATIENCE_S).raise_for_status()
     with delivering(tmp_path) as house:
         yield house
 
 
 def upload(orthanc: OrthancProcess, data_sets: list[Dataset]) -> None:
     for data_set in data_sets:
-        requests.post(f"{orthanc.http}/instances", data=as_file(data_set), timeout=30).raise_for_status()
+        requests.post(f"{orthanc.http}/instances", data=as_file(data_set), timeout=PATIENCE_S).raise_for_status()
 
 
 def objects_of(orthanc: OrthancProcess) -> dict[str, Dataset]:
     """What Orthanc has, by modality; images are left out."""
     found = {}
-    for identifier in requests.get(f"{orthanc.http}/instances", timeout=30).json():
-        content = requests.get(f"{orthanc.http}/instances/{identifier}/file", timeout=30).content
+    for identifier in requests.get(f"{orthanc.http}/instances", timeout=PATIENCE_S).json():
+        content = requests.get(f"{orthanc.http}/instances/{identifier}/file", timeout=PATIENCE_S).content
         data_set = dcmread(BytesIO(content))
         if data_set.Modality != "CT":
             found[str(data_set.Modality)] = data_set
@@ -122,7 +123,7 @@ def test_patient_who_changes_again_after_being_accepted_holds_the_result_again(
     courier.turn()
     house.outbox_desk.accept(house.deliveries()[0].id, "lead")
     for study in orthanc.studies():
-        requests.delete(f"{orthanc.http}/studies/{study}", timeout=30).raise_for_status()
+        requests.delete(f"{orthanc.http}/studies/{study}", timeout=PATIENCE_S).raise_for_status()
     upload(orthanc, original_slices(patient_id="PAT-2"))
     courier.turn()
     assert house.deliveries()[0].state is DeliveryState.HELD
@@ -141,8 +142,10 @@ def test_object_that_a_kill_left_in_doubt_is_asked_for_and_not_sent_again(
     (delivery,) = house.deliveries()
     _, report = house.outbox.items(delivery.id)
     # As the index stands when the process was killed after the peer had the first object.
-    identifier = requests.post(f"{orthanc.http}/tools/lookup", data=report.sop_instance_uid, timeout=30).json()[0]["ID"]
-    requests.delete(f"{orthanc.http}/instances/{identifier}", timeout=30).raise_for_status()
+    identifier = requests.post(f"{orthanc.http}/tools/lookup", data=report.sop_instance_uid, timeout=PATIENCE_S).json()[
+        0
+    ]["ID"]
+    requests.delete(f"{orthanc.http}/instances/{identifier}", timeout=PATIENCE_S).raise_for_status()
     house.reopen(delivery.id)
     courier.turn()
     (first, second) = house.outbox.items(delivery.id)

@@ -20,6 +20,7 @@ from tests.delivery_house import DeliveryHouse, delivering, original_slices
 from tests.fakes.ready_results import ReadyResults
 from tests.orthanc_process import OrthancProcess, free_port
 from tests.outbox_house import OutboxHouse
+from tests.patience import PATIENCE_S
 
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
@@ -42,7 +43,7 @@ def test_result_arrives_by_stow_after_qido_told_who_the_patient_is(
     house: DeliveryHouse, orthanc: OrthancProcess
 ) -> None:
     for image in original_slices():
-        requests.post(f"{orthanc.http}/instances", data=as_file(image), timeout=30).raise_for_status()
+        requests.post(f"{orthanc.http}/instances", data=as_file(image), timeout=PATIENCE_S).raise_for_status()
     house.make_results()
     house.release_all()
     target = StowTarget("pacs", f"{orthanc.http}/dicom-web")
@@ -50,7 +51,7 @@ def test_result_arrives_by_stow_after_qido_told_who_the_patient_is(
     courier.turn()
     (delivery,) = house.deliveries()
     assert (delivery.state, delivery.last_error) == (DeliveryState.SENT, "")
-    found = requests.get(f"{orthanc.http}/dicom-web/studies/{STUDY_UID}/series", timeout=30).json()
+    found = requests.get(f"{orthanc.http}/dicom-web/studies/{STUDY_UID}/series", timeout=PATIENCE_S).json()
     assert sorted(one["00080060"]["Value"][0] for one in found) == ["CT", "SEG", "SR"]
     house.reopen(delivery.id)
     courier.turn()

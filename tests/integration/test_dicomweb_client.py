@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossl
 
 from tests.datasets import STUDY_UID, as_file, ct_slice
 from tests.dicomweb_gateway import DicomWebGateway, served
+from tests.patience import PATIENCE_S
 
 SERIES_UID = f"{STUDY_UID}.1"
 INSTANCE_UID = f"{SERIES_UID}.1"
@@ -72,7 +73,7 @@ def test_series_and_instances_are_searched(client: DICOMwebClient) -> None:
 
 def test_link_made_for_a_host_without_port_can_be_followed(client: DICOMwebClient) -> None:
     (found,) = client.search_for_studies()
-    assert requests.get(Dataset.from_json(found).RetrieveURL, timeout=30).status_code == 200
+    assert requests.get(Dataset.from_json(found).RetrieveURL, timeout=PATIENCE_S).status_code == 200
 
 
 def test_series_is_retrieved(client: DICOMwebClient) -> None:

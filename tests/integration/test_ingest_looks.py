@@ -16,6 +16,7 @@ from service.deident.separate_pixel_cleaner import LookLimits, SeparatePixelClea
 from tests.datasets import ct_slice
 from tests.fakes.scripted_pixel_cleaner import ScriptedPixelCleaner
 from tests.ingest_house import IngestHouse
+from tests.patience import PATIENCE_S
 
 
 def house_that_looks(folder, **limits):
@@ -51,7 +52,7 @@ def looks(house):
 
 
 def until(answer):
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_S
     while not answer():
         assert time.monotonic() < end
         time.sleep(0.02)

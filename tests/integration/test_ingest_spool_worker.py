@@ -19,6 +19,7 @@ from service.ingest.spool_frames import FRAME_MAGIC, HEAD_PLACES, START_BYTES
 from tests.datasets import ct_slice
 from tests.ingest_house import IngestHouse
 from tests.ingest_worker_process import PLACES
+from tests.patience import PATIENCE_S
 
 GOOD = 3
 BAD = b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100 and no more"
@@ -37,7 +38,7 @@ def slices(count):
 
 def killed_at(house, place, when):
     arguments = [sys.executable, "-m", "tests.ingest_worker_process", str(house.folder), place, when]
-    return subprocess.run(arguments, check=False, capture_output=True, timeout=60).returncode == -signal.SIGKILL
+    return subprocess.run(arguments, check=False, capture_output=True, timeout=PATIENCE_S).returncode == -signal.SIGKILL
 
 
 def test_spooled_objects_are_archived_and_their_segment_goes(house):

@@ -12,9 +12,8 @@ from service.core.bell import Bell
 from service.jobs.worker import PoolLimits, WorkerPool
 from tests.fakes.fixed_annotator import FixedAnnotator
 from tests.jobs_house import JobsHouse
+from tests.patience import PATIENCE_S
 from tests.pool_executors import MakeExecutor
-
-PATIENCE_S = 60.0
 
 
 class RunningPool:

@@ -28,6 +28,7 @@ from dicom_nodes.user_identity import UserIdentity
 from tests.certificates import Certificates
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, TITLE, Listening, listening
+from tests.patience import PATIENCE_S
 
 MEGABYTES = bytes(range(256)) * 4096 * 3
 
@@ -111,7 +112,7 @@ def test_why_the_peer_is_not_believed_is_told(certificates: Certificates, tmp_pa
 def test_a_silent_connection_does_not_wait_for_ever(certificates: Certificates) -> None:
     with (
         listening(InMemoryObjectSink(), admission=Admission(tls=acceptor(certificates)), acse_timeout_s=0.2) as node,
-        socket.create_connection(node.node.address, timeout=20) as connection,
+        socket.create_connection(node.node.address, timeout=PATIENCE_S) as connection,
     ):
         assert connection.recv(1) == b""
         assert node.event(NodeEventKind.ASSOCIATION_REJECTED).reason == "TLS: the handshake took too long"
@@ -255,7 +256,7 @@ def test_more_associations_of_a_caller_than_allowed_are_rejected(tmp_path: Path)
 
 
 def _when_free(node: Listening, settings: RequestorSettings) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while True:
         try:
             echo(node.peer, settings)

@@ -14,6 +14,7 @@ from service.ingest.spool import SpoolReader
 from tests.ct_series import write_ct_series
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import listening
+from tests.patience import PATIENCE_S
 from tests.spooling import KEY, spool_at
 from tests.storescu import send
 
@@ -63,5 +64,5 @@ def test_four_senders_at_once_lose_nothing(tmp_path: Path):
             subprocess.Popen(["/usr/bin/storescu", "-aec", "ANNOGATE", host, str(port), *map(str, files)])
             for files in folders
         ]
-        assert [sender.wait(60) for sender in senders] == [0, 0, 0, 0]
+        assert [sender.wait(PATIENCE_S) for sender in senders] == [0, 0, 0, 0]
     assert len(list(SpoolReader(tmp_path / "spool", KEY).committed())) == 32

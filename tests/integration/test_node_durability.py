@@ -20,6 +20,7 @@ from service.ingest.spool_frames import END_PLACE
 from tests.ct_series import write_ct_series
 from tests.listening_node import CT, EXPLICIT
 from tests.node_process import NodeProcess
+from tests.patience import PATIENCE_S
 from tests.spooling import KEY, object_header, put, spool_at
 from tests.storescu import command, environment, responses_in, send
 
@@ -125,7 +126,7 @@ def test_kill_9_in_the_middle_keeps_each_acknowledged_object_once(tmp_path: Path
                 break
         lines += sender.stdout.readlines()
         sender.stdout.close()
-        sender.wait(60)
+        sender.wait(PATIENCE_S)
     acknowledged = [file for file, response in responses_in("".join(lines)) if response == "Success"]
     reader = SpoolReader(tmp_path / "spool", KEY)
     spooled = list(reader.committed())

@@ -16,6 +16,7 @@ from dicom_nodes.errors import StorageExhausted
 from dicom_nodes.node_event import NodeEventKind
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import Listening, listening
+from tests.patience import PATIENCE_S
 from tests.peak_memory import MEBIBYTE
 from tests.raw_peer import (
     ABORT,
@@ -183,7 +184,7 @@ def test_a_peer_that_never_reads_is_cut_off_and_holds_nobody(sink: InMemoryObjec
         flood = threading.Thread(target=echo_until_cut, args=(peer,))
         flood.start()
         node.event(NodeEventKind.ASSOCIATION_CLOSED)
-        flood.join(60)
+        flood.join(PATIENCE_S)
         assert (flood.is_alive(), stores(node)) == (False, True)
 
 

@@ -20,6 +20,7 @@ from dicom_nodes.storage_classes import VERIFICATION, standard_storage_classes
 from dicom_nodes.transfer_syntaxes import transfer_syntaxes
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, TITLE, Listening, c_store, listening
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("receive_path")
 
@@ -220,7 +221,7 @@ def test_an_address_in_use_is_said_at_start(node: Listening):
 def test_a_silent_connection_is_closed():
     with (
         listening(InMemoryObjectSink(), acse_timeout_s=0.2) as node,
-        socket.create_connection(node.node.address, timeout=20) as connection,
+        socket.create_connection(node.node.address, timeout=PATIENCE_S) as connection,
     ):
         assert connection.recv(1) == b""
 

@@ -13,6 +13,7 @@ from dicom_nodes.errors import StorageExhausted
 from dicom_nodes.node_event import NodeEventKind
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import listening
+from tests.patience import PATIENCE_S
 from tests.raw_peer import RELEASE, RELEASE_RP, RawPeer, c_echo_rq, c_store_rq
 from tests.spooling import spool_at, spooled_bytes
 
@@ -65,7 +66,7 @@ class SlowDisk(InMemoryObjectSink):
         if step == "finish":
             self.finished.release()
         if step == "commit":
-            assert self.free.wait(60)
+            assert self.free.wait(PATIENCE_S)
 
 
 def test_objects_come_in_while_earlier_ones_wait_for_the_disk():
@@ -74,7 +75,7 @@ def test_objects_come_in_while_earlier_ones_wait_for_the_disk():
         peer.associate((4, 1))
         for number in range(1, 5):
             peer.send(c_store_rq(number, b"ab"))
-        assert all(sink.finished.acquire(timeout=20) for _ in range(4))
+        assert all(sink.finished.acquire(timeout=PATIENCE_S) for _ in range(4))
         before = len(sink.stored)
         sink.free.set()
         assert ([peer.status() for _ in range(4)], before) == ([(number, 0) for number in range(1, 5)], 0)
@@ -85,7 +86,7 @@ def test_a_release_waits_for_the_answers_that_are_due():
     with listening(sink) as node, RawPeer(*node.node.address) as peer:
         peer.associate((4, 1))
         peer.send(c_store_rq(1, b"ab") + c_store_rq(2, b"ab") + RELEASE)
-        assert all(sink.finished.acquire(timeout=20) for _ in range(2))
+        assert all(sink.finished.acquire(timeout=PATIENCE_S) for _ in range(2))
         sink.free.set()
         assert [peer.status(), peer.status(), peer.pdu()[0]] == [(1, 0), (2, 0), RELEASE_RP]
 
@@ -116,7 +117,7 @@ def test_a_peer_that_leaves_without_its_answers_does_no_harm():
         with RawPeer(*node.node.address) as peer:
             peer.associate((4, 1))
             peer.send(c_store_rq(1, b"ab") + c_store_rq(2, b"ab") + c_store_rq(3, bytes(50_000))[:20_000])
-            assert all(sink.finished.acquire(timeout=20) for _ in range(2))
+            assert all(sink.finished.acquire(timeout=PATIENCE_S) for _ in range(2))
         sink.free.set()
         node.event(NodeEventKind.OBJECT_CUT)
         with RawPeer(*node.node.address) as peer:

@@ -26,6 +26,7 @@ from dicom_nodes.service_port import Exchange, ServiceRequest
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.fakes.scripted_service import ScriptedService
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, MR, Listening, listening
+from tests.patience import PATIENCE_S
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 GET = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -222,6 +223,6 @@ def test_identifier_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch
         ae.add_requested_context(FIND, IMPLICIT)
         peer = ae.associate(*node.node.address, ae_title="ANNOGATE")
         list(peer.send_c_find(asked, FIND))
-        peer.join(20)
+        peer.join(PATIENCE_S)
         assert peer.is_aborted
     assert service.requests == []

@@ -28,6 +28,7 @@ from dicom_nodes.sender import echo, store
 from dicom_nodes.storage_classes import VERIFICATION
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, MR, TITLE, Listening, c_store, listening
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("receive_path")
 
@@ -206,7 +207,7 @@ def test_a_connection_cut_in_the_middle_leaves_no_object(node: Listening, sink: 
     connection.shutdown(socket.SHUT_RDWR)
     event = node.event(NodeEventKind.OBJECT_CUT)
     association._association.kill()
-    assert (event.size, sink.abandoned.wait(20), sink.stored) == (1000, True, [])
+    assert (event.size, sink.abandoned.wait(PATIENCE_S), sink.stored) == (1000, True, [])
 
 
 def test_after_a_cut_connection_the_node_goes_on(node: Listening):
@@ -228,7 +229,7 @@ def test_after_a_cut_connection_the_node_goes_on(node: Listening):
 )
 def test_bytes_that_are_no_association_do_no_harm(node: Listening, garbage: bytes):
     with socket.create_connection(node.node.address) as connection:
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE_S)
         connection.sendall(garbage)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(1000):
@@ -269,7 +270,7 @@ class HangingSink(InMemoryObjectSink):
     def fail_at(self, step: str) -> None:
         if step == "commit":
             self.reached.set()
-            assert self.free.wait(60)
+            assert self.free.wait(PATIENCE_S)
 
 
 def test_stopping_ends_open_associations(sink: InMemoryObjectSink):
@@ -292,10 +293,10 @@ def test_stopping_does_not_wait_for_a_disk_that_hangs():
 
         sender = threading.Thread(target=send)
         sender.start()
-        assert sink.reached.wait(20)
+        assert sink.reached.wait(PATIENCE_S)
         node.node.stop(grace_s=0.1)
         stored_at_stop = list(sink.stored)
         sink.free.set()
-        sender.join(20)
+        sender.join(PATIENCE_S)
         association._association.kill()
     assert (stored_at_stop, sender.is_alive()) == ([], False)

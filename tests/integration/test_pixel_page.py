@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from service.errors import PixelsNeedPerson
 from service.ingest.pixel_case import PixelCase, Region, RegionOrigin
-from tests.e2e.ohif_page import CHROMIUM, FLAGS
+from tests.chromium import chromium, tab
 from tests.fakes.in_memory_quarantine_desk import held_row
 from tests.web_gateway import WebGateway, served
 
@@ -45,16 +45,14 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebGate
 
 @pytest.fixture
 def page(gateway: WebGateway) -> Iterator[Page]:
-    with served(gateway) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+    size = {"width": 1280, "height": 900}
+    with served(gateway) as address, chromium() as browser, tab(browser, viewport=size) as page:
         page.errors = []  # type: ignore[attr-defined]
         page.on("pageerror", lambda error: page.errors.append(str(error)))  # type: ignore[attr-defined]
         page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)  # type: ignore[attr-defined]
         page.goto(f"{address}/quarantine/p1")
         yield page
         assert page.errors == []  # type: ignore[attr-defined]
-        browser.close()
 
 
 def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:

@@ -27,6 +27,7 @@ from service.fetching.request import PullRequest
 from service.settings import load_settings
 from tests.ct_series import PATIENT, write_ct_series
 from tests.orthanc_process import OrthancProcess, free_port
+from tests.patience import PATIENCE_S
 
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 pytestmark = pytest.mark.peer("orthanc", "orthanc-dicomweb")
@@ -226,7 +227,7 @@ class Once:
 
 def study_of(house: House, accession: str) -> str:
     query = {"Level": "Study", "Query": {"AccessionNumber": accession}}
-    answer = requests.post(f"{house.orthanc.http}/tools/find", json=query, timeout=60)
+    answer = requests.post(f"{house.orthanc.http}/tools/find", json=query, timeout=PATIENCE_S)
     return str(answer.json()[0])
 
 

@@ -24,10 +24,11 @@ from service.settings import load_settings
 from tests.ct_series import PATIENT, write_ct_series
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.listening_node import listening
+from tests.patience import PATIENCE_S
 from tests.query_house import keyed
 
-KNOWN = RequestorSettings(calling_ae_title="STATION", answer_timeout_s=20)
-STRANGER = RequestorSettings(calling_ae_title="STRANGER", answer_timeout_s=20)
+KNOWN = RequestorSettings(calling_ae_title="STATION", answer_timeout_s=PATIENCE_S)
+STRANGER = RequestorSettings(calling_ae_title="STRANGER", answer_timeout_s=PATIENCE_S)
 
 
 @contextmanager

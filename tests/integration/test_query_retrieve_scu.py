@@ -23,6 +23,7 @@ from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.fakes.scripted_service import ScriptedService
 from tests.listening_node import CT, TITLE, Listening, listening
 from tests.orthanc_process import OrthancProcess
+from tests.patience import PATIENCE_S
 
 SLICES = 5
 WORKLIST_ENTRY = """(0008,0005) CS [ISO_IR 100]
@@ -78,7 +79,7 @@ def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 # Orthanc refuses calling titles that it does not know; it knows ours.
-OWN = RequestorSettings(calling_ae_title=TITLE, answer_timeout_s=20)
+OWN = RequestorSettings(calling_ae_title=TITLE, answer_timeout_s=PATIENCE_S)
 
 
 def keys(**values: object) -> Dataset:

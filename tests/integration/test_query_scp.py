@@ -26,6 +26,7 @@ from service.errors import StorageExhausted
 from tests.archived import new_instance
 from tests.datasets import ct_slice
 from tests.listening_node import Listening
+from tests.patience import PATIENCE_S
 from tests.query_house import OWN, QueryHouse, answering, ask, keyed, query_house
 
 RELATIONAL = QueryOptions(relational=True)
@@ -350,5 +351,5 @@ def findscu(node: Listening, root: str, *keys: str, check: bool = True) -> str:
     host, port = node.node.address
     options = [part for key in keys for part in ((key,) if key.startswith("-") else ("-k", key))]
     command = ["/usr/bin/findscu", "-v", root, "-aet", "ASKER", "-aec", "ANNOGATE", *options, host, str(port)]
-    done = subprocess.run(command, check=check, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, check=check, capture_output=True, text=True, timeout=PATIENCE_S)
     return done.stdout + done.stderr

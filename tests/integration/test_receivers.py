@@ -19,6 +19,7 @@ from dicom_nodes.storage_classes import VERIFICATION
 from tests.gateway_process import eventually
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, c_store
 from tests.node_process import NodeProcess
+from tests.patience import PATIENCE_S
 from tests.spooling import spooled_bytes
 
 ECHO = [(VERIFICATION, IMPLICIT)]
@@ -123,7 +124,7 @@ def test_receivers_end_with_the_process_that_accepts(node: NodeProcess):
 def test_a_connection_that_says_nothing_gives_its_place_back(tmp_path: Path):
     with (
         NodeProcess.start(tmp_path, receivers=2, maximum_associations=1, acse_timeout_s=0.3) as node,
-        socket.create_connection((node.host, node.port), timeout=20) as silent,
+        socket.create_connection((node.host, node.port), timeout=PATIENCE_S) as silent,
     ):
         assert silent.recv(1) == b""
         eventually(lambda: echoes(node), what="the place of a silent connection")

@@ -31,6 +31,7 @@ from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.fakes.scripted_exchange import ScriptedExchange
 from tests.listening_node import CT, Listening, listening
 from tests.orthanc_process import free_port
+from tests.patience import PATIENCE_S
 from tests.query_house import OWN, QueryHouse, answering, keyed, query_house
 
 STUDY, SERIES, OTHER = "1.2.1", "1.2.1.1", "1.2.2"
@@ -326,7 +327,7 @@ def test_movescu_moves_to_storescp(house: QueryHouse, tmp_path: Path) -> None:
             output = dcmtk(node, "movescu", "-aem", "DEST", "-k", "QueryRetrieveLevel=STUDY", f"-k{STUDY}")
     finally:
         scp.terminate()
-        scp.wait(20)
+        scp.wait(PATIENCE_S)
     assert "Success" in output
     assert len(list(folder.iterdir())) == 3
 
@@ -357,5 +358,5 @@ def dcmtk(node: Listening, program: str, *options: str) -> str:
         for part in (("-k", f"StudyInstanceUID={option[2:]}") if option.startswith("-k1") else (option,))
     ]
     command = [f"/usr/bin/{program}", "-v", "-S", "-aet", "ASKER", "-aec", "ANNOGATE", *written, host, str(port)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     return done.stdout + done.stderr

@@ -27,6 +27,7 @@ from tests.commitment_house import CommitmentHouse, commitment_house
 from tests.commitment_peer import ask, asked_for, asking
 from tests.datasets import ct_slice, encode
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, c_store
+from tests.patience import PATIENCE_S
 
 TOKEN = "SECRETSTATION"
 
@@ -76,7 +77,7 @@ def test_what_was_taken_to_another_project_is_committed(tmp_path: Path) -> None:
         house.ingest()
         with asking(*house.address) as peer:
             ask(peer, asked_for("1.2.3.9", [(str(sent.SOPClassUID), str(sent.SOPInstanceUID))]))
-            assert peer.heard.get(timeout=20).committed == {str(sent.SOPInstanceUID)}
+            assert peer.heard.get(timeout=PATIENCE_S).committed == {str(sent.SOPInstanceUID)}
 
 
 def test_priority_and_annotators_of_a_rule_are_kept_for_the_study(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_a_request_for_commitment_completes_a_study(tmp_path: Path) -> None:
         assert not complete(house)
         with asking(*house.address) as peer:
             ask(peer, asked_for("1.2.3.9", [(str(sent.SOPClassUID), str(sent.SOPInstanceUID))]))
-            peer.heard.get(timeout=20)
+            peer.heard.get(timeout=PATIENCE_S)
         assert complete(house)
 
 

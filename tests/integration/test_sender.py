@@ -25,6 +25,7 @@ from tests.datasets import ct_slice
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
 from tests.gateway_process import eventually
 from tests.listening_node import CT, EXPLICIT, IMPLICIT, MR, listening
+from tests.patience import PATIENCE_S
 
 
 def ct_object(number: int, data: bytes = b"ab") -> OutgoingObject:
@@ -54,7 +55,7 @@ def storescp(folder: Path, *options: str) -> Iterator[PeerAddress]:
         yield peer
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 @pytest.mark.peer("dcmtk")
@@ -179,7 +180,7 @@ class Stopping(InMemoryObjectSink):
     def begin(self, header):
         if self.stored:
             self.asked.set()
-            self.go_on.wait(30)
+            self.go_on.wait(PATIENCE_S)
         return super().begin(header)
 
 
@@ -194,7 +195,7 @@ def test_when_the_peer_breaks_off_the_rest_comes_back_without_status():
 
 
 def break_off(sink: Stopping, node) -> None:
-    sink.asked.wait(30)
+    sink.asked.wait(PATIENCE_S)
     for association in node.node.associations:
         association.dul.socket._shutdown_socket()
     sink.go_on.set()

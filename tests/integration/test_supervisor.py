@@ -18,8 +18,7 @@ import pytest
 from service.data_directory import DataDirectory
 from service.errors import SettingsInvalid
 from service.runtime.supervisor_lock import SupervisorLock
-
-PATIENCE_S = 60
+from tests.patience import PATIENCE_S
 
 
 class Supervised:

@@ -17,6 +17,7 @@ import pytest
 from tests import storescu
 from tests.ct_series import write_ct_series
 from tests.gateway_process import GatewayProcess, eventually
+from tests.patience import PATIENCE_S
 
 SLICES = 60
 READY = re.compile(r"ready dicom=ANNOGATE@127\.0\.0\.1:(\d+)")
@@ -42,7 +43,7 @@ def node_beside(gateway: GatewayProcess) -> Iterator[OtherNode]:
         yield OtherNode(process, int(ready[1]))
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE_S)
         assert process.stdout is not None
         process.stdout.close()
 

@@ -10,17 +10,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from service.core.access import Role
 from service.web.viewer.distribution import ViewerDistribution
+from tests.chromium import chromium, tab
+from tests.patience import PATIENCE_S
 from tests.web_gateway import PASSWORD, WebGateway, served
-
-FLAGS = [
-    *("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
-    *("--ignore-gpu-blocklist", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +48,8 @@ def address(gateway: WebGateway) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Watched:
@@ -73,16 +67,17 @@ class Watched:
 
 @pytest.fixture
 def watched(browser: Browser) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    yield Watched(context.new_page())
-    context.close()
+    with tab(browser, viewport={"width": 1280, "height": 800}) as page:
+        yield Watched(page)
 
 
 def test_every_file_that_the_page_names_is_served(address: str, viewer: Path) -> None:
     page = (viewer / "index.html").read_text()
     names = set(re.findall(r'(?:href|src)="(/[^"]+)"', page))
     missing = {
-        name: status for name in names if (status := requests.get(address + name, timeout=30).status_code) != 200
+        name: status
+        for name in names
+        if (status := requests.get(address + name, timeout=PATIENCE_S).status_code) != 200
     }
     assert len(names) > 20
     assert missing == {}
@@ -93,7 +88,7 @@ def test_every_served_file_arrives_whole(address: str, viewer: Path) -> None:
     wrong = []
     for name in sorted(distribution.names):
         if distribution.asset(name).path.stat().st_size < 3_000_000:
-            answer = requests.get(f"{address}/{name}", timeout=30)
+            answer = requests.get(f"{address}/{name}", timeout=PATIENCE_S)
             if answer.content != distribution.asset(name).path.read_bytes():
                 wrong.append(name)
     assert wrong == []
@@ -106,7 +101,9 @@ def bundle(viewer: Path) -> str:
 
 def test_bundle_travels_compressed_and_is_kept_for_good(address: str, viewer: Path) -> None:
     name = bundle(viewer)
-    with requests.get(f"{address}/{name}", headers={"Accept-Encoding": "gzip"}, stream=True, timeout=30) as answer:
+    with requests.get(
+        f"{address}/{name}", headers={"Accept-Encoding": "gzip"}, stream=True, timeout=PATIENCE_S
+    ) as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
         assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
         assert "immutable" in answer.headers["Cache-Control"]
@@ -116,7 +113,7 @@ def test_bundle_travels_compressed_and_is_kept_for_good(address: str, viewer: Pa
 
 def test_bundle_travels_plain_where_gzip_is_not_taken(address: str, viewer: Path) -> None:
     with requests.get(
-        f"{address}/{bundle(viewer)}", headers={"Accept-Encoding": "identity"}, stream=True, timeout=30
+        f"{address}/{bundle(viewer)}", headers={"Accept-Encoding": "identity"}, stream=True, timeout=PATIENCE_S
     ) as answer:
         assert "Content-Encoding" not in answer.headers
         assert int(answer.headers["Content-Length"]) == (viewer / bundle(viewer)).stat().st_size
@@ -129,7 +126,7 @@ def test_deployment_files_are_not_served(address: str, name: str) -> None:
     request = requests.Request("GET", f"{address}/{name}").prepare()
     request.url = f"{address}/{name}"  # as it stands: nobody tidies the path
     with requests.Session() as session:
-        assert session.send(request, timeout=30).status_code == 404
+        assert session.send(request, timeout=PATIENCE_S).status_code == 404
 
 
 def test_our_own_routes_are_not_shadowed(gateway: WebGateway, tmp_path: Path) -> None:
@@ -151,7 +148,7 @@ def test_our_own_routes_are_not_shadowed(gateway: WebGateway, tmp_path: Path) ->
 
 @pytest.mark.parametrize("page", ["", "viewer?StudyInstanceUIDs=1.2.3", "viewer/default", "segmentation"])
 def test_every_page_below_viewer_is_the_one_page(address: str, viewer: Path, page: str) -> None:
-    answer = requests.get(f"{address}/viewer/{page}", timeout=30)
+    answer = requests.get(f"{address}/viewer/{page}", timeout=PATIENCE_S)
     assert answer.content == (viewer / "index.html").read_bytes()
 
 
@@ -197,11 +194,10 @@ def test_reader_signs_in_once_and_sees_the_study_list(viewer: Path, tmp_path: Pa
     gateway = WebGateway(tmp_path, viewer_directory=viewer)
     gateway.add_study("1.2.3", description="Thorax with contrast")
     gateway.add_user("ada", Role.READER, ("default",))
-    with served(gateway) as address:
-        context = browser.new_context(http_credentials={"username": "ada", "password": PASSWORD})
-        watched = Watched(context.new_page())
+    known = {"username": "ada", "password": PASSWORD}
+    with served(gateway) as address, tab(browser, http_credentials=known) as page:
+        watched = Watched(page)
         watched.page.goto(f"{address}/viewer/")
         watched.page.get_by_text("Thorax with contrast").wait_for()
-        context.close()
     gateway.close()
     assert watched.wrong == []

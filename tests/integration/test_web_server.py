@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway_process import GatewayProcess
+from tests.patience import PATIENCE_S
 
 QUERY = b"GET /dicom-web/studies?PatientName="
 CHUNKED = b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\n"
@@ -24,7 +25,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 def answered(gateway: GatewayProcess, request: bytes) -> tuple[int, str, bytes]:
     """Status, content type and body of the answer to bytes that were sent as they are."""
-    with socket.create_connection(("127.0.0.1", int(gateway.http.rpartition(":")[2])), timeout=30) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", int(gateway.http.rpartition(":")[2])), timeout=PATIENCE_S
+    ) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PATIENCE_S = 30
+from tests.patience import PATIENCE_S
+
 PARENT = """
 import os, signal, sys
 from pathlib import Path

@@ -18,7 +18,7 @@ from dicom_nodes.outgoing_object import OutgoingObject
 from tests.gateway_process import GatewayProcess
 from tests.real.expected_folders import NOT_SENDABLE, SHARED, WHEEL, Expected
 from tests.real_files import Folder, Identity, folders, header_of, reading_leniently
-from tests.real_gateway import LAST, Answer, RealGateway, address_of, data_set_of
+from tests.real_gateway import Answer, RealGateway, address_of, data_set_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:pydicom"),
@@ -59,7 +59,7 @@ class Reception:
             caller = f"FOLDER{number}"
             answers = self.gateway.send(folder.sendable, self.project.upper(), caller)
             self.folders[folder.name] = Received(folder, caller, answers)
-        self.gateway.drain()
+        self.gateway.drain(self.project)
         listed = self.gateway.instances(self.project)
         held = self.gateway.process.api(f"/quarantine?project={self.project}&limit=1000")["entries"]
         conflicts = self.gateway.process.api(f"/conflicts?project={self.project}&limit=1000")["conflicts"]
@@ -113,7 +113,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
     (config / "profiles" / "unseen.toml").write_text(profile)
     quiet = {"annotators": [], "study_quiet_s": 1.0, "deidentify": "unseen"}
     projects = {"default": {"annotators": []}, "shared": {"ae_titles": ["SHARED"]} | quiet}
-    projects |= {"wheel": {"ae_titles": ["WHEEL"]} | quiet, "last": LAST}
+    projects |= {"wheel": {"ae_titles": ["WHEEL"]} | quiet}
     settings = {"projects": projects, "storage": {"config_dir": str(config)}}
     with GatewayProcess(tmp_path_factory.mktemp("everything") / "gateway", settings) as process:
         yield RealGateway(process)

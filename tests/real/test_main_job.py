@@ -19,7 +19,7 @@ from service.objects.validation import Severity, validate
 from tests.gateway_process import GatewayProcess, eventually
 from tests.reader_contours import dice, drawn_region, marked_regions
 from tests.real_files import Identity, header_of, reading_leniently, studies_of
-from tests.real_gateway import LAST, RealGateway, data_set_of
+from tests.real_gateway import RealGateway, data_set_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:pydicom"),
@@ -93,7 +93,7 @@ class MainJob:
     def run(self) -> None:
         for study in self.studies:
             self.acknowledged |= set(self.gateway.push(study.paths, "ANNOGATE"))
-        self.gateway.drain()
+        self.gateway.drain("default")
         new_uid = self.gateway.new_uids("default").new_uid
         for study in self.studies:
             place = f"/studies/{new_uid(study.original_uid)}"
@@ -126,7 +126,7 @@ def lenient() -> Iterator[None]:
 def job(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[MainJob]:
     folder = tmp_path_factory.mktemp("main-job")
     project = {"ae_titles": ["ANNOGATE"], "annotators": ANNOTATORS, "study_quiet_s": 2.0}
-    with GatewayProcess(folder / "gateway", {"projects": {"default": project, "last": LAST}}) as process:
+    with GatewayProcess(folder / "gateway", {"projects": {"default": project}}) as process:
         studies = [Study(uid, paths) for uid, paths in studies_of(shared_data, ["CT", "PT"]).items()]
         made = MainJob(shared_data, folder, RealGateway(process), studies)
         made.run()

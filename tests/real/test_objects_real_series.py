@@ -21,6 +21,7 @@ from service.core.volume import Volume
 from service.core.volume_building import build_volumes
 from service.objects.validation import Severity, validate
 from service.objects.writer import write_results
+from tests.patience import PATIENCE_S
 from tests.volumes import organ, result_of
 from tests.written_results import axial, context
 
@@ -87,7 +88,7 @@ def test_results_on_a_real_series_are_without_error(
             path = tmp_path / f"{data_set.SOPInstanceUID}.dcm"
             data_set.save_as(path, enforce_file_format=True)
             told = subprocess.run(
-                ["/usr/bin/dciodvfy", str(path)], capture_output=True, text=True, check=False, timeout=60
+                ["/usr/bin/dciodvfy", str(path)], capture_output=True, text=True, check=False, timeout=PATIENCE_S
             )
             assert not [line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error")]
 

@@ -12,6 +12,7 @@ from service.archive.audit import AuditEvent, AuditQuery, AuditTrail
 from service.archive.audit_buffer import AuditBuffer
 from service.archive.database import Database
 from service.errors import StorageExhausted
+from tests.patience import PATIENCE_S
 
 
 class GatedTrail(AuditTrail):
@@ -25,7 +26,7 @@ class GatedTrail(AuditTrail):
         self.batches: list[int] = []
 
     def record_all(self, events: Sequence[AuditEvent]) -> None:
-        self.gate.wait(30)
+        self.gate.wait(PATIENCE_S)
         if self.failures:
             self.failures -= 1
             raise StorageExhausted("the disk of the index is full")

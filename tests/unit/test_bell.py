@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.core.bell import Bell
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -23,14 +24,14 @@ def bell(tmp_path: Path) -> Iterator[Bell]:
 def test_a_ring_wakes_who_listens(bell: Bell):
     with bell.listen("ingest") as listener:
         bell.ring("ingest")
-        assert listener.wait(10)
+        assert listener.wait(PATIENCE_S)
 
 
 def test_a_ring_wakes_who_is_waiting_already(bell: Bell):
     with bell.listen("ingest") as listener:
         ringer = threading.Timer(0.01, bell.ring, args=("ingest",))
         ringer.start()
-        assert listener.wait(10)
+        assert listener.wait(PATIENCE_S)
         ringer.join()
 
 
@@ -53,13 +54,13 @@ def test_a_topic_that_begins_alike_wakes_nobody(bell: Bell):
 
 def test_all_listeners_are_woken(bell: Bell):
     with bell.listen("ingest") as one, bell.listen("ingest") as other:
-        assert (bell.ring("ingest"), one.wait(10), other.wait(10)) == (2, True, True)
+        assert (bell.ring("ingest"), one.wait(PATIENCE_S), other.wait(PATIENCE_S)) == (2, True, True)
 
 
 def test_a_ring_during_work_is_there_afterwards(bell: Bell):
     with bell.listen("ingest") as listener:
         bell.ring("ingest")
-        listener.wait(10)
+        listener.wait(PATIENCE_S)
         bell.ring("ingest")
         assert listener.wait(0)
 
@@ -68,14 +69,14 @@ def test_many_rings_are_one_waking(bell: Bell):
     with bell.listen("ingest") as listener:
         for _ in range(5):
             bell.ring("ingest")
-        assert (listener.wait(10), listener.wait(0)) == (True, False)
+        assert (listener.wait(PATIENCE_S), listener.wait(0)) == (True, False)
 
 
 def test_a_full_queue_does_not_block_the_ringer(bell: Bell):
     with bell.listen("ingest") as listener:
         for _ in range(5000):
             bell.ring("ingest")
-        assert listener.wait(10)
+        assert listener.wait(PATIENCE_S)
 
 
 def test_a_dead_listener_is_cleared_away(bell: Bell, tmp_path: Path):
@@ -95,7 +96,7 @@ def test_a_long_run_directory_works(tmp_path: Path):
     bell = Bell(tmp_path / ("d" * 120))
     with bell.listen("ingest") as listener:
         bell.ring("ingest")
-        assert listener.wait(10)
+        assert listener.wait(PATIENCE_S)
     bell.close()
 
 

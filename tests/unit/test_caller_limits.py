@@ -10,6 +10,7 @@ from dicom_nodes.caller_limits import CallerGate, CallerLimits, PacedSink, Share
 from dicom_nodes.callers import Rejection
 from tests.archived import SetClock
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
+from tests.patience import PATIENCE_S
 from tests.spooling import put
 
 
@@ -60,7 +61,7 @@ def _die_with_one(directory: Path) -> None:
 def test_those_of_a_process_that_died_count_no_more(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_die_with_one, args=(tmp_path,))
     process.start()
-    process.join(60)
+    process.join(PATIENCE_S)
     assert [path.suffix for path in tmp_path.iterdir()] == [".open"]
     counts = SharedCounts(tmp_path, ["SCANNER"])
     assert counts.enter("SCANNER", 1)

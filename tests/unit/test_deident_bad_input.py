@@ -19,6 +19,7 @@ from service.deident.offline import FileStatus, deidentify_files
 from service.deident.profile import load_profile
 from tests.bad_objects import CLEANED, REFUSED, SECRET, bomb, deflated, file_lead, write_huge
 from tests.ingest_house import IngestHouse
+from tests.patience import PATIENCE_S
 from tests.planted_files import own_values_in
 from tests.standard_attributes import TABLE
 
@@ -100,7 +101,12 @@ def apart(how: str, path: Path, folder: Path, limit_mib: int, transfer_syntax_ui
     """What a process of its own says, whose memory is limited; it must end by itself, and in time."""
     command = [sys.executable, "-m", "tests.bad_input_process", how, str(path), str(folder), str(limit_mib)]
     run = subprocess.run(
-        [*command, transfer_syntax_uid], capture_output=True, timeout=120, text=True, cwd=TABLE.parents[2], check=False
+        [*command, transfer_syntax_uid],
+        capture_output=True,
+        timeout=PATIENCE_S,
+        text=True,
+        cwd=TABLE.parents[2],
+        check=False,
     )
     assert run.returncode == 0, run.stderr[-500:]
     assert not IDENTITY.search(run.stdout + run.stderr)

@@ -19,6 +19,7 @@ from service.deident.separate_pixel_cleaner import LookLimits, SeparatePixelClea
 from service.errors import GatewayError, InstanceUnreadable, TransferSyntaxNotSupported
 from tests.datasets import ct_slice
 from tests.fakes.scripted_pixel_cleaner import FOUND, ScriptedPixelCleaner
+from tests.patience import PATIENCE_S
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 VALUE = np.random.default_rng(4).bytes(9 << 20)
@@ -148,7 +149,7 @@ def test_process_without_work_gives_its_memory_back(notes: Path) -> None:
     cleaner = SeparatePixelCleaner(partial(ScriptedPixelCleaner, notes), LookLimits(idle_s=0.1))
     cleaner.examine(header("clean"), HeldPixels(VALUE), EXPLICIT)
     (process,) = looked_in(notes)
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{process}").exists():
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -24,6 +24,7 @@ from service.ingest.quarantine_desk import QuarantineDesk
 from service.ingest.segment_claim import SegmentClaims
 from tests.datasets import ct_slice
 from tests.ingest_house import IngestHouse
+from tests.patience import PATIENCE_S
 from tests.unit.test_deident_face_series import masks_of, series
 
 QUIET_S = 5.0
@@ -187,5 +188,5 @@ def test_rounds_end_when_they_are_told(house):
     thread = Thread(target=rounds_of(house).run, args=(stop,))
     thread.start()
     stop.set()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()

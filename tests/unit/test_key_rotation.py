@@ -18,6 +18,7 @@ from service.deident.vault import Vault
 from service.errors import ContentConflict, KeysMissing
 from tests.datasets import ct_slice
 from tests.ingest_house import IngestHouse
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_objects_that_come_while_the_key_rotates_are_all_kept(house: IngestHouse
     thread = threading.Thread(target=receive, daemon=True)
     thread.start()
     done = rotation(house).rotate()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     other.close()
     assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ARCHIVED] * 24
     assert {entry.key_id for entry in house.vault.entries("research")} == {done.key_id}

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 GROUPED = """
 import pytest
 
@@ -21,7 +23,7 @@ def test_group_runs_in_one_worker(tmp_path: Path) -> None:
     (tmp_path / "test_group.py").write_text(GROUPED)
     command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadgroup", "--rootdir", str(tmp_path)]
     done = subprocess.run(
-        [*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     workers = re.findall(r"^\[(gw\d)\] .*PASSED", done.stdout, re.MULTILINE)
     assert len(workers) == 6, done.stdout

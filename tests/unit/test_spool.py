@@ -26,6 +26,7 @@ from service.ingest.spool_frames import (
     encode_object_header,
 )
 from tests.fakes.in_memory_object_sink import InMemoryObjectSink
+from tests.patience import PATIENCE_S
 from tests.spooling import KEY, cipher_of, object_header, put, spool_at, spooled_bytes
 
 
@@ -246,8 +247,8 @@ def test_an_idle_segment_is_closed_by_itself(tmp_path: Path):
     rung = threading.Semaphore(0)
     with contextlib.closing(spool_at(tmp_path, linger_s=0.05, on_commit=rung.release)) as spool:
         put(spool, b"a")
-        assert rung.acquire(timeout=10)  # the object
-        assert rung.acquire(timeout=10)  # the segment
+        assert rung.acquire(timeout=PATIENCE_S)  # the object
+        assert rung.acquire(timeout=PATIENCE_S)  # the segment
         assert len(SpoolReader(tmp_path, KEY).finished_segments()) == 1
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from dicom_nodes.tls import TlsAcceptor, TlsFiles, TlsProfile, TlsRequestor, TlsUnusable, expires_at, words_of
 from tests.certificates import Certificates
+from tests.patience import PATIENCE_S
 
 DAY_S = 86400.0
 
@@ -30,7 +31,7 @@ def joined(acceptor: TlsAcceptor, requestor: TlsRequestor) -> Iterator[tuple[ssl
     accepted: list[str] = []
 
     def accept() -> None:
-        theirs.settimeout(20)
+        theirs.settimeout(PATIENCE_S)
         try:
             with acceptor.context().wrap_socket(theirs, server_side=True) as secured:
                 secured.sendall(b"well")
@@ -42,13 +43,13 @@ def joined(acceptor: TlsAcceptor, requestor: TlsRequestor) -> Iterator[tuple[ssl
     thread.start()
     told: list[str] = []
     context, name = requestor.arguments("127.0.0.1", told.append)
-    ours.settimeout(20)
+    ours.settimeout(PATIENCE_S)
     try:
         with context.wrap_socket(ours, server_hostname=name) as secured:
             yield secured, told, accepted
     finally:
         ours.close()
-        thread.join(20)
+        thread.join(PATIENCE_S)
 
 
 @pytest.mark.parametrize("profile", list(TlsProfile))
@@ -84,14 +85,14 @@ def test_weaker_suites_are_refused_by_the_extended_profile(certificates: Certifi
     with ours, other:
         thread = threading.Thread(target=_handshake, args=(theirs, ours))
         thread.start()
-        other.settimeout(20)
+        other.settimeout(PATIENCE_S)
         with pytest.raises(ssl.SSLError, match="NO_SHARED_CIPHER"):
             acceptor.context().wrap_socket(other, server_side=True)
-        thread.join(20)
+        thread.join(PATIENCE_S)
 
 
 def _handshake(context: ssl.SSLContext, connection: socket.socket) -> None:
-    connection.settimeout(20)
+    connection.settimeout(PATIENCE_S)
     with contextlib.suppress(OSError):
         context.wrap_socket(connection, server_hostname="127.0.0.1")
 
@@ -132,15 +133,15 @@ def test_why_a_peer_is_refused_is_told(certificates: Certificates, days: float, 
         thread = threading.Thread(target=_accept, args=(context, theirs))
         thread.start()
         asked, host = TlsRequestor(certificates.issue("pacs"), server_name=name).arguments("127.0.0.1", told.append)
-        ours.settimeout(20)
+        ours.settimeout(PATIENCE_S)
         with pytest.raises(ssl.SSLCertVerificationError):
             asked.wrap_socket(ours, server_hostname=host)
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert [bool(re.search(words, one)) for one in told] == [True]
 
 
 def _accept(context: ssl.SSLContext, connection: socket.socket) -> None:
-    connection.settimeout(20)
+    connection.settimeout(PATIENCE_S)
     with contextlib.suppress(OSError):
         context.wrap_socket(connection, server_side=True)
 
