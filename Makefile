@@ -53,7 +53,7 @@ unit: $(STAMP)
 	$(BIN)/pytest tests/unit -q
 
 test: lint types viewer-if-possible
-	$(BIN)/pytest -m "not bench" --hypothesis-profile=repeatable $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup)
+	$(BIN)/pytest -m "not bench" --hypothesis-profile=repeatable $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup --no-loadscope-reorder)
 
 # The property tests with examples drawn anew, as often as asked for; what they find is kept in .hypothesis.
 fuzz: $(STAMP)
