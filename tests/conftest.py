@@ -13,6 +13,7 @@ import structlog
 from hypothesis import settings
 
 from tests.listening_node import SETTINGS
+from tests.migrated_index import migrated_once
 
 # `make test` draws the same examples each time, so that what lands does not hang on chance; `make fuzz` draws new ones.
 # Without a deadline: what an example takes tells of the machine, not of the code.
@@ -74,6 +75,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("ANNOGATE_REQUIRE_PEERS") == "1":
                 pytest.fail(words, pytrace=False)
             pytest.skip(words)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with migrated_once(tmp_path_factory.mktemp("migrated")):
+        yield
 
 
 @pytest.fixture(autouse=True)

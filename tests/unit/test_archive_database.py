@@ -22,14 +22,21 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
-from service.archive import schema
+from service.archive import migration, schema
 from service.archive.conflicts import ConflictTable
 from service.archive.database import Database, upsert
 from service.archive.migration import MIGRATIONS, revisions
 from service.archive.schema import counters, metadata, projects
 from service.errors import SettingsInvalid
+from tests.migrated_index import MIGRATE
 
 ROW = {"name": "default", "created_at": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def _migrating(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here each index is migrated, not given the schema of another."""
+    monkeypatch.setattr(migration, "_upgrade", MIGRATE)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -30,8 +31,9 @@ _PLACES = {
 }
 
 
+@cache
 def openapi_document(version: str) -> dict[str, Any]:
-    """The whole document."""
+    """The whole document; made when it is first asked for, since it takes longer than all else of a start."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         path = PREFIX + _PLACE.sub(r"{\1}", operation.path)

@@ -43,14 +43,14 @@ def api_blueprint(services: WebServices) -> Blueprint:
         rule = PREFIX.removeprefix("/api") + operation.path
         view = _answering(operation, getattr(views, operation.name))
         api.add_url_rule(rule, operation.name, view, methods=[operation.method])
-    document = openapi_document(services.version)
 
     @api.get("/openapi.json")
     def openapi() -> Response:
-        return jsonify(document)
+        return jsonify(openapi_document(services.version))
 
     @api.get("/docs")
     def docs() -> str:
+        document = openapi_document(services.version)
         return render_template("api_docs.html", document=document, type_words=type_words)
 
     return api
