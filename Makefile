@@ -12,6 +12,9 @@ BENCH_STAMP := $(VENV)/.bench-installed
 BENCH   ?= archive_metadata deid deid_pixels ingest receive
 IMAGES  ?=
 
+# Where it is set, every process of every test would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint types unit fuzz viewer screenshot bench clean help
 
 help:
