@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from tests.listening_node import SETTINGS
 from tests.migrated_index import migrated_once
+from tests.postgresql_server import indexes_in_postgresql
 
 # `make test` draws the same examples each time, so that what lands does not hang on chance; `make fuzz` draws new ones.
 # Without a deadline: what an example takes tells of the machine, not of the code.
@@ -50,6 +51,7 @@ PEERS = {
     "orthanc-dicomweb": "/usr/share/orthanc/plugins/libOrthancDicomWeb.so",
     "strace": "/usr/bin/strace",
     "npm": "npm",
+    "postgresql": "/usr/lib/postgresql",
 }
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -79,7 +81,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with migrated_once(tmp_path_factory.mktemp("migrated")):
+    """Every index is a copy of one that was migrated: a file, or in PostgreSQL with ANNOGATE_TEST_INDEX=postgresql."""
+    there = os.environ.get("ANNOGATE_TEST_INDEX") == "postgresql"
+    with indexes_in_postgresql() if there else migrated_once(tmp_path_factory.mktemp("migrated")):
         yield
 
 

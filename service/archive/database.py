@@ -17,7 +17,7 @@ from typing import Any, Self
 from sqlalchemy import URL, Engine, Table, create_engine, event, make_url
 from sqlalchemy import Connection as Connection  # noqa: PLC0414  # other rooms that join a transaction name it from here
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
@@ -148,7 +148,10 @@ def _create_private(path: Path) -> None:
 def _engine(url: URL) -> Engine:
     # Parameters are hidden from messages and logs: they carry attributes of patients.
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=24)
+        try:
+            return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=24)
+        except ModuleNotFoundError as error:
+            raise SettingsInvalid(f"an index in PostgreSQL needs {error.name}: install annogate[postgresql]") from error
     engine = create_engine(
         url, hide_parameters=True, pool_size=8, max_overflow=24, connect_args={"timeout": BUSY_TIMEOUT_S}
     )
@@ -191,4 +194,6 @@ def _gateway_error(error: DBAPIError) -> GatewayError:
         return StorageExhausted("the disk of the index is full")
     if code in _BUSY or state in {"55P03", "40001", "40P01"}:
         return StorageExhausted("the index stayed locked by another process")
+    if isinstance(error, OperationalError) and not (code or state):
+        return GatewayError("the index cannot be reached")
     return GatewayError(f"the index failed: {type(error.orig).__name__} {code or state}".rstrip())

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 
 from service import __version__
 from service.core.bell import Bell
@@ -42,6 +43,11 @@ class Ground:
         self.directory = DataDirectory(settings.storage.data_dir)
         self.config = config_directory(settings)
         self.opened = ExitStack()
+
+    @property
+    def index(self) -> str | Path:
+        """Where the index is: a PostgreSQL URL, which may hold a password, or SQLite's file."""
+        return self.settings.storage.index_url.get_secret_value() or self.directory.index
 
     @cached_property
     def key_file(self) -> KeyFile:

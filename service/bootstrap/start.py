@@ -58,7 +58,8 @@ class Start:
         ------
         SettingsInvalid : there is none
         """
-        if not self._directory.index.exists():
+        made = self._directory.keys if isinstance(self._ground.index, str) else self._directory.index
+        if not made.exists():
             raise SettingsInvalid(f"storage.data_dir: no gateway has run on {self._directory.root}")
 
     def _refuse_lost_keys(self) -> None:

@@ -42,7 +42,7 @@ class Stores:
     @cached_property
     def database(self) -> Database:
         """The index."""
-        return self._ground.opened.enter_context(Database.open(self._ground.directory.index))
+        return self._ground.opened.enter_context(Database.open(self._ground.index))
 
     @cached_property
     def project_table(self) -> ProjectTable:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from service.settings.values import Section
+
+_POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
 
 
 class StorageSettings(Section):
@@ -15,12 +17,21 @@ class StorageSettings(Section):
 
     data_dir: Path = Path("annogate-data")
     config_dir: Path | None = None
+    index_url: SecretStr = SecretStr("")
     spool_segment_mib: int = Field(64, ge=1, le=4096)
     spool_recycled_segments: int = Field(4, ge=0, le=1024)
     spool_limit_gib: float = Field(50.0, gt=0)
     disk_reserve_gib: float = Field(1.0, ge=0)
     quarantine_days: int = Field(30, ge=1)
     header_memory_mib: int = Field(1024, ge=8, le=65536)
+
+    @field_validator("index_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and not url.startswith(_POSTGRESQL):
+            raise ValueError("the index is SQLite's, in data_dir, or at a postgresql:// address")
+        return SecretStr(url.replace(*_POSTGRESQL, 1) if url.startswith(_POSTGRESQL[0]) else url)
 
 
 class JobSettings(Section):

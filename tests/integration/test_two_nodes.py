@@ -18,6 +18,7 @@ from tests import storescu
 from tests.ct_series import write_ct_series
 from tests.gateway_process import GatewayProcess, eventually
 from tests.patience import PATIENCE_S
+from tests.postgresql_server import postgresql_server
 
 SLICES = 60
 READY = re.compile(r"ready dicom=ANNOGATE@127\.0\.0\.1:(\d+)")
@@ -67,10 +68,23 @@ def acknowledged(sender: subprocess.Popen[str], kill: OtherNode | None = None, a
     return {int(pydicom.dcmread(file, stop_before_pixels=True).InstanceNumber) for file in files}
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer("postgresql"))])
+def index(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Where the index is, as settings of storage."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    with postgresql_server() as server:
+        server.create("archive")
+        yield {"index_url": server.url("archive")}
+
+
 @pytest.mark.peer("dcmtk")
-def test_two_nodes_feed_one_archive_and_one_that_is_killed_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+def test_two_nodes_feed_one_archive_and_one_that_is_killed_keeps_what_it_acknowledged(
+    tmp_path: Path, index: dict[str, str]
+) -> None:
     files = write_ct_series(tmp_path / "ct", SLICES, rows=128, columns=128)
-    settings = {"projects": {"default": {"annotators": [], "ae_titles": ["ANNOGATE"]}}}
+    settings = {"projects": {"default": {"annotators": [], "ae_titles": ["ANNOGATE"]}}, "storage": index}
     with GatewayProcess(tmp_path / "gateway", settings) as gateway, node_beside(gateway) as other:
         one, two = send(gateway.dicom_port, files[::2]), send(other.port, files[1::2])
         at_other = acknowledged(two, kill=other, after=10)

@@ -184,6 +184,11 @@ def test_unsupported_database_is_refused(url: str) -> None:
         Database.open(url)
 
 
+def test_server_that_is_away_is_an_error_of_ours() -> None:
+    with pytest.raises(GatewayError, match=r"^the index cannot be reached$"):
+        Database.open("postgresql+psycopg://annogate:planted@127.0.0.1:1/annogate")
+
+
 def test_opening_no_database_is_an_error_of_ours(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"this is no database, but long enough to look at" * 100)

@@ -72,6 +72,10 @@ def test_environment_reaches_into_a_project(tmp_path: Path) -> None:
         ("[projects.a]\nae_titles=['X']\n[projects.b]\nae_titles=['X']\n", "projects.b.ae_titles: X is taken"),
         ("[projects.default]\napprove = 'nobody'\n", "projects.default.approve: Input should be 'person' or"),
         ("[callers.ct]\nae_title='CT'\naddresses=['here']\n", "'here' is not an IP address or network"),
+        (
+            "[storage]\nindex_url='mysql://db/annogate'\n",
+            "storage.index_url: the index is SQLite's, in data_dir, or at",
+        ),
         ("[dicom\n", "annogate.toml: "),
     ],
 )

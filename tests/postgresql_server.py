@@ -1,0 +1,93 @@
+"""A PostgreSQL of Debian's for tests, on a free loopback port, which keeps what would be SQLite's files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from service.archive.database import Database
+from tests.patience import PATIENCE_S
+
+TEMPLATE = "annogate_template"
+# What a test writes need not outlive a power cut.
+OPTIONS = "-c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off -c max_connections=400"
+
+
+class PostgresqlServer:
+    """A running server; it is not root's, since PostgreSQL refuses that."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="annogate-postgresql-"))
+        self._programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            self._port = free.getsockname()[1]
+        if os.getuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            shutil.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
+        self._run("initdb", "--auth=trust", "--username=annogate", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+        options = f"{OPTIONS} -c port={self._port} -c unix_socket_directories={self._folder}"
+        self._run("pg_ctl", "start", "--wait", "--silent", f"--log={self._folder}/log", f"--options={options}")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "--mode=immediate", "--silent")
+        shutil.rmtree(self._folder)
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://annogate@127.0.0.1:{self._port}/{database}"
+
+    def create(self, database: str, template: str = "template1") -> None:
+        """Make a database, unless it is there."""
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                known = text("SELECT 1 FROM pg_database WHERE datname = :name")
+                if connection.execute(known, {"name": database}).scalar_one_or_none() is None:
+                    connection.execute(text(f"CREATE DATABASE {database} TEMPLATE {template}"))
+        finally:
+            engine.dispose()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups") if os.getuid() == 0 else ()
+        command = [*as_nobody, str(self._programs / program), f"--pgdata={self._folder}/data", *arguments]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """A fresh one."""
+    server = PostgresqlServer()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def indexes_in_postgresql() -> Iterator[None]:
+    """While this is open, each index of this process that would be a file is a database of that name's own."""
+    with postgresql_server() as server, pytest.MonkeyPatch.context() as patch:
+        server.create(TEMPLATE)
+        Database.open(server.url(TEMPLATE)).close()
+        opened = Database.open
+
+        def open_there(location: str | Path) -> Database:
+            if str(location).startswith("postgresql"):
+                return opened(location)
+            name = "index_" + hashlib.sha256(str(location).encode()).hexdigest()[:24]
+            server.create(name, TEMPLATE)
+            return opened(server.url(name))
+
+        patch.setattr(Database, "open", open_there)
+        yield
