@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, case, func, select, update
 
 from service.archive.database import Database, upsert
 from service.archive.instances import hide_instances
 from service.archive.schema import instances, rejections, studies
-from service.core.rejection import RejectionNote, RejectionRow
+from service.core.rejection import ObeyedNote, RejectionNote, RejectionRow
 
 HIDDEN, RESTORED = "hidden", "restored"
 _CHUNK = 500
@@ -97,6 +97,34 @@ class RejectionTable:
         )
         with self._database.read() as connection:
             return [RejectionRow(**row._mapping) for row in connection.execute(query)]
+
+    def notes(
+        self, project: str, *, study_uid: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[ObeyedNote]:
+        """The notes of a project (or of one of its studies), the newest first."""
+        of = (rejections.c.project, rejections.c.study_uid, rejections.c.note_uid, rejections.c.code)
+        # Null where one of the instances was not looked at yet.
+        acted_at = case((func.count(rejections.c.acted_at) == func.count(), func.max(rejections.c.acted_at)))
+        query = (
+            select(
+                *of,
+                func.count().label("named"),
+                func.sum(case((rejections.c.state == HIDDEN, 1), else_=0)).label("hidden"),
+                func.min(rejections.c.at).label("at"),
+                acted_at.label("acted_at"),
+                func.max(rejections.c.restored_at).label("restored_at"),
+                func.max(rejections.c.restored_by).label("restored_by"),
+            )
+            .where(rejections.c.project == project)
+            .group_by(*of)
+            .order_by(func.min(rejections.c.at).desc(), rejections.c.note_uid, rejections.c.study_uid)
+            .limit(limit)
+            .offset(offset)
+        )
+        if study_uid is not None:
+            query = query.where(rejections.c.study_uid == study_uid)
+        with self._database.read() as connection:
+            return [ObeyedNote(**row._mapping) for row in connection.execute(query)]
 
     def restore(self, project: str, note_uid: str, by: str) -> list[RejectionRow]:
         """Show again what a note hid; what it was."""

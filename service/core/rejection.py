@@ -41,6 +41,38 @@ class RejectionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ObeyedNote:
+    """One note and what became of the instances of a study that it named.
+
+    Parameters
+    ----------
+    named, hidden : how many instances it named, and how many of these are hidden now
+    acted_at : when runs were stopped and results recalled; None while something is left to look at
+    """
+
+    project: str
+    study_uid: str
+    note_uid: str
+    code: str
+    named: int
+    hidden: int
+    at: float
+    acted_at: float | None
+    restored_at: float | None
+    restored_by: str
+
+    @property
+    def state(self) -> str:
+        """In a word, as its instances have it."""
+        return "hidden" if self.hidden else "restored"
+
+    @property
+    def title(self) -> str:
+        """What its title means (PS3.16 CID 7010)."""
+        return TITLES[self.code].meaning if self.code in TITLES else self.code
+
+
+@dataclass(frozen=True, slots=True)
 class RejectionNote:
     """What a note says: its title's code, and the instances of one study that it names, as served."""
 

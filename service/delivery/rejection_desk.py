@@ -12,7 +12,7 @@ from service.archive.rejections import RejectionTable
 from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.core.records import ObjectKind
-from service.core.rejection import OUTGOING, PATIENT_SAFETY, TITLES, RejectionEvent, RejectionRow
+from service.core.rejection import OUTGOING, PATIENT_SAFETY, TITLES, ObeyedNote, RejectionEvent, RejectionRow
 from service.delivery.recall_desk import RECALLABLE, RecallDesk
 from service.delivery.release_desk import AUTOMATIC
 from service.errors import InstanceNotFound
@@ -65,6 +65,12 @@ class RejectionDesk:
     def of_study(self, project: str, study_uid: str) -> list[RejectionRow]:
         """What notes named of a study, and what became of it."""
         return self._table.of_study(project, study_uid)
+
+    def notes(
+        self, project: str, *, study_uid: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[ObeyedNote]:
+        """The notes that came for a project (or for one of its studies), the newest first."""
+        return self._table.notes(project, study_uid=study_uid, limit=limit, offset=offset)
 
     def restore(self, project: str, study_uid: str, note_uid: str, by: str) -> int:
         """Show again what a note hid, and look at the study anew; how many instances.

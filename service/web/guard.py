@@ -23,7 +23,7 @@ _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _PARAMETERS = {
     *("accept", "annotation", "charset", "fuzzymatching", "iccprofile", "includefield", "limit", "offset", "quality"),
     *("frame", "viewport", "window", "project", "state", "page", "actor", "action", "object", "since", "until"),
-    "before",
+    *("before", "study"),
 }
 _UIDS = ("study_uid", "series_uid", "sop_instance_uid")
 

@@ -82,8 +82,13 @@ _PAGES: dict[tuple[str, str], Row] = {
     ("dashboard.results", "GET"): Row(EVERYBODY_KNOWN, "result.list"),
     ("dashboard.release_result", "POST"): Row(DECIDERS, "result.release", Record.ELSEWHERE),
     ("dashboard.reject_result", "POST"): Row(DECIDERS, "result.reject", Record.ELSEWHERE),
+    ("dashboard.recall_result", "POST"): Row(DECIDERS, "result.recall", Record.ELSEWHERE),
+    ("dashboard.rejections", "GET"): Row(EVERYBODY_KNOWN, "rejection.list"),
     ("dashboard.deliveries", "GET"): Row(OPERATORS, "delivery.list"),
     ("dashboard.decide_delivery", "POST"): Row(DECIDERS, "delivery.decide", Record.ELSEWHERE),
+    # The empty form shows nothing of anybody; what is asked with it is written down by the use case.
+    ("dashboard.lookup", "GET"): Row(DECIDERS, "study.lookup", Record.NONE),
+    ("dashboard.lookup", "POST"): Row(DECIDERS, "study.lookup", Record.ELSEWHERE),
     ("dashboard.status", "GET"): Row(EVERYBODY_KNOWN, "status.read"),
     # The viewer's files are those of the npm package; its configuration names the projects of whoever asks.
     ("viewer.asset", "GET"): _public("viewer.asset"),

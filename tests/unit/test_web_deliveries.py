@@ -10,6 +10,7 @@ import pytest
 
 from service.core.access import Role
 from service.core.deliveries import DeliveryState, ReleaseState
+from service.core.rejection import RejectionNote
 from tests.web_gateway import WebGateway, text
 
 
@@ -48,6 +49,39 @@ def test_rejection_needs_a_reason(gateway: WebGateway) -> None:
     client.post(f"/results/{number}/reject", data={"sign": sign, "reason": "a vessel"})
     assert gateway.releases.show(number).reason == "a vessel"
     assert "a vessel" in text(client.get("/results?state=rejected"))
+
+
+def test_lead_recalls_a_released_result_with_a_reason(gateway: WebGateway) -> None:
+    gateway.add_delivery()
+    (release,) = gateway.releases.page("default")
+    client, where = gateway.client(), f"/results/{release.id}/recall"
+    form = {"sign": sign_of(text(client.get("/results?state=released"))), "code": "113038"}
+    refused = client.post(where, data=form | {"reason": " "})
+    assert "Nothing was changed" in text(client.get(refused.headers["Location"]))
+    answer = client.post(where, data=form | {"reason": "wrong side"})
+    row = gateway.releases.show(release.id)
+    assert (row.state, row.recall_code, row.reason) == (ReleaseState.RECALLED, "113038", "wrong side")
+    page = text(client.get(answer.headers["Location"]))
+    for words in ("Recalled: it is hidden here", ">recalled<", "Incorrect Modality Worklist Entry", "wrong side"):
+        assert words in page
+    assert where not in page
+    assert ">recalled<" in text(client.get("/studies/default/1.2.3"))
+    assert [row.target for row in gateway.trail(action="result.list") if row.target] == ["1.2.3"] * 2
+
+
+def test_rejection_note_is_listed_with_what_was_done(gateway: WebGateway) -> None:
+    client = gateway.client()
+    assert "No rejection note came" in text(client.get("/rejections"))
+    rejected = [row.sop_instance_uid for row in gateway.index.instances_of("default", "1.2.3")][:2]
+    gateway.rejection_table.obey("default", RejectionNote("1.2.3", "2.25.77", "113001", tuple(rejected)))
+    told = ["Rejected for Quality Reasons", "2.25.77", 'class="number">2<', "looked at next"]
+    assert [words for words in told if words not in text(client.get("/rejections"))] == []
+    gateway.rejections.obey()
+    assert "results on them recalled" in text(client.get("/rejections"))
+    assert "hides 2 objects of this study" in text(client.get("/studies/default/1.2.3"))
+    gateway.rejections.restore("default", "1.2.3", "2.25.77", "grace")
+    assert "Shown again by grace" in text(client.get("/rejections"))
+    assert "hides" not in text(client.get("/studies/default/1.2.3"))
 
 
 @pytest.mark.parametrize("address", ["/results/1/release", "/deliveries/1/accept"])

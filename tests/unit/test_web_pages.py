@@ -331,3 +331,36 @@ def test_auditor_is_shown_no_links_to_objects(filled: WebGateway) -> None:
     page = text(filled.client().get("/studies/default/1.2.3", headers=headers))
     assert "nodules is held in default" in page
     assert "/instances/" not in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ("ACC-99", 200, '<a href="/studies/default/1.2.3">Thorax &lt;script&gt;</a>'),
+        ("ACC-4711", 200, "No study of project default is called so"),
+        ("", 400, "look for an accession number or a Patient ID"),
+    ],
+)
+def test_study_is_looked_up_without_a_trace_of_what_was_asked(
+    filled: WebGateway, asked: str, status: int, words: str
+) -> None:
+    ada, client = filled.add_user("ada", Role.LEAD), filled.client()
+    form = {"sign": sign_on(text(client.get("/lookup", headers=ada))), "project": "default", "accession": asked}
+    answer = client.post("/lookup", data=form, headers=ada)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (status, "no-store")
+    assert words in text(answer)
+    assert not asked or asked not in text(answer)
+    assert Parts(text(answer)).inline == []
+    assert filled.questions == [("default", "ada")]
+    assert filled.trail(action="study.lookup") == []  # the use case writes it, with a digest
+
+
+def test_nobody_looks_up_by_address_or_in_a_project_that_is_not_theirs(filled: WebGateway) -> None:
+    grace, client = filled.add_user("grace", Role.LEAD, ("other",)), filled.client()
+    page = client.get("/lookup?accession=ACC-99", headers=grace)
+    assert "ACC-99" not in text(page)
+    form = {"sign": sign_on(text(page)), "project": "default", "accession": "ACC-99"}
+    assert client.post("/lookup", data=form, headers=grace).status_code == 403
+    assert client.post("/lookup", data=form | {"sign": ""}, headers=grace).status_code == 403
+    assert filled.questions == []
+    assert "ACC-99" not in str(filled.trail())

@@ -28,6 +28,8 @@ _TONES = {
     "sent": "good",
     "rejected": "warn",
     "recalled": "warn",
+    "hidden": "warn",
+    "restored": "good",
     "superseded": "idle",
 }
 

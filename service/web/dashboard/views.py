@@ -11,6 +11,7 @@ from service.errors import FramesNotReadable, InstanceNotFound, PixelRestFound, 
 from service.web.api.delivery_views import standing_of
 from service.web.dashboard import presentation
 from service.web.dashboard.delivery_pages import register_delivery_pages
+from service.web.dashboard.lookup_page import register_lookup_page
 from service.web.dashboard.pixel_pages import register_pixel_pages
 from service.web.forms import FormSigns
 from service.web.guard import audit_target, present_caller
@@ -54,6 +55,7 @@ def dashboard_blueprint(services: WebServices, signs: FormSigns, *, viewer_insta
     _register_studies(pages, services)
     _register_quarantine(pages, services, signs)
     register_delivery_pages(pages, services, lambda: _check(signs), page_number)
+    register_lookup_page(pages, services, lambda: _check(signs))
 
     @pages.get("/status")
     def status() -> str:
@@ -131,6 +133,8 @@ def _register_studies(pages: Blueprint, services: WebServices) -> None:
             finding_lines=presentation.finding_lines,
             cleaning=services.cleaning(project, study_uid),
             standing=standing_of(services, project, study_uid),
+            versions=services.releases.of_study(project, study_uid),
+            notes=services.rejections.notes(project, study_uid=study_uid),
         )
 
 
