@@ -86,7 +86,9 @@ class OrthancProcess:
     def push(self, identifiers: list[str]) -> dict[str, object]:
         """Have Orthanc send studies or instances to us by C-STORE; its own account of the job."""
         answer = requests.post(
-            f"{self.http}/modalities/annogate/store", json={"Resources": identifiers, "Synchronous": True}, timeout=300
+            f"{self.http}/modalities/annogate/store",
+            json={"Resources": identifiers, "Synchronous": True},
+            timeout=PATIENCE_S,
         )
         answer.raise_for_status()
         return dict(answer.json())

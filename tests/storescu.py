@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 STORESCU = "/usr/bin/storescu"
 
 # The option by which storescu proposes a transfer syntax; those of uncompressed images need none. It has no option for
@@ -87,6 +89,6 @@ def send(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=PATIENCE_S,
     )
     return Sent(responses_in(done.stdout), done.returncode, done.stdout)

@@ -22,7 +22,7 @@ TOLERANCE_MM = 1.5
 
 def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "service.cli", "demo", "--once", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False)
 
 
 def demo_json(*options: str) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class MainJob:
         new_uid = self.gateway.new_uids("default").new_uid
         for study in self.studies:
             place = f"/studies/{new_uid(study.original_uid)}"
-            study.detail = eventually(lambda place=place: self._ended(place), patience_s=300, what="ended runs")
+            study.detail = eventually(lambda place=place: self._ended(place), what="ended runs")
             contents = self.gateway.retrieve("default", place)
             study.served = {str(data_set_of(content).SOPInstanceUID): content for content in contents}
 
