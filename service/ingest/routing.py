@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from pydicom.dataset import Dataset
 
+from service.core.archived import StudyRow
 from service.core.cleaning_report import SeriesCleaning
 from service.core.encoded_bytes import EncodedBytes, Keep
 from service.core.ports import InstanceStore
 from service.core.records import ObjectKind, SealedEntry
 from service.core.set_aside import NOTHING_ASIDE, SetAside
+from service.deident.cleaned import Cleaned
 from service.deident.code_streams.overwritten_bytes import OverwrittenBytes
 from service.deident.pixel_rest import frames_of, refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import Region
@@ -111,46 +113,16 @@ class Router:
         """
         study = self._index.study(rules.name, parsed.study_uid) if marks_a_study(parsed.sop_class_uid) else None
         digest = _digest(rules, parsed)
-        kind = ObjectKind.IMAGE if study is None else ObjectKind.ANNOTATION
         if rules.cleaner is None:
-            parsed.aside.refuse_unheld()
-            patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
-            original = original_file(parsed, data_set, self._version)
-            return Admitted(
-                kind,
-                parsed.header,
-                original,
-                digest,
-                rules.patient_digest(*patient),
-                parsed.transfer_syntax_uid,
-                aside=parsed.aside,
-            )
-        if parsed.pixels is not None and not parsed.pixels.encapsulated:
-            refuse_pixel_rest(parsed.pixels.value, parsed.header)
-            parsed = free_of_overlay_bits(parsed)
-        if rules.faces is not None and study is None and regions is None and face is None:
-            rules.faces.hold(parsed)
+            return self._as_it_came(rules, parsed, data_set, digest, study)
         is_held = study is None and self._came_before(rules, parsed)
-        seen = self._seen(rules, parsed, regions, is_held=is_held)
-        if rules.faces is not None and face is not None:
-            seen = rules.faces.remove(seen, face)
+        seen = self._pixels_seen(rules, parsed, study, regions, face, is_held=is_held)
         blanked = None if is_held else _blanked(seen.parsed, rules.cleaner)
         parsed = seen.parsed if blanked is None else _with_pixels(seen.parsed, blanked)
-        if study is None:
-            cleaned = rules.cleaner.clean(
-                parsed.header,
-                look=seen.look,
-                faces_removed=seen.free_of_faces,
-                aside=parsed.aside,
-            )
-            patient_digest: bytes | None = cleaned.patient_digest
-            report = rules.cleaner.report_on(parsed.header, cleaned.data_set, parsed.aside, blanked)
-        else:
-            cleaned = rules.cleaner.adopt(parsed.header, study, look=seen.look, aside=parsed.aside)
-            patient_digest, report = study.patient_digest, None
+        cleaned, patient_digest, report = _cleaned(rules.cleaner, parsed, seen, study, blanked)
         file = None if is_held else cleaned_file(parsed, cleaned.data_set, self._version, self._keep, cleaned.encoded)
         return Admitted(
-            kind,
+            _kind(study),
             cleaned.data_set,
             file,
             digest,
@@ -164,6 +136,41 @@ class Router:
             parsed.aside,
         )
 
+    def _as_it_came(
+        self, rules: ProjectRules, parsed: ParsedInstance, data_set: EncodedBytes, digest: bytes, study: StudyRow | None
+    ) -> Admitted:
+        """The object as a project keeps it that cleans nothing."""
+        parsed.aside.refuse_unheld()
+        patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
+        return Admitted(
+            _kind(study),
+            parsed.header,
+            original_file(parsed, data_set, self._version),
+            digest,
+            rules.patient_digest(*patient),
+            parsed.transfer_syntax_uid,
+            aside=parsed.aside,
+        )
+
+    def _pixels_seen(
+        self,
+        rules: ProjectRules,
+        parsed: ParsedInstance,
+        study: StudyRow | None,
+        regions: Sequence[Region] | None,
+        face: Sequence[Region] | None,
+        *,
+        is_held: bool,
+    ) -> SeenInstance:
+        """The object after its pixels were looked at for what nobody wrote down: overlays, text, a face."""
+        if parsed.pixels is not None and not parsed.pixels.encapsulated:
+            refuse_pixel_rest(parsed.pixels.value, parsed.header)
+            parsed = free_of_overlay_bits(parsed)
+        if rules.faces is not None and study is None and regions is None and face is None:
+            rules.faces.hold(parsed)
+        seen = self._seen(rules, parsed, regions, is_held=is_held)
+        return seen if rules.faces is None or face is None else rules.faces.remove(seen, face)
+
     def _came_before(self, rules: ProjectRules, parsed: ParsedInstance) -> bool:
         """Whether an object that would be looked at is stored already."""
         return rules.pixels is not None and rules.pixels.must_look(parsed) and self.is_held(rules, parsed)
@@ -176,6 +183,26 @@ class Router:
         if rules.pixels is None:
             return SeenInstance(parsed)
         return rules.pixels.unseen(parsed) if is_held else rules.pixels.see(parsed, regions)
+
+
+def _kind(study: StudyRow | None) -> ObjectKind:
+    return ObjectKind.IMAGE if study is None else ObjectKind.ANNOTATION
+
+
+def _cleaned(
+    cleaner: ProjectCleaner,
+    parsed: ParsedInstance,
+    seen: SeenInstance,
+    study: StudyRow | None,
+    blanked: OverwrittenBytes | None,
+) -> tuple[Cleaned, bytes | None, SeriesCleaning | None]:
+    """The header as it may be kept, whose it is, and what was done to it; of an annotation its study's person."""
+    if study is not None:
+        adopted = cleaner.adopt(parsed.header, study, look=seen.look, aside=parsed.aside)
+        return adopted, study.patient_digest, None
+    cleaned = cleaner.clean(parsed.header, look=seen.look, faces_removed=seen.free_of_faces, aside=parsed.aside)
+    report = cleaner.report_on(parsed.header, cleaned.data_set, parsed.aside, blanked)
+    return cleaned, cleaned.patient_digest, report
 
 
 def _blanked(parsed: ParsedInstance, cleaner: ProjectCleaner) -> OverwrittenBytes | None:
