@@ -39,6 +39,7 @@ from service.deident.element_values import Encoding
 from service.deident.keys import ProjectKeys
 from service.deident.options import OPTION_CODES
 from service.deident.own_values import OwnValues
+from service.deident.text_cleaning.cleaned_text import TextKind
 from service.deident.vr_rules import CLASS_UIDS, VR_FAMILIES
 
 TEXT_DUMMIES = dict.fromkeys(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"), "REMOVED") | {
@@ -127,6 +128,7 @@ class PlainDeidentifier:
         self.content = {
             (row["scheme"], row["code"], row["value_type"]): row for row in table(directory / "ps3.15-e3.4-1.csv")
         }
+        self.kinds = {row["uid"] for row in table(directory / "known-kinds.csv")}
         self.types = json.loads((directory / "element-types.json").read_text())
         self.private: dict[tuple[int, str, int], str] = {}
         if "retain_safe_private" in self.options:
@@ -357,7 +359,9 @@ class PlainDeidentifier:
         if keyword in ("ContextGroupVersion", "TemplateVersion"):
             return "version"
         if vr == "UI":
-            return "class UID" if keyword in CLASS_UIDS or kept or "retain_uids" in self.options else "map-uid"
+            if keyword in CLASS_UIDS:
+                return "kind UID"
+            return "class UID" if kept or "retain_uids" in self.options else "map-uid"
         if vr == "PN":
             return "dummy" if kind == "1" else "empty"
         if vr in ("DA", "DT"):
@@ -503,10 +507,15 @@ class PlainDeidentifier:
         if verb == "search numbers":
             return REFUSED if len(value) >= 5 and self.own.found_in_bytes(value) else element
         if verb == "meaning":
+            if self.is_typed(source):
+                cleaned = self.cleaned_text(keyword, vr, element, here)
+                return b"REMOVED" if cleaned is REFUSED else cleaned
             known = has_meaning(text_at(source, 0x00080102), text_at(source, 0x00080100), plain)
             return REFUSED if self.own_in(value, here) and not known else element
-        if verb == "map-uid":
-            new = "\\".join(self.uid(part.strip(" \0")) for part in parts)
+        if verb in ("map-uid", "kind UID"):
+            kinds = self.kinds if verb == "kind UID" else set()
+            stripped = [part.strip(" \0") for part in parts]
+            new = "\\".join(part if is_kind(part, kinds) else self.uid(part) for part in stripped)
             if new != plain:
                 return new.encode("ascii", "replace")
             return element if all(not part or is_uid(part.strip(" \0")) for part in parts) else REFUSED
@@ -541,6 +550,10 @@ class PlainDeidentifier:
         if verb in ("words", "token", "coded-meaning"):
             return self.words_of(verb, vr, value, plain, element, source, here)
         raise AssertionError(verb)
+
+    def is_typed(self, item: Dataset) -> bool:
+        """Whether somebody wrote the code's meaning who publishes nothing."""
+        return text_at(item, 0x00080102) not in PUBLIC_SCHEMES and "clean_descriptors" in self.options
 
     def own_in(self, value: bytes, here: Level, *, coded: bool = False) -> bool:
         forms = [value.decode(codec, "replace") for codec in here.codecs]
@@ -590,8 +603,11 @@ class PlainDeidentifier:
         meanings = []
         if verb == "coded-meaning":
             for tag in (0x0062000F, 0x00620003, 0x00082218, 0x00620011):
-                found = [text_at(item, 0x00080104) for item in items(source, tag) or []]
-                meanings += [meaning for meaning in found if meaning]
+                for item in items(source, tag) or []:
+                    meaning: str | None = text_at(item, 0x00080104)
+                    if meaning and self.is_typed(item) and self.texts is not None:
+                        meaning = self.texts.text(meaning, self.own, TextKind.DESCRIPTOR)
+                    meanings += [meaning] if meaning else []
         if self.allowed(value, plain, meanings, here):
             return element
         if verb == "words":
@@ -659,6 +675,12 @@ def digest(key: bytes, message: bytes) -> bytes:
 
 def is_uid(value: str) -> bool:
     return 0 < len(value) <= 64 and re.fullmatch(r"[0-9]+(\.[0-9]+)*", value) is not None
+
+
+def is_kind(uid: str, kinds: set[str]) -> bool:
+    """Whether a UID is listed, each * standing for a number of at most four digits."""
+    patterns = (listed.replace(".", "[.]").replace("*", "(0|[1-9][0-9]{0,3})") for listed in kinds)
+    return any(re.fullmatch(pattern, uid) for pattern in patterns)
 
 
 def octets(element: Any) -> bytes:

@@ -40,6 +40,9 @@ GIVEN_VALUES = {
 """At the top of every object: what must be true for the object to be read at all."""
 SEARCHED = TEXT_VRS - {"CS"} | {"UR"}
 LIST_OF_MIME_TYPES = 0x00420014
+CODE_MEANING = 0x00080104
+PERSON_CODES = frozenset({0x00401101, 0x0040A088})
+"""Person Identification Code Sequence, Verifying Observer Identification Code Sequence."""
 LEFT_OUT = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010, 0x00287FE0, 0x00420015, 0x0040A040, 0x00080008})
 """Pixels have tests of their own; the rest says how its neighbours are to be read."""
 
@@ -165,7 +168,7 @@ class ObjectPlanter:
 
     def _value(self, attribute: Attribute, path: tuple[int, ...], *, in_doubt: bool) -> bytes | None:
         tag, vr = path[-1], attribute.vr
-        what = fate(tag, self._options)
+        what = Fate.GOES if _names_a_person(path) else fate(tag, self._options)
         if what is Fate.GOES:
             value = self._tokens.value(vr, ".".join(Tag(step).json_key for step in path) + f" {attribute.keyword}")
             if value is None:
@@ -196,6 +199,11 @@ class ObjectPlanter:
         if vr == "AT":
             return b"\x00\x08\x00\x60"
         return value[::-1] if vr in ("FD", "FL", "SL", "SS", "SV", "UL", "US", "UV") else value
+
+
+def _names_a_person(path: tuple[int, ...]) -> bool:
+    """Whether an element is the meaning of a code that stands for a person: the name (PS3.3 Table 10-1)."""
+    return path[-1] == CODE_MEANING and any(step in PERSON_CODES for step in path)
 
 
 def value_at(data_set: Dataset, path: tuple[int, ...]) -> bytes | None:

@@ -47,6 +47,35 @@ HIDING_PLACES = frozenset(
     }
 )
 """Free text about a patient's findings, named in the table or not."""
+NAMED_NOWHERE = frozenset(
+    {
+        "CodingSchemeResponsibleOrganization",
+        "ContactDisplayName",
+        "FillerOrderNumberImagingServiceRequestRetired",
+        "FillerOrderNumberProcedure",
+        "HangingProtocolCreator",
+        "HangingProtocolUserGroupName",
+        "LocalNamespaceEntityID",
+        "NTPSourceAddress",
+        "OwnerID",
+        "PatientBirthDateInAlternativeCalendar",
+        "PatientDeathDateInAlternativeCalendar",
+        "PlacerOrderNumberImagingServiceRequestRetired",
+        "PlacerOrderNumberProcedure",
+        "UniversalEntityID",
+    }
+)
+"""Who somebody is, or which institution it was, in attributes that the table forgot."""
+ISSUERS = frozenset(
+    {
+        "AssigningFacilitySequence",
+        "IssuerOfAccessionNumberSequence",
+        "IssuerOfPatientIDQualifiersSequence",
+        "OrderFillerIdentifierSequence",
+        "OrderPlacerIdentifierSequence",
+    }
+)
+"""Which institution gave an identifier: the table takes the plain Issuer of Patient ID, and forgot these."""
 SEALED = frozenset({"EncryptedAttributesSequence", "MACParametersSequence"})
 """What somebody encrypted cannot be searched (PS3.15 E.1.1: it may hold the original attributes); what is told of
 signatures goes with them."""
@@ -138,7 +167,7 @@ def fate(tag: int, options: Collection[str]) -> Fate:
         return Fate.OPEN
     row = table_rows().get(tag)
     asked = _asked(row, options) if row is not None else ""
-    if keyword in HIDING_PLACES or (vr in ("PN", "UR") and asked != "K" and keyword != "URNCodeValue"):
+    if keyword in HIDING_PLACES | NAMED_NOWHERE or (vr in ("PN", "UR") and asked != "K" and keyword != "URNCodeValue"):
         return Fate.GOES
     if vr in DATED or keyword == "TimezoneOffsetFromUTC":
         return _fate_of_date(vr, options)
@@ -171,7 +200,7 @@ def goes_whole(tag: int, options: Collection[str], *, to_the_letter: bool = Fals
     to_the_letter : whether references (X/Z/U*) go where they may
     """
     row = table_rows().get(tag)
-    if keyword_for_tag(tag) in SEALED:
+    if keyword_for_tag(tag) in SEALED | ISSUERS:
         return True
     stay = ("K", "C") if to_the_letter else ("K", "C", "X/Z/U*")
     return tag >> 16 & 1 == 1 or (row is not None and _asked(row, options) not in stay)

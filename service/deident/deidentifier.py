@@ -21,7 +21,7 @@ from service.deident.element_values import Encoding, ascii_at, fits, raw_bytes, 
 from service.deident.fast_pass import FastPass
 from service.deident.header_pass import HeaderPass, Replacements, encoding_of
 from service.deident.header_patients import HeaderPatient, HeaderPatients
-from service.deident.identity_terms import PATIENT_ID
+from service.deident.identity_tags import PATIENT_ID
 from service.deident.keys import ProjectKeys
 from service.deident.options import CLEAN_FACES, CLEAN_PIXEL_DATA, MODIFIED_DATES, RETAIN_UIDS
 from service.deident.own_values import OwnValues
@@ -68,7 +68,9 @@ class Deidentifier:
         self._token_key = hmac.digest(project_keys.pseudonym_key, b"tokens", hashlib.sha256)
         self._patients = HeaderPatients(self._pseudonyms, persons)
         self._seals = (
-            WayBackSeals(sealer, self._uids.new_uid, self.shift_days_of_pseudonym) if sealer is not None else None
+            WayBackSeals(sealer, self._uids.new_uid, self.shift_days_of_pseudonym, profile.kinds)
+            if sealer is not None
+            else None
         )
         self._fast = FastPass(profile, self._book)
         self._memories = SeriesMemories()

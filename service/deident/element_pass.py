@@ -13,9 +13,10 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from service.deident.element_values import Element, Encoding
+from service.deident.element_values import Element, Encoding, raw_bytes
 from service.deident.encoded_header import ElementEncoder, character_set_of
 from service.deident.header_pass import HeaderPass
+from service.deident.name_forms import SHORTEST_INSIDE
 from service.deident.originals import CHARACTER_SET
 from service.deident.raw_scan import base_tag, scan
 from service.deident.series_memory import Outcome
@@ -40,7 +41,9 @@ class ElementPass:
         self._codecs = header.original_character_set
         self._character_set = header.get_item(base_tag(CHARACTER_SET), keep_deferred=True)
         representation = header.get_item(base_tag(PIXEL_REPRESENTATION), keep_deferred=True)
-        is_kept = representation is not None and representation.VR in UNSIGNED_SHORT
+        # One that is searched and may go would be counted with each element.
+        is_short = representation is not None and len(raw_bytes(representation, encoding)) < SHORTEST_INSIDE
+        is_kept = representation is not None and representation.VR in UNSIGNED_SHORT and is_short
         context = [self._character_set, representation if is_kept else None]
         self._context: dict[BaseTag, Any] = {element.tag: element for element in context if element is not None}
 

@@ -5,6 +5,7 @@ Only what a rule looks at is decoded; what is kept stays as it was encoded.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -20,6 +21,7 @@ BACKSLASH = "\\"
 BINARY_PAD = frozenset({"UI", "OB", "UN", "OW"})
 DEFAULT_ENCODING = "iso8859"
 UNREADABLE = "\ufffd"
+NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 TEXT_DELIMITERS = {0x5C, 0x5E, 0x3D}
 """Backslash, caret and equals sign: the character set starts anew after each (PS3.5 6.1.2.5.3)."""
 
@@ -65,7 +67,7 @@ def is_empty(element: Element) -> bool:
 
 
 def raw_bytes(element: Element, encoding: Encoding) -> bytes:
-    """Return the value as bytes; converted text is encoded again, converted numbers are not looked at."""
+    """Return the value as bytes; what was converted is encoded again."""
     value = element.value
     if isinstance(value, bytes):
         return value
@@ -73,7 +75,18 @@ def raw_bytes(element: Element, encoding: Encoding) -> bytes:
         return b""
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
+    if element.VR in NUMBERS:
+        return _encoded_numbers(value, NUMBERS[element.VR], encoding)
     return converted_text(value).encode(encoding.text[0], "replace")
+
+
+def _encoded_numbers(value: object, form: str, encoding: Encoding) -> bytes:
+    numbers = list(value) if isinstance(value, MultiValue | list | tuple) else [value]
+    order = "<" if encoding.little_endian else ">"
+    try:
+        return struct.pack(f"{order}{len(numbers)}{form}", *numbers)
+    except (struct.error, OverflowError):
+        return b""  # set by a program, and no numbers of this VR: they cannot be written either
 
 
 def converted_text(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -10,12 +9,12 @@ from pydicom.dataset import Dataset
 
 from service.deident.bounded_memory import remember
 from service.deident.element_values import Encoding, decoded_text, raw_bytes
-from service.deident.identity_terms import IDENTITY_TAGS, OTHER_IDS_SEQUENCE, PATIENT_ID, other_ids
+from service.deident.identity_sources import IdentitySources, Statement
+from service.deident.identity_tags import ISSUER, PATIENT_ID
 from service.deident.own_values import OwnValues
 from service.deident.persons import Persons
 from service.deident.pseudonyms import PatientIdentity, Pseudonyms
 
-ISSUER = 0x00100021
 REMEMBERED_PATIENTS = 256
 
 
@@ -42,12 +41,19 @@ class HeaderPatients:
         self._persons = persons
         self._revision = ""
         self._learning = Lock()
-        self._known: dict[tuple[bytes, ...], HeaderPatient] = {}
+        self._sources = IdentitySources()
+        self._known: dict[tuple[object, ...], HeaderPatient] = {}
 
     def of(self, header: Dataset, encoding: Encoding, study_uid: str) -> HeaderPatient:
-        """Return the patient of a header."""
+        """Return the patient of a header.
+
+        Raises
+        ------
+        IdentityNotRemovable : it names more than anybody is called
+        """
         patients = self._known  # a change of the mapping puts a new one in its place
-        key = _identity_key(header, encoding, study_uid)
+        said = self._sources.of(header, encoding)
+        key = _identity_key(said, encoding, study_uid)
         known = patients.get(key)
         if known is not None:
             return known
@@ -55,7 +61,7 @@ class HeaderPatients:
         identity = self.identity(PatientIdentity(patient_id, issuer, study_uid))
         pseudonym = self._pseudonyms.pseudonym(identity)
         further = [other for other in self.identifiers_of(identity) if other != patient_id]
-        own_values = OwnValues.of(known_under(header, further), encoding)
+        own_values = OwnValues.of_statements(said, further)
         return remember(patients, key, HeaderPatient(identity, pseudonym, own_values), REMEMBERED_PATIENTS)
 
     def identity(self, identity: PatientIdentity) -> PatientIdentity:
@@ -82,36 +88,14 @@ class HeaderPatients:
         return revision
 
 
-def known_under(header: Dataset, further: Sequence[str]) -> Dataset:
-    """Return what a header says of the patient, with further identifiers among it; the header where there are none."""
-    if not further:
-        return header
-    person = Dataset()
-    for tag in IDENTITY_TAGS:
-        element = header.get_item(tag, keep_deferred=True)
-        if element is not None:
-            person[tag] = element
-    held = person.get("OtherPatientIDs") or []
-    person.OtherPatientIDs = [*([held] if isinstance(held, str) else held), *further]
-    return person
-
-
 def _text_at(header: Dataset, tag: int, encoding: Encoding) -> str:
     element = header.get_item(tag, keep_deferred=True)
     return "" if element is None else decoded_text(element, encoding).strip()
 
 
-def _identity_key(header: Dataset, encoding: Encoding, study_uid: str) -> tuple[bytes, ...]:
+def _identity_key(said: list[Statement], encoding: Encoding, study_uid: str) -> tuple[object, ...]:
     """Return what two headers share when their patient's own values are the same."""
-    parts = [study_uid.encode("ascii"), *(codec.encode("ascii") for codec in encoding.text)]
-    # Plain numbers, which are found several times faster than tags; and none of them is converted.
-    held = {int(tag): element for tag, element in header.items()}
-    for tag in (ISSUER, *IDENTITY_TAGS):
-        element = held.get(tag)
-        if element is None:
-            parts.append(b"")
-        elif tag == OTHER_IDS_SEQUENCE:
-            parts += [raw_bytes(value, encoding) for value in other_ids(header)]
-        else:
-            parts.append(raw_bytes(element, encoding))
+    parts: list[object] = [study_uid, encoding.text]
+    for tag, element, inner in said:
+        parts += tag, raw_bytes(element, inner), inner.text
     return tuple(parts)

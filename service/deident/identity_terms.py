@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from pydicom.dataset import Dataset
-
 from service.deident.date_mentions import Day
-from service.deident.element_values import BACKSLASH, Element, Encoding, decoded_text, element_forms, raw_bytes
+from service.deident.element_values import BACKSLASH, decoded_text, element_forms, raw_bytes
+from service.deident.identity_sources import Statement
+from service.deident.identity_tags import (
+    ADDRESS_TAGS,
+    DATE_TAGS,
+    IDENTIFIER_TAGS,
+    NAME_TAGS,
+    ORDER_TAGS,
+    PHONE_TAGS,
+    STAFF_TAGS,
+)
 from service.deident.name_forms import (
     NOT_WORD,
     SHORTEST_INSIDE,
@@ -19,33 +27,7 @@ from service.deident.name_forms import (
     ideographic,
     name_parts,
 )
-from service.deident.sequence_items import items_of
 
-NAME_TAGS = (0x00100010, 0x00101001, 0x00101005, 0x00101060, 0x00102297)
-"""Patient's Name, Other Patient Names, Birth Name, Mother's Birth Name, Responsible Person."""
-STAFF_TAGS = (0x00080090, 0x0008009C, 0x00081048, 0x00081050, 0x00081060, 0x00081070, 0x00321032)
-IDENTIFIER_TAGS = (
-    0x00100020,
-    0x00101000,
-    0x00101090,
-    0x00080050,
-    0x00380010,
-    0x00101050,
-    0x00102154,
-    0x00101040,
-    0x00102155,
-)
-"""Patient ID, other IDs, record locator, Accession Number, Admission ID, insurance, phone, address, telecom."""
-ORDER_TAGS = (0x00200010, 0x00380060, 0x00401001, 0x00402016, 0x00402017)
-"""Study ID, Service Episode ID, Requested Procedure ID, numbers of placer's and filler's order."""
-ADDRESS_TAGS = (0x00101040,)
-OTHER_IDS_SEQUENCE = 0x00101002
-PATIENT_ID = 0x00100020
-BIRTH_DATE = 0x00100030
-PHONE_TAGS = (0x00102154,)
-DATE_TAGS = (BIRTH_DATE, 0x00080012, 0x00080020, 0x00080021, 0x00080022, 0x00080023)
-"""Birth, instance creation, study, series, acquisition and content date."""
-IDENTITY_TAGS = (*NAME_TAGS, *STAFF_TAGS, *IDENTIFIER_TAGS, *ORDER_TAGS, OTHER_IDS_SEQUENCE, *DATE_TAGS)
 SHORTEST_STAFF_WORD = 4
 NO_NAMES = frozenset(
     {
@@ -80,55 +62,60 @@ class IdentityTerms(NamedTuple):
     days: set[Day]
 
 
-def identity_terms(header: Dataset, encoding: Encoding) -> IdentityTerms:
-    """Collect the terms from the top of a header."""
+def identity_terms(said: Iterable[Statement], further: Iterable[str] = ()) -> IdentityTerms:
+    """Collect the terms from what a header says.
+
+    Parameters
+    ----------
+    further : identifiers of the patient that stand elsewhere
+    """
+    by_tag: dict[int, list[Statement]] = {}
+    for statement in said:
+        by_tag.setdefault(statement.tag, []).append(statement)
+    further = list(further)
     words: set[str] = set()
     inside: set[str] = set()
     days: set[Day] = set()
-    for name in _values(header, NAME_TAGS, encoding):
+    for name in _values(by_tag, NAME_TAGS):
         add_name(name, words, inside)
-    others = [
-        value
-        for element in other_ids(header)
-        for form in element_forms(element, encoding)
-        for value in form.split(BACKSLASH)
-    ]
-    for identifier in [*_values(header, IDENTIFIER_TAGS, encoding), *others]:
+    for identifier in [*_values(by_tag, IDENTIFIER_TAGS), *further]:
         _add_identifier(identifier, words, inside)
-    for order in _values(header, ORDER_TAGS, encoding):
+    for order in _values(by_tag, ORDER_TAGS):
         # Words and small numbers stand there as well: the name of a protocol, the first study.
         if sum(char.isdigit() for char in order) >= ORDER_DIGITS:
             _add_identifier(order, words, inside)
-    for address in _values(header, ADDRESS_TAGS, encoding):
+    for address in _values(by_tag, ADDRESS_TAGS):
         for part in re.split(r"[,;^\r\n]", address):
             if len(part) >= SHORTEST_ADDRESS_PART:
                 _add_identifier(part, words, inside)
-    for number in _values(header, PHONE_TAGS, encoding):
+    for number in _values(by_tag, PHONE_TAGS):
         _add_phone(number, inside)
-    for date in _values(header, DATE_TAGS, encoding):
+    for date in _values(by_tag, DATE_TAGS):
         _add_date(date, words, inside, days)
-    names = [part for name in _values(header, STAFF_TAGS, encoding) for part in name_parts(name)]
+    names = [part for name in _values(by_tag, STAFF_TAGS) for part in name_parts(name)]
     staff = {part for part in names if len(part) >= SHORTEST_STAFF_WORD or ideographic(part)} - NO_NAMES
-    raw = _raw_parts(header, encoding)
+    raw = _raw_parts(by_tag, further)
     raw |= {term.encode("ascii") for term in inside if term.isascii()}
     return IdentityTerms(words, inside, {term for term in raw if len(term) >= SHORTEST_INSIDE}, staff, days)
 
 
-def _values(header: Dataset, tags: Iterable[int], encoding: Encoding) -> Iterator[str]:
+def _values(said: Mapping[int, list[Statement]], tags: Iterable[int]) -> Iterator[str]:
     """Yield each value of some elements, in each way that it may be read."""
     for tag in tags:
-        for form in _forms(header, tag, encoding):
-            yield from form.split(BACKSLASH)
+        for statement in said.get(tag, ()):
+            for form in _forms(statement):
+                yield from form.split(BACKSLASH)
 
 
-def _raw_parts(header: Dataset, encoding: Encoding) -> set[bytes]:
+def _raw_parts(said: Mapping[int, list[Statement]], further: Iterable[str]) -> set[bytes]:
     """Return the parts of names and identifiers as they are encoded, without case."""
     parts: set[bytes] = set()
+    values = list(further)
     for tag in (*NAME_TAGS, *IDENTIFIER_TAGS):
-        element = header.get_item(tag, keep_deferred=True)
-        if element is not None:
+        for _, element, encoding in said.get(tag, ()):
             parts |= {part.strip() for part in re.split(rb"[\\^=]", raw_bytes(element, encoding).lower())}
-    for value in _values(header, (*NAME_TAGS, *IDENTIFIER_TAGS), encoding):
+    parts |= {value.encode("ascii").lower() for value in values if value.isascii()}
+    for value in [*_values(said, (*NAME_TAGS, *IDENTIFIER_TAGS)), *values]:
         if not value.isascii() and "\ufffd" not in value:
             written = [form for part in re.split(r"[\^=]", value) for form in (part, part.lower(), part.upper())]
             # Lowered once more as bytes are, since what is searched is lowered so.
@@ -136,20 +123,11 @@ def _raw_parts(header: Dataset, encoding: Encoding) -> set[bytes]:
     return parts
 
 
-def _forms(header: Dataset, tag: int, encoding: Encoding) -> list[str]:
-    element = header.get_item(tag, keep_deferred=True)
-    if element is None:
-        return []
+def _forms(statement: Statement) -> list[str]:
+    _, element, encoding = statement
     forms = element_forms(element, encoding)
     # What escape sequences announce is read right only when they are followed (PS3.5 6.1.2.5).
     return forms if len(encoding.text) == 1 else [*forms, decoded_text(element, encoding)]
-
-
-def other_ids(header: Dataset) -> list[Element]:
-    """Return the Patient ID elements in the items of Other Patient IDs Sequence (0010,1002)."""
-    items = items_of(header, OTHER_IDS_SEQUENCE)
-    found = [item.get_item(PATIENT_ID, keep_deferred=True) for item in items]
-    return [element for element in found if element is not None]
 
 
 def _add_identifier(value: str, words: set[str], inside: set[str]) -> None:

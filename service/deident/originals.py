@@ -12,13 +12,20 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName
 
-from service.deident.element_values import BACKSLASH, Element, Encoding, converted_text, decoded_text, text_codecs
+from service.deident.element_values import (
+    BACKSLASH,
+    NUMBERS,
+    Element,
+    Encoding,
+    converted_text,
+    decoded_text,
+    text_codecs,
+)
 from service.deident.sequence_items import items_of
 
 Json: TypeAlias = dict[str, Any]
 SINGLE_TEXT = frozenset({"ST", "LT", "UT", "UR"})
 STRINGS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UC", "UI"}) | SINGLE_TEXT
-NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 CHARACTER_SET = 0x00080005
 UTF8 = "utf8"

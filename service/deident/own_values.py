@@ -19,9 +19,11 @@ from pydicom.dataset import Dataset
 from service.core.encoded_bytes import EncodedBytes
 from service.deident.date_mentions import Day, dates_in, mentions, two_digit_years
 from service.deident.element_values import Encoding
+from service.deident.identity_sources import IdentitySources, Statement
 from service.deident.identity_terms import identity_terms
 from service.deident.name_forms import NOT_WORD, SHORTEST_INSIDE, folded
 from service.deident.own_value_search import JoinedText, Span, merged
+from service.deident.ramps import BESIDE, stands_beside_ramps
 
 UID_LIKE = re.compile(r"(?<![0-9])[0-9]++(?:\.[0-9]++){6,}")
 DIGIT = re.compile(r"\d")
@@ -90,9 +92,23 @@ class OwnValues:
         return cls.of(Dataset.from_json(patient["elements"]), Encoding())
 
     @classmethod
-    def of(cls, header: Dataset, encoding: Encoding) -> OwnValues:
-        """Collect the terms from the top of a header."""
-        terms = identity_terms(header, encoding)
+    def of(cls, header: Dataset, encoding: Encoding, further: Iterable[str] = ()) -> OwnValues:
+        """Collect the terms from what a header says of the patient.
+
+        Parameters
+        ----------
+        further : identifiers of the patient that stand elsewhere
+
+        Raises
+        ------
+        IdentityNotRemovable : it names more than anybody is called
+        """
+        return cls.of_statements(IdentitySources().of(header, encoding), further)
+
+    @classmethod
+    def of_statements(cls, said: Iterable[Statement], further: Iterable[str] = ()) -> OwnValues:
+        """As ``of``, where it was found already what a header says."""
+        terms = identity_terms(said, further)
         return cls(terms.words, terms.inside, terms.raw, terms.staff, terms.days)
 
     def found_in(self, forms: Iterable[str], *, coded: bool = False) -> bool:
@@ -115,12 +131,20 @@ class OwnValues:
         return known
 
     def found_in_bytes(self, value: EncodedBytes) -> bool:
-        """Whether an own value of five bytes or more stands in binary data, as ASCII or in UTF-16."""
+        """Whether an own value of five bytes or more stands in binary data, as ASCII or in UTF-16.
+
+        One that is part of a ramp ("12345" in a palette) says nothing: see ``ramps``.
+        """
         if self._in_bytes is None:
             self._in_bytes = (*self._raw, *map(_wide, self._raw))
-        overlap = max(map(len, self._in_bytes), default=0)
-        stretches = (value[at : at + STRETCH + overlap].lower() for at in range(0, len(value), STRETCH))
-        return any(term in stretch for stretch in stretches for term in self._in_bytes)
+        overlap = max(map(len, self._in_bytes), default=0) + BESIDE
+        for at in range(0, len(value), STRETCH):
+            stretch = value[max(0, at - BESIDE) : at + STRETCH + overlap]
+            lowered = stretch.lower()
+            for term in self._in_bytes:
+                if term in lowered and stands_beside_ramps(term, lowered, stretch):
+                    return True
+        return False
 
     def has_identifier(self, value: bytes) -> bool:
         """Whether one of the numbers or times in an encoded value is an identifier of five digits or more.

@@ -14,6 +14,7 @@ from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.content_item_table import ContentItemTable
 from service.deident.descriptors import DescriptorCleaning
 from service.deident.element_types import ElementTypes
+from service.deident.known_kinds import KnownKinds
 from service.deident.options import (
     BASIC_PROFILE,
     CLEANING_OPTIONS,
@@ -60,6 +61,7 @@ class Profile:
     private : private elements that are kept; empty without the option
     texts : cleans texts; None where the profile drops them
     comments : what may stay of the comments in compressed frames, in every profile
+    kinds : UIDs that name a kind and are the same for everybody
     """
 
     name: str
@@ -75,6 +77,7 @@ class Profile:
     attributes: AttributeTable
     types: ElementTypes
     content_items: ContentItemTable
+    kinds: KnownKinds
 
     def applied_codes(self) -> list[tuple[str, str]]:
         """Return the codes of CID 7050 that are true of every object of this profile, the Basic Profile first.
@@ -131,6 +134,7 @@ def load_profile(
         attributes=table,
         types=ElementTypes.load(directory / "element-types.json"),
         content_items=ContentItemTable.load(directory / "ps3.15-e3.4-1.csv"),
+        kinds=KnownKinds.load(directory / "known-kinds.csv"),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
 from service.core.set_aside import NOTHING_ASIDE, SetAside
-from service.deident.code_meanings import is_own_meaning
+from service.deident.code_meanings import PUBLIC_SCHEMES, is_own_meaning
 from service.deident.date_rule import DateRule
 from service.deident.date_shift import is_time, shifted_date_time
 from service.deident.dummies import TEXT, dummy_code, dummy_value
@@ -29,10 +29,12 @@ from service.deident.element_values import (
 )
 from service.deident.encapsulated_document import placeholder_pdf
 from service.deident.name_forms import SHORTEST_INSIDE
+from service.deident.options import CLEAN_DESCRIPTORS
 from service.deident.own_values import OwnValues
 from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
 from service.deident.sequence_items import items_of
+from service.deident.text_cleaning.cleaned_text import TextKind
 from service.deident.uid_map import is_uid
 from service.errors import IdentityNotRemovable
 
@@ -102,6 +104,7 @@ class ValueActions:
             Action.CODED_MEANING: self._coded_meaning,
             Action.DUMMY_CODE: self._dummy_code,
             Action.CLASS_UID: self._class_uid,
+            Action.KIND_UID: self._kind_uid,
             Action.NUMBER: self._number,
             Action.TIME: self._time,
             Action.AGE: self._age,
@@ -177,17 +180,25 @@ class ValueActions:
         return element
 
     def _search_numbers(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
-        value = element.value
-        if not isinstance(value, bytes) or len(value) < SHORTEST_INSIDE:
+        value = element.value if isinstance(element.value, bytes) else raw_bytes(element, self.encoding)
+        if len(value) < SHORTEST_INSIDE:
             return element
         return self._search_bytes(element, rule, source)
 
     def _meaning(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
+        """Keep what a public scheme calls a code; what a local one calls it was typed by somebody, like any text."""
+        scheme = ascii_at(source, CODE_SCHEME)
+        if self._is_typed(scheme):
+            # A code has a meaning (PS3.3 Table 8.8-1).
+            return self._clean_text(element, replace(rule, otherwise=Action.DUMMY), source)
         if not self._has_own_value(element) or is_own_meaning(
-            ascii_at(source, CODE_SCHEME), ascii_at(source, CODE_VALUE), ascii_text(element)
+            scheme, ascii_at(source, CODE_VALUE), ascii_text(element)
         ):
             return element
         return self._otherwise(element, rule, OWN_VALUE)
+
+    def _is_typed(self, scheme: str) -> bool:
+        return scheme not in PUBLIC_SCHEMES and CLEAN_DESCRIPTORS in self._profile.options
 
     def _term(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         if not self._has_own_value(element, coded=True):
@@ -205,8 +216,15 @@ class ValueActions:
         return self.encoded(element, BACKSLASH.join(clean).encode("ascii", "replace"), rule.vr)
 
     def _map_uid(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
+        return self._mapped(element, rule, self._to.new_uid)
+
+    def _kind_uid(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
+        known = self._profile.kinds.holds
+        return self._mapped(element, rule, lambda uid: uid if known(uid) else self._to.new_uid(uid))
+
+    def _mapped(self, element: Element, rule: Rule, new_uid: Callable[[str], str]) -> Element | None:
         old = ascii_text(element)
-        new = [self._to.new_uid(uid.strip(" \0")) for uid in old.split(BACKSLASH)]
+        new = [new_uid(uid.strip(" \0")) for uid in old.split(BACKSLASH)]
         if BACKSLASH.join(new) != old:
             return self.text(element, BACKSLASH.join(new), "UI")
         if all(not uid or is_uid(uid) for uid in new):
@@ -311,7 +329,7 @@ class ValueActions:
         return self.text(element, mark + base64.b32encode(digest[:5]).decode("ascii"), rule.vr)
 
     def _coded_meaning(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
-        meanings = [meaning for tag in SEGMENT_CODES for meaning in _meanings(source, tag)]
+        meanings = [meaning for tag in SEGMENT_CODES for meaning in self._meanings(source, tag)]
         if self._allowed(element, meanings):
             return element
         if self._profile.texts is not None:
@@ -321,6 +339,15 @@ class ValueActions:
         self.why = "free text of unknown words; its code's meaning in its place"
         safe = [m for m in meanings if m.isascii() and not self._to.own_values.found_in([m])]
         return self.text(element, safe[0][:64] if safe else "Segment", rule.vr)
+
+    def _meanings(self, source: Dataset, tag: int) -> Iterator[str]:
+        """Yield the meanings of codes as they stay."""
+        for item in items_of(source, tag):
+            meaning: str | None = ascii_at(item, CODE_MEANING)
+            if meaning and self._is_typed(ascii_at(item, CODE_SCHEME)) and self._profile.texts is not None:
+                meaning = self._profile.texts.text(meaning, self._to.own_values, TextKind.DESCRIPTOR)
+            if meaning:
+                yield meaning
 
     def _character_set(self, element: Element, _rule: Rule, _source: Dataset) -> Element | None:
         if text_codecs(ascii_text(element).split(BACKSLASH)) is None:
@@ -340,7 +367,3 @@ class ValueActions:
 
 def _plain(element: RawDataElement) -> bool:
     return bool(element.value) and element.value is not None and element.value.isascii()
-
-
-def _meanings(source: Dataset, tag: int) -> list[str]:
-    return [meaning for item in items_of(source, tag) if (meaning := ascii_at(item, CODE_MEANING))]

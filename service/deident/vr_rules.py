@@ -27,7 +27,7 @@ CLASS_UIDS = frozenset(
         "MappingResourceUID",
     }
 )
-"""UIDs that name a kind, not a thing; also those of manufacturers, outside the standard's root."""
+"""UIDs that name a kind, not a thing (``KnownKinds``)."""
 STANDARD_VERSIONS = frozenset({"ContextGroupVersion", "TemplateVersion"})
 """Dates of the standard's own tables: public constants, which would give the shift away if they moved."""
 PIXELS = frozenset({"PixelData", "FloatPixelData", "DoubleFloatPixelData"})
@@ -86,7 +86,7 @@ class VrRules:
             return Action.VERSION, "a date of the standard, not of the patient"
         if vr == "UI":
             if keyword in CLASS_UIDS:
-                return Action.CLASS_UID, "names a kind, not a thing"
+                return Action.KIND_UID, "names a kind, not a thing; a new UID in its place, unless it is known"
             if kept or RETAIN_UIDS in options:
                 return Action.CLASS_UID, "the profile keeps UIDs"
             return Action.MAP_UID, "a new UID in its place, unless it is the standard's own"

@@ -10,9 +10,10 @@ from pydicom.dataset import Dataset
 from service.core.records import SealedEntry
 from service.deident.bounded_memory import remember
 from service.deident.element_values import Encoding, ascii_at
+from service.deident.known_kinds import KnownKinds
 from service.deident.originals import CHARACTER_SET, elements_json
 from service.deident.patient_study import STUDY_INSTANCE_UID, WAY_BACK_TAGS, is_patient_attribute
-from service.deident.required_uids import SERIES_INSTANCE_UID, SOP_INSTANCE_UID
+from service.deident.required_uids import SERIES_INSTANCE_UID, SOP_CLASS_UID, SOP_INSTANCE_UID
 from service.deident.series_memory import SeriesMemory
 
 FRAME_OF_REFERENCE_UID = 0x00200052
@@ -42,12 +43,16 @@ class WayBackSeals:
     ----------
     new_uid : the UID that stands for one inside the project
     shift_days : by how many days the dates of the patient behind a pseudonym are moved back
+    kinds : SOP classes that keep their UID
     """
 
-    def __init__(self, sealer: Sealer, new_uid: Callable[[str], str], shift_days: Callable[[str], int]) -> None:
+    def __init__(
+        self, sealer: Sealer, new_uid: Callable[[str], str], shift_days: Callable[[str], int], kinds: KnownKinds
+    ) -> None:
         self._sealer = sealer
         self._new_uid = new_uid
         self._shift_days = shift_days
+        self._kinds = kinds
         self._sealed: dict[tuple[str, str], tuple[dict[str, Any], SealedEntry]] = {}
 
     def of(self, header: Dataset, encoding: Encoding, pseudonym: str, uids: dict[int, str]) -> tuple[SealedEntry, ...]:
@@ -112,6 +117,9 @@ class WayBackSeals:
         for tag, level in SHARED_LEVELS.items():
             if tag in old:
                 entries.append(self._seal("uid", self._new_uid(old[tag]), {"uid": old[tag], "level": level}))
+        sop_class = uids[SOP_CLASS_UID]
+        if not self._kinds.holds(sop_class):
+            entries.append(self._seal("uid", self._new_uid(sop_class), {"uid": sop_class, "level": "class"}))
         return tuple(entries)
 
     def _seal(self, kind: str, key: str, value: dict[str, Any]) -> SealedEntry:

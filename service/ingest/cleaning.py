@@ -18,7 +18,6 @@ from service.deident.code_streams.frame_comments import decisions_on, without_co
 from service.deident.code_streams.overwritten_bytes import OverwrittenBytes
 from service.deident.deidentifier import Deidentifier
 from service.deident.element_values import Encoding
-from service.deident.header_patients import known_under
 from service.deident.originals import Json, elements_of_json
 from service.deident.own_values import OwnValues
 from service.deident.pixel_look import PixelLook
@@ -148,7 +147,7 @@ class ProjectCleaner:
         person = elements_of_json(value["elements"])
         person.update(elements_of_json(self._person(value)))
         identity = PatientIdentity(str(person.get("PatientID") or ""), str(person.get("IssuerOfPatientID") or ""))
-        return OwnValues.of(known_under(person, self._deidentifier.identifiers_of(identity)), Encoding())
+        return OwnValues.of(person, Encoding(), self._deidentifier.identifiers_of(identity))
 
     def _person(self, study: Json) -> Json:
         """The patient's attributes; those of the patient as a whole where the study came in before it kept its own."""

@@ -78,5 +78,21 @@ def test_codes_of_a_request_are_cleaned_with_it():
     assert b"yzzyqwert" not in as_file(content)
 
 
+@pytest.mark.parametrize(("scheme", "kept"), [("99QWERTY", "CT of lung"), ("", "CT of lung"), ("SCT", None)])
+def test_what_a_local_scheme_calls_a_code_is_cleaned_wherever_it_stands(scheme, kept):
+    image, item, given = ct_slice(), Dataset(), code("X-1", scheme, "CT of lung Xyzzyqwert")
+    item.ConceptNameCodeSequence = Sequence([given])
+    image.AcquisitionContextSequence = Sequence([item])
+    image.AnatomicRegionSequence = Sequence([given])
+    image.SegmentSequence = Sequence([Dataset()])
+    image.SegmentSequence[0].SegmentLabel = "Xyzzyqwert"
+    image.SegmentSequence[0].SegmentedPropertyTypeCodeSequence = Sequence([given])
+    content = cleaned(image)
+    kept = kept or given.CodeMeaning
+    assert content.AnatomicRegionSequence[0].CodeMeaning == kept
+    assert content.AcquisitionContextSequence[0].ConceptNameCodeSequence[0].CodeMeaning == kept
+    assert ("Xyzzyqwert" in content.SegmentSequence[0].SegmentLabel) == (scheme == "SCT")
+
+
 def test_without_the_option_the_codes_go():
     assert "AdmittingDiagnosesCodeSequence" not in cleaned(diagnosed(code("C34.1", "I10", "Lung tumor")), "basic")

@@ -91,6 +91,26 @@ def test_a_manufacturers_private_sop_class_stays(default):
     assert default.clean(image).data_set.SOPClassUID == "1.3.12.2.1107.5.9.1"
 
 
+@pytest.mark.parametrize(
+    ("keyword", "uid", "stays"),
+    [
+        ("SOPClassUID", "1.2.826.0.1.999.77812.19500320", False),
+        ("ContextUID", "1.2.826.0.1.999.77812.19500320", False),
+        ("ContextUID", "1.2.840.10008.6.1.4", True),
+        ("ContextUID", "1.2.840.10008.6.1.77812", False),
+        ("CodingSchemeUID", "2.16.840.1.113883.6.96", True),
+        ("MappingResourceUID", "1.2.840.10008.8.1.1", True),
+        ("AvailableTransferSyntaxUID", "1.2.840.113619.5.2", True),
+        ("AvailableTransferSyntaxUID", "1.2.826.0.1.999.77812.19500320", False),
+    ],
+)
+def test_a_uid_of_a_kind_stays_only_where_it_is_known_for_one(default, keyword, uid, stays):
+    image = ct_slice()
+    setattr(image, keyword, uid)
+    cleaned = default.clean(raw(image)).data_set
+    assert cleaned[keyword].value == (uid if stays else default.map_uid(uid))
+
+
 def test_several_uids_in_one_element_are_each_mapped(default):
     image = ct_slice()
     image.FailedSOPInstanceUIDList = ["1.2.3", "1.2.4"]

@@ -15,6 +15,7 @@ from service.deident.date_shift import is_time, shifted_date, shifted_date_time
 from service.deident.element_values import Encoding
 from service.deident.own_values import OwnValues
 from service.deident.safe_words import SafeWords
+from service.errors import IdentityNotRemovable
 
 
 def own(**values: object) -> OwnValues:
@@ -70,6 +71,76 @@ def test_other_names_and_ids_are_looked_for():
     )
     for text in ("nee maiden", "acc 12345", "other77", "by house"):
         assert values.found_in([text])
+
+
+def item(**values: object) -> Dataset:
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def content(value_type: str, code: str, **value: object) -> Dataset:
+    concept = item(CodeValue=code, CodingSchemeDesignator="DCM", CodeMeaning="what it is")
+    return item(ValueType=value_type, ConceptNameCodeSequence=[concept], **value)
+
+
+def corrected(**values: object) -> dict[str, object]:
+    return {"OriginalAttributesSequence": [item(ModifiedAttributesSequence=[item(**values)])]}
+
+
+def in_content(*items: Dataset) -> dict[str, object]:
+    return {"ContentSequence": [item(ValueType="CONTAINER", ContentSequence=list(items))]}
+
+
+def wide(values: bytes) -> bytes:
+    return b"".join(bytes((value, 0)) for value in values)
+
+
+@pytest.mark.parametrize("patient_id", ["12345", "ABCDEF", "11111", "97531"])
+def test_a_ramp_in_a_palette_is_nobodys_number(patient_id):
+    values = own(PatientID=patient_id)
+    for ramp in (bytes(range(256)), bytes(range(255, -1, -2)), bytes([0x31]) * 256):
+        assert not values.found_in_bytes(ramp)
+        assert not values.found_in_bytes(wide(ramp))
+        assert values.found_in_bytes(ramp + b" no. " + patient_id.encode() + b" ")
+        assert values.found_in_bytes(wide(ramp + b" no. " + patient_id.encode() + b" "))
+    assert values.found_in_bytes(patient_id.encode())
+    assert values.found_in_bytes(bytes(7 << 20) + b"no. " + patient_id.encode())
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (corrected(PatientName="Wrongname^Anna"), "anna wrongname"),
+        (corrected(PatientID="PX-77123"), "no. PX77123"),
+        (corrected(PatientBirthDate="19500320"), "born 20 March 1950"),
+        ({"RequestAttributesSequence": [item(AccessionNumber="ACC-88123")]}, "acc88123"),
+        ({"RequestAttributesSequence": [item(ScheduledProcedureStepID="SPS-88123")]}, "SPS 88123"),
+        ({"ReferencedRequestSequence": [item(FillerOrderNumberImagingServiceRequest="F-77123")]}, "F 77123"),
+        ({"ReferencedPatientSequence": [item(PatientID="RP-77123")]}, "rp77123"),
+        ({"VerifyingObserverSequence": [item(VerifyingObserverName="Housekeeper^G")]}, "by Housekeeper"),
+        ({"ClinicalTrialSubjectID": "TRIAL-0042"}, "trial 0042"),
+        (in_content(content("PNAME", "121029", PersonName="Subjectname^Al")), "SUBJECTNAME"),
+        (in_content(content("TEXT", "121030", TextValue="SU-77123")), "su77123"),
+        (in_content(content("DATE", "121031", Date="19500320")), "1950-03-20"),
+        (in_content(content("PNAME", "121008", PersonName="Observername^Al")), "seen by observername"),
+    ],
+)
+def test_what_only_an_item_says_of_the_patient_is_looked_for(said, text):
+    values = own(PatientName="Smith^John", **said)
+    assert values.found_in([text])
+    assert not own(PatientName="Smith^John").found_in([text])
+
+
+def test_an_identifier_of_an_item_is_found_in_bytes_as_it_is_written():
+    other = item(PatientID="OT-HER-77")
+    assert own(OtherPatientIDsSequence=[other]).found_in_bytes(b"\x01\x02 ot-her-77 \x00")
+
+
+def test_what_names_more_than_anybody_is_called_is_held():
+    with pytest.raises(IdentityNotRemovable):
+        own(OtherPatientIDsSequence=[item(PatientID=f"OTHER{number}") for number in range(600)])
 
 
 def test_nothing_is_found_without_values():
