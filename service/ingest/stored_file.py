@@ -47,7 +47,7 @@ class StoredFile:
 
 def original_file(parsed: ParsedInstance, data_set: EncodedBytes, implementation_version: str) -> StoredFile:
     """The object byte for byte as it came, what follows its pixels included."""
-    head = _head(parsed, parsed.sop_instance_uid, implementation_version)
+    head = _head(parsed, parsed.sop_class_uid, parsed.sop_instance_uid, implementation_version)
     location = _location(parsed, len(head) + parsed.pixels.offset) if parsed.pixels else None
     return StoredFile((head, data_set), len(head), location)
 
@@ -72,7 +72,9 @@ def cleaned_file(
     """
     implicit_vr = parsed.transfer_syntax_uid in IMPLICIT_TRANSFER_SYNTAXES
     little_endian = parsed.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN
-    head = _head(parsed, text_of(header, 0x00080018), implementation_version)
+    # Of the clean header: a class that is known for none has another UID there.
+    uids = text_of(header, 0x00080016), text_of(header, 0x00080018)
+    head = _head(parsed, *uids, implementation_version)
     if encoded is None or header.original_encoding != (implicit_vr, little_endian):
         if parsed.aside and header.original_encoding != (implicit_vr, little_endian):
             raise InstanceUnreadable("Too large to be written anew: it is not in the encoding of its transfer syntax")
@@ -93,9 +95,9 @@ def cleaned_file(
     return StoredFile((head, *body), len(head), location)
 
 
-def _head(parsed: ParsedInstance, sop_instance_uid: str, implementation_version: str) -> bytes:
+def _head(parsed: ParsedInstance, sop_class_uid: str, sop_instance_uid: str, implementation_version: str) -> bytes:
     return file_head(
-        parsed.sop_class_uid,
+        sop_class_uid,
         sop_instance_uid,
         parsed.transfer_syntax_uid,
         implementation_version=implementation_version,
