@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dicom_nodes.errors import InstanceUnreadable
+from service.core.element_places import place_of
 
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 ITEM: Final = 0xFFFEE000
@@ -125,7 +126,7 @@ def elements(
         else:
             value_end = element_end = head.value_start + head.length
         if element_end > stop:
-            raise InstanceUnreadable(f"{_CUT_SHORT} at ({head.tag >> 16:04X},{head.tag & 0xFFFF:04X})")
+            raise InstanceUnreadable(f"{_CUT_SHORT}{place_of(head.tag)}")
         yield EncodedElement(
             head.tag, head.vr, position, head.value_start, value_end, element_end, head.length == UNDEFINED_LENGTH
         )

@@ -29,6 +29,7 @@ from pydicom.valuerep import STANDARD_VR
 from dicom_nodes.errors import InstanceUnreadable
 from service import __version__
 from service.core.condensed import DEFAULT_HELD, condense, weigh
+from service.core.element_places import place_of
 from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes, JoinedBytes, Section, chunks
 from service.core.encoded_data_set import LONG_VRS, Encoding
 from service.core.file_bytes import FileBytes
@@ -138,7 +139,7 @@ def _check_elements(header: Dataset, *, is_last: bool) -> None:
         vr = header.get_item(tag, keep_deferred=True).VR
         if vr is not None and vr not in STANDARD_VR:
             # Its length may be of either form (PS3.5 7.1.2), so what follows cannot be trusted to be read rightly.
-            raise InstanceUnreadable(f"not a VR of the standard at ({tag.group:04X},{tag.element:04X})")
+            raise InstanceUnreadable(f"not a VR of the standard{place_of(tag)}")
     if is_last and is_cut_short(header):
         raise InstanceUnreadable("cut short in its header")
 

@@ -16,6 +16,7 @@ from pydicom.values import converters
 from dicom_nodes.errors import InstanceUnreadable, SopClassMismatch
 from dicom_nodes.storage_classes import is_uid
 from service.core.condensed import DEFAULT_HELD, condense, weigh
+from service.core.element_places import place_of
 from service.core.encoded_bytes import IN_MEMORY_BYTES, EncodedBytes, Keep
 from service.core.encoded_data_set import Encoding
 from service.core.inflation import INFLATED_LIMIT, inflate
@@ -273,10 +274,10 @@ def _check_complete(header: Dataset, encoded: bytes, position: int) -> None:
         end = 0
         if element.VR is not None and element.VR not in _VALUE_REPRESENTATIONS:
             # Its length may be of either form (PS3.5 7.1.2), so what follows cannot be trusted to be read rightly.
-            raise InstanceUnreadable(f"Not a VR of the standard at ({tag.group:04X},{tag.element:04X})")
+            raise InstanceUnreadable(f"Not a VR of the standard{place_of(tag)}")
         if isinstance(element, RawDataElement) and element.length != _UNDEFINED:
             if len(element.value or b"") < element.length:
-                raise InstanceUnreadable(f"{_CUT_SHORT} at ({tag.group:04X},{tag.element:04X})")
+                raise InstanceUnreadable(f"{_CUT_SHORT}{place_of(tag)}")
             end = element.value_tell + element.length
     if not len(header):
         raise InstanceUnreadable(_NOT_A_DATA_SET)

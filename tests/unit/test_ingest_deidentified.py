@@ -99,6 +99,17 @@ def test_every_uid_is_another_one(send):
     )
 
 
+def test_class_that_is_known_for_none_has_another_uid_and_a_way_back(house, send):
+    root = "1.2.826.0.1.3680043.9999.4711"
+    image = ct_slice()
+    image.SOPClassUID = root
+    send(image)
+    served = house.deidentifier.map_uid(root)
+    assert root.encode() not in everything_stored(house)
+    assert served.encode() in everything_stored(house)
+    assert house.research_vault.open(house.vault.get("research", "uid", served))["uid"] == root
+
+
 def test_encapsulated_pixels_are_carried_over_untouched(house, send):
     source = ct_slice()
     source.PixelData = encapsulate([jpeg_ls()])

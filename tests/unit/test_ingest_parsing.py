@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from contextlib import suppress
 
@@ -178,6 +179,12 @@ def test_a_vr_that_the_standard_does_not_know_is_refused_in_words(tag):
     place = content.index(tag) + 4
     with pytest.raises(InstanceUnreadable, match="Not a VR of the standard at"):
         parse(content[:place] + b"L\0" + content[place + 2 :], ExplicitVRLittleEndian)
+
+
+def test_text_that_is_no_data_set_is_refused_without_a_letter_of_it():
+    with pytest.raises(InstanceUnreadable) as refused:
+        parse(b"Zyxwvutsrq^Quonkelbert, born 20 March 1950", ImplicitVRLittleEndian)
+    assert not re.search(r"[0-9A-F]{4}", str(refused.value))
 
 
 @settings(max_examples=150, deadline=None)
