@@ -16,6 +16,7 @@ from service.deident.separate_pixel_cleaner import LookLimits, SeparatePixelClea
 from tests.datasets import ct_slice
 from tests.fakes.scripted_pixel_cleaner import ScriptedPixelCleaner
 from tests.ingest_house import IngestHouse
+from tests.look_limit import look_limit_s
 from tests.patience import PATIENCE_S
 
 
@@ -82,10 +83,11 @@ def test_what_needs_no_look_does_not_wait(house):
 
 
 def test_object_that_hangs_is_held_and_the_next_is_looked_at(tmp_path):
-    house = house_that_looks(tmp_path, seconds=3)
+    house = house_that_looks(tmp_path, seconds=look_limit_s())
     spool(house, "hang", "clean")
     work(house)
-    assert [row.reason for row in house.quarantine.list()] == ["Looking at its pixels took longer than 3 s"]
+    reason = f"Looking at its pixels took longer than {look_limit_s()} s"
+    assert [row.reason for row in house.quarantine.list()] == [reason]
     assert house.index.count("research") == 1
     house.close()
 

@@ -19,6 +19,7 @@ from service.deident.separate_pixel_cleaner import LookLimits, SeparatePixelClea
 from service.errors import GatewayError, InstanceUnreadable, TransferSyntaxNotSupported
 from tests.datasets import ct_slice
 from tests.fakes.scripted_pixel_cleaner import FOUND, ScriptedPixelCleaner
+from tests.look_limit import look_limit_s
 from tests.patience import PATIENCE_S
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -32,7 +33,7 @@ def notes(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cleaner(notes: Path) -> Iterator[SeparatePixelCleaner]:
-    cleaner = SeparatePixelCleaner(partial(ScriptedPixelCleaner, notes), LookLimits(seconds=60))
+    cleaner = SeparatePixelCleaner(partial(ScriptedPixelCleaner, notes), LookLimits())
     yield cleaner
     cleaner.close()
 
@@ -109,9 +110,10 @@ def test_object_that_ends_the_process_needs_a_person(cleaner: SeparatePixelClean
 
 @pytest.mark.parametrize("word", ["hang", "stop"])
 def test_object_that_hangs_needs_a_person(notes: Path, word: str) -> None:
-    cleaner = SeparatePixelCleaner(partial(ScriptedPixelCleaner, notes), LookLimits(seconds=3))
+    cleaner = SeparatePixelCleaner(partial(ScriptedPixelCleaner, notes), LookLimits(seconds=look_limit_s()))
     outcome = cleaner.examine(header(word), HeldPixels(VALUE), EXPLICIT)
-    assert (outcome.kind, outcome.reason) == (OutcomeKind.NEEDS_PERSON, "Looking at its pixels took longer than 3 s")
+    reason = f"Looking at its pixels took longer than {look_limit_s()} s"
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.NEEDS_PERSON, reason)
     assert cleaner.examine(header("clean"), HeldPixels(VALUE), EXPLICIT).kind is OutcomeKind.CLEAN
     cleaner.close()
 
