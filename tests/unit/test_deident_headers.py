@@ -403,7 +403,7 @@ def test_an_encapsulated_pdf_becomes_a_page_that_says_so(default):
     assert b"Doe" not in cleaned.EncapsulatedDocument
     assert cleaned.EncapsulatedDocumentLength == len(cleaned.EncapsulatedDocument)
     assert cleaned.BurnedInAnnotation == "NO"
-    assert cleaned.get("DocumentTitle") in (None, "", "REMOVED")
+    assert cleaned.DocumentTitle == "Report on _"
 
 
 def test_another_kind_of_document_is_refused(default):
