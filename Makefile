@@ -7,6 +7,8 @@ STUDY  ?=
 # Tests run in parallel on the machine's cores; `make test WORKERS=0` runs them one by one.
 WORKERS ?= auto
 ROUNDS  ?= 5
+# What asks the index most is tested on PostgreSQL as well.
+INDEX_TESTS := tests/unit/test_archive_intake.py tests/unit/test_archive_runs.py
 BENCH_STAMP := $(VENV)/.bench-installed
 # `make bench BENCH="deid deid_pixels" IMAGES=DIR` runs some, and looks for text in the images of a folder as well.
 BENCH   ?= archive_metadata deid deid_pixels ingest receive
@@ -56,6 +58,8 @@ unit: $(STAMP)
 	$(BIN)/pytest tests/unit -q
 
 test: lint types viewer-if-possible
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then ANNOGATE_TEST_INDEX=postgresql $(BIN)/pytest -q $(INDEX_TESTS); \
+	else echo "PostgreSQL is not here: the index is tested on SQLite alone." >&2; fi
 	$(BIN)/pytest -m "not bench" --hypothesis-profile=repeatable $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup --no-loadscope-reorder)
 
 # The property tests with examples drawn anew, as often as asked for; what they find is kept in .hypothesis.

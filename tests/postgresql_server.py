@@ -29,7 +29,9 @@ class PostgresqlServer:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="annogate-postgresql-"))
-        self._programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        # Where only the client is installed there is no initdb.
+        servers = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+        self._programs = max(servers, key=lambda path: int(path.parent.name))
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             self._port = free.getsockname()[1]
         if os.getuid() == 0:

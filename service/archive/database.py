@@ -17,7 +17,7 @@ from typing import Any, Self
 from sqlalchemy import URL, Engine, Table, create_engine, event, make_url
 from sqlalchemy import Connection as Connection  # noqa: PLC0414  # other rooms that join a transaction name it from here
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
@@ -131,7 +131,14 @@ def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.I
 def _url(location: str | Path) -> URL:
     if isinstance(location, Path) or "://" not in location:
         return URL.create("sqlite", database=str(Path(location).absolute()))
-    url = make_url(location)
+    try:
+        url = make_url(location)
+    except (ArgumentError, ValueError):
+        # The error quotes a piece of the address, which may be one of the password.
+        raise SettingsInvalid(
+            "the index's address cannot be read; in a user name or password @, :, / and % have to be written as %40, "
+            "%3A, %2F and %25"
+        ) from None
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise SettingsInvalid(f"the index runs on SQLite or PostgreSQL, not on {url.get_backend_name()}")
     if url.get_backend_name() == "sqlite" and not url.database:

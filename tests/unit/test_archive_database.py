@@ -184,6 +184,13 @@ def test_unsupported_database_is_refused(url: str) -> None:
         Database.open(url)
 
 
+def test_address_that_cannot_be_read_is_refused_without_its_password() -> None:
+    with pytest.raises(SettingsInvalid, match="cannot be read") as refused:
+        Database.open("postgresql+psycopg://annogate:planted@db:planted/annogate")
+    assert "planted" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
 def test_server_that_is_away_is_an_error_of_ours() -> None:
     with pytest.raises(GatewayError, match=r"^the index cannot be reached$"):
         Database.open("postgresql+psycopg://annogate:planted@127.0.0.1:1/annogate")
