@@ -38,11 +38,18 @@ class PostgresqlServer:
             nobody = pwd.getpwnam("nobody")
             shutil.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
         self._run("initdb", "--auth=trust", "--username=annogate", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+        self.start()
+
+    def start(self) -> None:
         options = f"{OPTIONS} -c port={self._port} -c unix_socket_directories={self._folder}"
         self._run("pg_ctl", "start", "--wait", "--silent", f"--log={self._folder}/log", f"--options={options}")
 
-    def stop(self) -> None:
+    def kill(self) -> None:
+        """End it without a shutdown, as a power cut would; what it holds stays."""
         self._run("pg_ctl", "stop", "--mode=immediate", "--silent")
+
+    def remove(self) -> None:
+        self.kill()
         shutil.rmtree(self._folder)
 
     def url(self, database: str) -> str:
@@ -73,7 +80,7 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
     try:
         yield server
     finally:
-        server.stop()
+        server.remove()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from service.errors import SettingsInvalid
 
 BUSY_TIMEOUT_S = 30.0
 _BEGIN = "annogate_begin"
+_AWAY = ("08", "57P")  # connection exceptions, operator intervention (PostgreSQL, Appendix A)
 _FULL, _BUSY = sqlite3.SQLITE_FULL, {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -201,6 +202,6 @@ def _gateway_error(error: DBAPIError) -> GatewayError:
         return StorageExhausted("the disk of the index is full")
     if code in _BUSY or state in {"55P03", "40001", "40P01"}:
         return StorageExhausted("the index stayed locked by another process")
-    if isinstance(error, OperationalError) and not (code or state):
-        return GatewayError("the index cannot be reached")
+    if state.startswith(_AWAY) or (isinstance(error, OperationalError) and not (code or state)):
+        return StorageExhausted("the index cannot be reached")
     return GatewayError(f"the index failed: {type(error.orig).__name__} {code or state}".rstrip())
