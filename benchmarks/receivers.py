@@ -69,11 +69,9 @@ class Receiver:
 
     def cpu_s(self) -> float:
         """Seconds of processor time of its processes so far, those that have ended and were waited for included."""
-        ticks = 0
-        for pid in tree(self.pid):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += sum(int(field) for field in fields[11:15])
-        return ticks / TICKS
+        while True:
+            with suppress(OSError):  # one ended meanwhile: count again, its time is its parent's by then
+                return sum(map(_ticks, tree(self.pid))) / TICKS
 
     def largest_pss(self) -> int:
         """Bytes of the largest of its processes, shared pages counted by their share."""
@@ -83,6 +81,12 @@ class Receiver:
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
                 sizes.append(int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1]) << 10)  # type: ignore[index]
         return max(sizes)
+
+
+def _ticks(pid: int) -> int:
+    """Clock ticks of a process, and of its children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15])
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -45,6 +45,7 @@ class AcceptedAssociation(NodeAssociation):
         self.name = f"AcceptorThread@{datetime.now():%Y%m%d%H%M%S}"
         self.daemon = True  # a peer that stalls must not hold the process
         self.dimse = StoreReceiver(self, reception)
+        self.receive_loop = reception.loop
         self.over_limit = over_limit
         self.entered = ""
         """The calling AE title among whose associations it is counted."""

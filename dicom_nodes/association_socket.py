@@ -33,6 +33,7 @@ _NEGOTIATION_BYTES: Final = 1024 * 1024
 _MOST_PARTS: Final = 512  # sendmsg(2) takes 1,024
 # More than a last response and an A-ABORT: what a peer leaves unread that stalls.
 _LAST_WORDS_BYTES: Final = 1024
+_OTHERS_SEND_S: Final = 1.0
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -65,6 +66,8 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         self._wake = wake
         self._rest_s = rest_s
         self.longest_pdu = maximum_pdu_bytes + _NEGOTIATION_BYTES
+        self.is_lent = False
+        """Whether a thread that serves other associations too reads and answers: nothing may wait for this peer."""
         self._buffer = memoryview(b"")
         self._held = memoryview(b"")
         self._more = False
@@ -103,6 +106,15 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
                 self._more = secured.pending() > 0
                 return
 
+    def fileno(self) -> int:
+        """The descriptor, -1 once closed."""
+        return -1 if self.socket is None else int(self.socket.fileno())
+
+    @property
+    def unseen(self) -> bool:
+        """Whether there is something to read that poll(2) does not tell of."""
+        return bool(self._held) or (self._more and isinstance(self.socket, ssl.SSLSocket))
+
     @property
     def ready(self) -> bool:
         """Whether there is something to read; waits up to ``rest_s`` for it or for the wake-up."""
@@ -117,8 +129,12 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-8)
             return False
 
-    def receive(self, into: memoryview) -> int | None:
+    def receive(self, into: memoryview, *, wait: bool = True) -> int | None:
         """Take what there is; the number of bytes, 0 when the peer has closed, None when nothing came for now.
+
+        Parameters
+        ----------
+        wait : for data, up to ``rest_s``, or for the wake-up
 
         Raises
         ------
@@ -130,7 +146,7 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
         if connection is None:
             return 0
         # What filled the room that it was given has probably more behind it: ask without waiting first.
-        if not self._more and not self._wait_for_data(connection):
+        if wait and not self._more and not self._wait_for_data(connection):
             return None
         try:
             return self._receive_into(connection, into)
@@ -187,24 +203,33 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             for parts in bursts:
                 self.send_parts(parts)
 
-    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+    def send_parts(self, parts: Sequence[bytes | memoryview], *, wait: bool = True) -> None:
         """Send all parts, in order, without joining them.
+
+        Parameters
+        ----------
+        wait : for a peer that does not read just now; a thread that serves other associations too does not
 
         Raises
         ------
         OSError : the connection broke, or the peer does not read
         """
         left = deque(memoryview(part) for part in parts if len(part))
-        with self._sending:
+        wait = wait and not self.is_lent
+        if not self._sending.acquire(timeout=-1 if wait else _OTHERS_SEND_S):
+            raise TimeoutError("another message waits for the peer")
+        try:
             connection = self.socket
             if connection is None:
                 raise ConnectionError("the connection is closed")
             while left:
-                sent = self._send_some(connection, left)
+                sent = self._send_some(connection, left, self.assoc.network_timeout if wait else 0.0)
                 while left and sent >= len(left[0]):
                     sent -= len(left.popleft())
                 if sent:
                     left[0] = left[0][sent:]
+        finally:
+            self._sending.release()
 
     @property
     def _pdu_timeout_s(self) -> float | None:
@@ -254,8 +279,8 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
             connection.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         return count
 
-    def _send_some(self, connection: Socket, left: deque[memoryview]) -> int:
-        deadline = _after(self.assoc.network_timeout)
+    def _send_some(self, connection: Socket, left: deque[memoryview], timeout_s: float | None) -> int:
+        deadline = _after(timeout_s)
         while True:
             try:
                 if len(left) == 1 or isinstance(connection, ssl.SSLSocket):
@@ -267,6 +292,8 @@ class EventDrivenSocket(AssociationSocket):  # type: ignore[misc]
                 except TimeoutError:
                     self._reset_on_close(connection)
                     raise
+                except ValueError as error:  # poll(2) takes no descriptor that another thread has closed
+                    raise ConnectionError("the connection is closed") from error
 
     def _wait_for_data(self, connection: Socket) -> bool:
         """Wait for data or the wake-up; whether there is data."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+_LOGGER = logging.getLogger(__name__)
 _END_S: Final = 5.0
 
 
@@ -57,6 +59,8 @@ class CommitLane:
         while (item := self._waiting.get()) is not None:
             try:
                 self._end_object(item)
+            except Exception as error:  # noqa: BLE001 -- one object must not end those behind it, of other peers too
+                _LOGGER.error("an object could not be ended: %s", type(error).__name__)  # noqa: TRY400
             finally:
                 with self._idle:
                     self._unended -= 1

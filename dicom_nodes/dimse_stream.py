@@ -36,11 +36,16 @@ class ProtocolViolated(Exception):
 
 
 class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
-    """Takes P-DATA fragments in the thread of the upper layer."""
+    """Takes P-DATA fragments, in the thread of the upper layer or of the loop that the connection is lent to."""
 
     def __init__(self, assoc: NodeAssociation) -> None:
         super().__init__(assoc)
         self.msg_queue = WakingQueue(assoc.notice)
+        self.only_stores = False
+        """Whether the peer has sent messages that a subclass took, and no others."""
+        self._others = False
+        self._aside: list[tuple[int, int, bytes]] | None = None
+        """While lent: what came from the first message on that is not ours."""
         self._command = bytearray()
         self._passing_on = False
         self._passed_bytes = 0
@@ -70,21 +75,38 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: answered by A-ABORT, invalid PDU
             self.violated(error)
 
+    def lend(self) -> None:
+        """Be called from a thread that others need too: what could wait is put aside."""
+        self._aside = []
+
+    def take_back(self) -> None:
+        """Be called from the upper layer's own thread again, and see to what was put aside."""
+        aside, self._aside = self._aside, None
+        try:
+            for context_id, control, value in aside or ():
+                self.receive(context_id, control, memoryview(value))
+        except Exception as error:  # noqa: BLE001 -- the edge to the peer: answered by A-ABORT, invalid PDU
+            self.violated(error)
+
     def violated(self, error: Exception) -> None:
         """Have the upper layer abort the association; our own words only: pynetdicom's may quote the peer's values."""
         words = str(error) if isinstance(error, ProtocolViolated | CommandSetInvalid) else type(error).__name__
         _LOGGER.warning("association aborted: %s", words)
         self.dul.event_queue.put(_INVALID_PDU)
 
-    def send_command(self, context_id: int, command: bytes) -> None:
+    def send_command(self, context_id: int, command: bytes, *, wait: bool = True) -> None:
         """Send a message without a data set, now and by one call; not through the queue of the upper layer.
 
         There it would wait until the fragments that are at hand are worked through, and so for whoever is told of the
         object. A peer that does not take it has gone or stalls: its association ends.
+
+        Parameters
+        ----------
+        wait : for a peer that does not read just now; not in a thread that serves other associations too
         """
         bursts = message_parts(context_id, command, None, self.assoc.requestor.maximum_length)
         try:
-            self.dul.socket.send_parts([b"".join(part for parts in bursts for part in parts)])
+            self.dul.socket.send_parts([b"".join(part for parts in bursts for part in parts)], wait=wait)
         except OSError:
             self.dul.event_queue.put(_TRANSPORT_CLOSED)
 
@@ -95,7 +117,9 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
         ------
         ProtocolViolated, CommandSetInvalid : no message has fragments in this order
         """
-        if self._passing_on:
+        if self._aside:
+            self._aside.append((context_id, control, bytes(value)))
+        elif self._passing_on:
             self._pass_on(context_id, control, value)
         elif control & COMMAND:
             self._receive_command(context_id, value, last=bool(control & LAST))
@@ -114,10 +138,16 @@ class DimseStream(DIMSEServiceProvider):  # type: ignore[misc]
             return
         encoded = bytes(self._command)
         self._command.clear()
-        if not self.takes(context_id, decode_command_set(encoded)):
+        if self.takes(context_id, decode_command_set(encoded)):
+            self.only_stores = not self._others
+        else:
             self._pass_on(context_id, COMMAND | LAST, encoded)
 
     def _pass_on(self, context_id: int, control: int, value: bytes | memoryview) -> None:
+        self._others, self.only_stores = True, False
+        if self._aside is not None:
+            self._aside.append((context_id, control, bytes(value)))
+            return
         self._await_room()
         self._passed_bytes += len(value)
         if self._passed_bytes > _LONGEST_MESSAGE:

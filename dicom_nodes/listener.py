@@ -22,6 +22,7 @@ from dicom_nodes.accepted_association import AcceptedAssociation, ReceivePath
 from dicom_nodes.acceptor import Acceptor
 from dicom_nodes.admission import Admission
 from dicom_nodes.callers import CallerPolicy, Rejection
+from dicom_nodes.checked_uids import remember_checked_uids
 from dicom_nodes.node_event import NodeEvent, NodeEventHandler, NodeEventKind
 from dicom_nodes.object_sink import ObjectSink
 from dicom_nodes.open_associations import OpenAssociations
@@ -78,8 +79,8 @@ class NodeSettings:
 class DicomNode:
     """A Verification and Storage SCP, and whatever ``services`` it is given.
 
-    pynetdicom's two settings that log query identifiers are switched off, for the whole process; nothing else of its
-    global configuration is touched.
+    pynetdicom's two settings that log query identifiers are switched off, and UIDs that it has checked are remembered,
+    for the whole process; nothing else of its global configuration is touched.
 
     Parameters
     ----------
@@ -108,6 +109,7 @@ class DicomNode:
         self._reception = Reception(
             sink, callers, storage_classes(settings.extra_storage_classes), self._tell, clock=clock
         )
+        remember_checked_uids()
         _config.LOG_REQUEST_IDENTIFIERS = False
         _config.LOG_RESPONSE_IDENTIFIERS = False
         self._open = OpenAssociations()
@@ -150,6 +152,7 @@ class DicomNode:
         for acceptor in acceptors:
             acceptor.close(_ACCEPTOR_END_S)
         self._open.end(grace_s)
+        self._reception.close()
 
     def serve(
         self,

@@ -1,4 +1,4 @@
-"""P-DATA-TF PDUs read from a stream of bytes without copying their values (PS3.8 9.3.5)."""
+"""P-DATA-TF PDUs read from a stream of bytes (PS3.8 9.3.5)."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class PDataParser:
                 position += _ITEM.size
                 if not self._value_left:
                     self._value(data, position)
-            elif end - position >= _PDU_AND_ITEM.size and data[position] == P_DATA_TF:
-                position = self._pdu_with_item(data, position)
+            elif (after := self._whole_pdus(data, position)) > position:
+                position = after
             else:
                 if data[position] != P_DATA_TF or end - position < _PDU.size:
                     break
@@ -74,18 +74,34 @@ class PDataParser:
                 position += _PDU.size
         return position
 
-    def _pdu_with_item(self, data: memoryview, position: int) -> int:
-        """Take the usual PDU, one item and whole, in one step."""
-        _, pdu_length, item_length, context_id, control = _PDU_AND_ITEM.unpack_from(data, position)
-        after: int = position + _PDU.size + pdu_length
-        if item_length + 4 == pdu_length and item_length > _CONTEXT_AND_CONTROL and after <= len(data):
+    def _whole_pdus(self, data: memoryview, position: int) -> int:
+        """Take the usual PDUs, of one item each and whole; fragments of one data set are handed on by one call."""
+        end = len(data)
+        values: list[memoryview] = []
+        of_context = 0
+        while end - position >= _PDU_AND_ITEM.size and data[position] == P_DATA_TF:
+            _, pdu_length, item_length, context_id, control = _PDU_AND_ITEM.unpack_from(data, position)
+            after: int = position + _PDU.size + pdu_length
+            if item_length + 4 != pdu_length or item_length <= _CONTEXT_AND_CONTROL or after > end:
+                break
             if pdu_length > self._longest_pdu:
                 raise ProtocolViolated("a PDU longer than we announced")
             self.pdus += 1
-            self._on_fragment(context_id, control, data[position + _PDU_AND_ITEM.size : after])
-            return after
-        self._begin_pdu(pdu_length)
-        return position + _PDU.size
+            if values and (context_id != of_context or control & ~LAST):
+                self._hand_on(of_context, 0, values)
+                values = []
+            values.append(data[position + _PDU_AND_ITEM.size : after])
+            of_context = context_id
+            if control:
+                self._hand_on(context_id, control, values)
+                values = []
+            position = after
+        if values:
+            self._hand_on(of_context, 0, values)
+        return position
+
+    def _hand_on(self, context_id: int, control: int, values: list[memoryview]) -> None:
+        self._on_fragment(context_id, control, values[0] if len(values) == 1 else memoryview(b"".join(values)))
 
     def _begin_pdu(self, length: int) -> None:
         if length > self._longest_pdu:

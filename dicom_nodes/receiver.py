@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from dicom_nodes.callers import CallerPolicy
 from dicom_nodes.command_set import (
@@ -41,12 +43,37 @@ from dicom_nodes.errors import (
 )
 from dicom_nodes.node_event import NodeEvent, NodeEventHandler, NodeEventKind
 from dicom_nodes.object_sink import ObjectHeader, ObjectSink, ObjectWriter
+from dicom_nodes.receive_loop import ReceiveLoop
 from dicom_nodes.storage_classes import is_uid
 from dicom_nodes.upper_layer import NodeAssociation
 
 _LOGGER = logging.getLogger(__name__)
 _SUCCESS = 0x0000
+_ENDED_AT_ONCE = 64
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class ObjectsUnderWay:
+    """Counts the objects of all associations from their command to their answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def begin(self) -> None:
+        """One more."""
+        with self._lock:
+            self._count += 1
+
+    def end(self) -> None:
+        """One less."""
+        with self._lock:
+            self._count -= 1
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one."""
+        return self._count > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +82,9 @@ class Reception:
 
     Parameters
     ----------
+    objects : of all of them; a thread that many share does not wait for the disk while there are others
+    loop : reads for associations that send objects
+    commits : commits what the loop has received
     storage_classes : UIDs of the SOP classes that are taken
     callers : asked again at each object, since a right may be withdrawn while an association lasts
     """
@@ -64,6 +94,14 @@ class Reception:
     storage_classes: frozenset[str]
     on_event: NodeEventHandler
     clock: Callable[[], float] = time.time
+    objects: ObjectsUnderWay = field(default_factory=ObjectsUnderWay)
+    loop: ReceiveLoop = field(default_factory=ReceiveLoop)
+    commits: CommitLane = field(default_factory=lambda: CommitLane(_ENDED_AT_ONCE, lambda end: end()))
+
+    def close(self) -> None:
+        """End the threads that receivers share."""
+        self.loop.close()
+        self.commits.close()
 
 
 @dataclass(slots=True)
@@ -105,6 +143,9 @@ class StoreReceiver(DimseStream):
         self._reception = reception
         self._request: _Request | None = None
         self._lane: CommitLane | None = None
+        self._answers = threading.Condition()
+        self._due = 0
+        """Answers that another thread gives."""
 
     @property
     def in_data_set(self) -> bool:
@@ -116,6 +157,7 @@ class StoreReceiver(DimseStream):
         if command.command != C_STORE_RQ:
             return False
         self._request = request = _Request(context_id, command)
+        self._reception.objects.begin()
         try:
             request.writer = self._begin(context_id, command)
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
@@ -146,7 +188,9 @@ class StoreReceiver(DimseStream):
 
     def drain(self, timeout_s: float | None) -> None:
         """Wait for the answers that are due: after a release none could be given any more."""
-        if self._lane is not None and not self._lane.drain(timeout_s):
+        with self._answers:
+            answered = self._answers.wait_for(lambda: not self._due, timeout_s)
+        if not answered or (self._lane is not None and not self._lane.drain(timeout_s)):
             _LOGGER.warning("an association ends before its last objects are on the disk")
 
     def connection_ended(self) -> None:
@@ -156,11 +200,18 @@ class StoreReceiver(DimseStream):
         request, self._request = self._request, None
         if request is not None:
             request.fail(GatewayError("the connection ended in the middle of an object"))
+            self._reception.objects.end()
             self._tell(NodeEventKind.OBJECT_CUT, request)
 
     def _end(self, request: _Request) -> None:
-        """Commit the object and answer, here or, for a peer that does not wait, behind those before it."""
-        if self._lane is None:
+        """Commit the object and answer: here; for a peer that does not wait, behind its objects before.
+
+        Lent to the loop of all associations, the object is committed by another thread if others are under way, and
+        behind one that is there already, whoever reads by now: objects of an association keep their order.
+        """
+        lent = self._aside is not None and self._reception.objects.several
+        shared = self._lane is None and (lent or self._due > 0)
+        if self._lane is None and not shared:
             self._commit(request)
             return
         try:
@@ -168,9 +219,22 @@ class StoreReceiver(DimseStream):
                 request.writer.finish()
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
             request.fail(error)
-        self._lane.put(request)
+        if self._lane is not None:
+            self._lane.put(request)
+            return
+        with self._answers:
+            self._due += 1
+        self._reception.commits.put(partial(self._commit_due, request))
 
-    def _commit(self, request: _Request) -> None:
+    def _commit_due(self, request: _Request) -> None:
+        try:
+            self._commit(request, wait=False)
+        finally:
+            with self._answers:
+                self._due -= 1
+                self._answers.notify_all()
+
+    def _commit(self, request: _Request, *, wait: bool = True) -> None:
         try:
             if request.writer is not None:
                 if not request.size:
@@ -178,7 +242,7 @@ class StoreReceiver(DimseStream):
                 request.writer.commit()
         except Exception as error:  # noqa: BLE001 -- the edge to the peer: every C-STORE gets a response
             request.fail(error)
-        self._answer(request)
+        self._answer(request, wait=wait)
 
     def _begin(self, context_id: int, command: CommandSet) -> ObjectWriter:
         sop_class_uid = command.text(AFFECTED_SOP_CLASS_UID)
@@ -219,7 +283,7 @@ class StoreReceiver(DimseStream):
         if rejection is not None:
             raise CallerNotAllowed(f"not authorised: {rejection.words}")
 
-    def _answer(self, request: _Request) -> None:
+    def _answer(self, request: _Request, *, wait: bool) -> None:
         failure = request.failure
         elements: dict[int, int | str] = {
             COMMAND_FIELD: C_STORE_RSP,
@@ -233,7 +297,8 @@ class StoreReceiver(DimseStream):
             value = request.command.text(element)
             if is_uid(value):
                 elements[element] = value
-        self.send_command(request.context_id, encode_command_set(elements))
+        self._reception.objects.end()
+        self.send_command(request.context_id, encode_command_set(elements), wait=wait)
         self._tell(NodeEventKind.OBJECT_REFUSED if failure else NodeEventKind.OBJECT_STORED, request)
 
     def _tell(self, kind: NodeEventKind, request: _Request) -> None:

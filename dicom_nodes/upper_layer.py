@@ -66,8 +66,12 @@ class EventDrivenUpperLayer(DULServiceProvider):  # type: ignore[misc]
             _LOGGER.warning("association ended: %s", type(error).__name__)
             self._give_up()
         finally:
+            self.take_back()
             self.assoc.upper_layer_ended()
             self.wake.close()
+
+    def take_back(self) -> None:
+        """Be the only one who reads from the connection; of those that may be lent to another thread."""
 
     def _give_up(self) -> None:
         """Close the connection where the state machine cannot go on: left open, it would hold its place."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,15 @@ class WakeSignal:
             if self._descriptor >= 0:
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(self._descriptor)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until somebody calls ``set``, and take it; returns at once when closed."""
+        descriptor = self._descriptor
+        if descriptor >= 0:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            poll.poll(timeout_s * 1000)
+            self.clear()
 
     def close(self) -> None:
         """Give the descriptor back."""

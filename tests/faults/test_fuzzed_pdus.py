@@ -104,8 +104,10 @@ def test_ten_thousand_fuzzed_pdus_leave_the_node_as_it_was(
         receivers = node.receivers
         pids = [node.pid, *receivers]
         _, threads_before, descriptors_before = held_by(pids)
-        # The spool starts a thread at the first object, in each process that receives.
-        at_rest = (threads_before + max(1, len(receivers)), descriptors_before)
+        # At their first object processes that receive start three threads: the spool's, the loop that reads for all
+        # associations, with a descriptor of its own, and the one that commits what the loop has read.
+        receiving = max(1, len(receivers))
+        at_rest = (threads_before + 3 * receiving, descriptors_before + receiving)
         warm_pdus = int(pdus * WARM)
         with ThreadPoolExecutor(PEERS) as threads:
             list(threads.map(lambda peer: peer.send(warm_pdus // PEERS), peers))
