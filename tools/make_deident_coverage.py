@@ -42,6 +42,7 @@ WORDS = {
     Action.INSTANCE_LIST: "items cleaned while the object refers to instances",
     Action.DUMMY_CODE: "dummy code",
     Action.CLASS_UID: "kept",
+    Action.SOP_CLASS: "kept unless an own number stands in it",
     Action.KIND_UID: "kept where known for a kind, else a new UID",
     Action.NUMBER: "number kept",
     Action.SEARCH_NUMBERS: "number kept",

@@ -140,6 +140,7 @@ def write_content_items(source: Path, target: Path) -> None:
         old_codes = importlib.import_module("pydicom.sr._snomed_dict").mapping["SCT"]
         for row in csv.DictReader(lines):
             written = {ours: row[theirs] for theirs, ours in columns.items()}
+            written["scheme"] = written["scheme"].partition("[")[0].strip()  # the version stands in brackets
             writer.writerow(written)
             if row["scheme"] == "SCT" and row["code"] in old_codes:
                 writer.writerow(written | {"scheme": "SRT", "code": old_codes[row["code"]]})

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
-from service.deident.code_meanings import PUBLIC_SCHEMES, is_own_meaning
+from service.deident.code_meanings import is_own_meaning
+from service.deident.coding_schemes import CodingSchemes
 from service.deident.element_values import ascii_at
 from service.deident.rules import Action, Rule
 
@@ -35,9 +36,9 @@ LOCAL = MEANING | {
 }
 
 
-def code_overrides(item: Dataset) -> dict[int, Rule]:
+def code_overrides(item: Dataset, schemes: CodingSchemes) -> dict[int, Rule]:
     """Return the rules that hold in one item of such a sequence, by the scheme that it names."""
     scheme, value, meaning = (ascii_at(item, tag) for tag in (CODE_SCHEME, CODE_VALUE, CODE_MEANING))
-    if scheme not in PUBLIC_SCHEMES:
+    if scheme not in schemes.published:
         return EQUIVALENT | LOCAL
     return EQUIVALENT if is_own_meaning(scheme, value, meaning) else EQUIVALENT | MEANING

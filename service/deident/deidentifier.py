@@ -17,11 +17,13 @@ from service.core.set_aside import NOTHING_ASIDE, SetAside
 from service.deident.cleaned import Cleaned
 from service.deident.code_streams.harmless_comments import HarmlessComments
 from service.deident.date_rule import DateRule, annotation_dates
-from service.deident.element_values import Encoding, ascii_at, fits, raw_bytes, raw_element
+from service.deident.descriptors import DescriptorCleaning
+from service.deident.element_values import Encoding, ascii_at, decoded_text, fits, raw_bytes, raw_element
 from service.deident.fast_pass import FastPass
 from service.deident.header_pass import HeaderPass, Replacements, encoding_of
 from service.deident.header_patients import HeaderPatient, HeaderPatients
-from service.deident.identity_tags import PATIENT_ID
+from service.deident.identity_sources import IdentitySources, Statement
+from service.deident.identity_tags import DATE_TAGS, PATIENT_ID
 from service.deident.keys import ProjectKeys
 from service.deident.options import CLEAN_FACES, CLEAN_PIXEL_DATA, MODIFIED_DATES, RETAIN_UIDS
 from service.deident.own_values import OwnValues
@@ -89,6 +91,11 @@ class Deidentifier:
     def harmless_comments(self) -> HarmlessComments:
         """What may stay of the comments in compressed frames; who writes the pixels takes the others out."""
         return self._profile.comments
+
+    @property
+    def texts(self) -> DescriptorCleaning | None:
+        """What cleans texts; None where the profile drops them."""
+        return self._profile.texts
 
     @property
     def profile_name(self) -> str:
@@ -186,7 +193,8 @@ class Deidentifier:
         Parameters
         ----------
         study_attributes : the patient and study attributes as served
-        own_values : the patient's own values, ``OwnValues.of_vault_entry``, to be found in free text
+        own_values : the patient's own values, ``OwnValues.of_vault_entry``, to be found in texts beside the names and
+            identifiers that the annotation itself carries
         carried_dates : DA values that objects of the study carry as they are served
         aside : what stands for long values in the header
 
@@ -201,7 +209,7 @@ class Deidentifier:
         replacements = Replacements(
             pseudonym or "REMOVED",
             annotation_dates(self.shift_days_of_pseudonym(pseudonym), study_date, carried_dates),
-            own_values or OwnValues((), ()),
+            (own_values or OwnValues((), ())).and_of(_typed_into(header, encoding, pseudonym)),
             _same_uid,
             self._token_key,
             aside,
@@ -310,6 +318,12 @@ def _pseudonymous(pseudonym: str, encoding: Encoding) -> list[RawDataElement]:
     """Return Patient's Name and Patient ID as they are served."""
     value = pseudonym.encode("ascii")
     return [raw_element(tag, vr, value, encoding) for tag, vr in ((PATIENT_NAME, "PN"), (PATIENT_ID, "LO"))]
+
+
+def _typed_into(header: Dataset, encoding: Encoding, pseudonym: str) -> list[Statement]:
+    """Return the persons and identifiers that an annotation names; dates and the pseudonym are the project's own."""
+    said = (statement for statement in IdentitySources().of(header, encoding) if statement.tag not in DATE_TAGS)
+    return [statement for statement in said if decoded_text(statement.element, statement.encoding) != pseudonym]
 
 
 def _same_uid(uid: str) -> str:

@@ -64,6 +64,7 @@ class HeaderPass:
         self._iod = book.iod(sop_class_uid)
         self._values = ValueActions(profile, replacements)
         self._content = ContentRules(profile)
+        self._schemes = profile.schemes
         self._long = LongValues(replacements.aside) if replacements.aside else None
         self._depth = 0
         self._path = ""
@@ -196,7 +197,9 @@ class HeaderPass:
         codes = rule.action is Action.CLEAN_CODES
         self._depth += 1
         items = [
-            self._level(item, tag, f"{path}[{number}]." if path else "", code_overrides(item) if codes else None)
+            self._level(
+                item, tag, f"{path}[{number}]." if path else "", code_overrides(item, self._schemes) if codes else None
+            )
             for number, item in enumerate(converted.value or ())
             if not self._drops(item, f"{path}[{number}]" if path else "")
         ]

@@ -10,8 +10,8 @@ PLACER_NUMBER, FILLER_NUMBER = 0x00402016, 0x00402017
 PATIENT_NAME = 0x00100010
 REFERRING_PHYSICIAN = 0x00080090
 
-NAME_TAGS = (PATIENT_NAME, 0x00101001, 0x00101005, 0x00101060, 0x00102297)
-"""Patient's Name, Other Patient Names, Birth Name, Mother's Birth Name, Responsible Person."""
+NAME_TAGS = (PATIENT_NAME, 0x00100012, 0x00101001, 0x00101005, 0x00101060, 0x00102297)
+"""Patient's Name, Name to Use, Other Patient Names, Birth Name, Mother's Birth Name, Responsible Person."""
 STAFF_TAGS = (
     REFERRING_PHYSICIAN,
     0x0008009C,
@@ -19,17 +19,29 @@ STAFF_TAGS = (
     0x00081050,
     0x00081060,
     0x00081070,
+    0x00140104,
+    0x00142006,
     0x00321032,
     0x00400006,
     0x00401010,
+    0x00402008,
     0x00404037,
+    0x0040A067,
     0x0040A075,
     0x0040A123,
+    0x0040A307,
+    0x0040A352,
     0x00700084,
     0x300600A6,
     0x300E0008,
+    0x40080102,
+    0x4008010A,
+    0x4008010C,
+    0x40080114,
+    0x40080119,
 )
-"""Physicians, operators, recipients of results, observers (also Person Name of an item), creators, reviewers."""
+"""Physicians, operators, recipients of results, observers (also Person Name of an item), creators, reviewers, those who
+entered an order or wrote a result: every other person's name of the standard."""
 ADDRESS_TAGS = (0x00101040,)
 PHONE_TAGS = (0x00102154,)
 IDENTIFIER_TAGS = (
@@ -46,9 +58,10 @@ IDENTIFIER_TAGS = (
     0x00120042,
     0x00100033,
     0x00100034,
+    0x00102295,
 )
 """Patient ID, other IDs, record locator, Accession Number, Admission ID, insurance, phone, address, telecom, the
-subject of a trial and of its readings, dates of birth and death in another calendar."""
+subject of a trial and of its readings, dates of birth and death in another calendar, an animal's registration."""
 ORDER_TAGS = (
     0x00200010,
     0x00380060,
@@ -77,9 +90,11 @@ IDENTITY_SEQUENCES = PERSON_CODES | {
     0x00081062,  # Physician(s) Reading Study Identification
     0x00081072,  # Operator Identification
     0x00081120,  # Referenced Patient
+    0x00100011,  # Person Names to Use
     0x00100026,  # Source Patient Group Identification
     0x00100027,  # Group of Patients Identification
     0x00101002,  # Other Patient IDs
+    0x00102294,  # Breed Registration
     0x00400270,  # Scheduled Step Attributes
     0x00400275,  # Request Attributes
     0x0040A073,  # Verifying Observer

@@ -31,11 +31,16 @@ class KnownKinds:
         self.holds = lru_cache(maxsize=1024)(self._holds)
 
     @classmethod
-    def load(cls, path: Path) -> KnownKinds:
-        """Read the table."""
+    def load(cls, path: Path, further: Iterable[str] = ()) -> KnownKinds:
+        """Read the table.
+
+        Parameters
+        ----------
+        further : UIDs that another table lists
+        """
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(line for line in file if not line.startswith("#"))
-            return cls([row["uid"] for row in rows])
+            return cls([*(row["uid"] for row in rows), *sorted(further)])
 
     def _holds(self, uid: str) -> bool:
         return uid in UID_dictionary or self._form.fullmatch(uid) is not None

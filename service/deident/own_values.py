@@ -20,7 +20,7 @@ from service.core.encoded_bytes import EncodedBytes
 from service.deident.date_mentions import Day, dates_in, mentions, two_digit_years
 from service.deident.element_values import Encoding
 from service.deident.identity_sources import IdentitySources, Statement
-from service.deident.identity_terms import identity_terms
+from service.deident.identity_terms import IdentityTerms, identity_terms
 from service.deident.name_forms import NOT_WORD, SHORTEST_INSIDE, folded
 from service.deident.own_value_search import JoinedText, Span, merged
 from service.deident.ramps import BESIDE, stands_beside_ramps
@@ -77,13 +77,14 @@ class OwnValues:
         staff: Iterable[str] = (),
         days: Iterable[Day] = (),
     ) -> None:
-        self._words = frozenset(words)
-        self._inside = tuple(sorted(set(inside)))
-        self._raw = tuple(sorted(set(raw)))
+        self._terms = IdentityTerms(set(words), set(inside), set(raw), set(staff), set(days))
+        self._words = frozenset(self._terms.words)
+        self._inside = tuple(sorted(self._terms.inside))
+        self._raw = tuple(sorted(self._terms.raw))
         self._in_bytes: tuple[bytes, ...] | None = None
         self._numbers = frozenset(term for term in self._raw if term.isdigit())
-        self._staff = frozenset(staff)
-        self._days = two_digit_years(set(days))
+        self._staff = frozenset(self._terms.staff)
+        self._days = two_digit_years(self._terms.days)
         self._memory: dict[tuple[bytes, tuple[str, ...], bool], bool] = {}
 
     @classmethod
@@ -108,8 +109,18 @@ class OwnValues:
     @classmethod
     def of_statements(cls, said: Iterable[Statement], further: Iterable[str] = ()) -> OwnValues:
         """As ``of``, where it was found already what a header says."""
-        terms = identity_terms(said, further)
-        return cls(terms.words, terms.inside, terms.raw, terms.staff, terms.days)
+        return cls(*identity_terms(said, further))
+
+    def and_of(self, said: Iterable[Statement]) -> OwnValues:
+        """Return these and what another header says of the patient and of persons."""
+        own, more = self._terms, identity_terms(said)
+        return OwnValues(
+            own.words | more.words,
+            own.inside | more.inside,
+            own.raw | more.raw,
+            own.staff | more.staff,
+            own.days | more.days,
+        )
 
     def found_in(self, forms: Iterable[str], *, coded: bool = False) -> bool:
         """Whether one of the patient's own values stands in a text, in any of its readings.
@@ -155,6 +166,11 @@ class OwnValues:
             return False
         numbers = (NUMBER.fullmatch(number) for number in value.split(b"\\"))
         return any(found is not None and not self._numbers.isdisjoint(found.groups()) for found in numbers)
+
+    def has_number_in_uid(self, uid: str) -> bool:
+        """Whether an identifier or a date of the patient's, of five digits or more, stands in a component of a UID."""
+        components = uid.encode("ascii", "replace").split(b".")
+        return any(number in component for component in components for number in self._numbers)
 
     def _found(self, text: str, *, coded: bool) -> bool:
         read = _reading(text) if len(text) <= LONGEST_REMEMBERED else _read(text)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from service.deident.attribute_table import AttributeTable
 from service.deident.code_streams.harmless_comments import HarmlessComments
+from service.deident.coding_schemes import CodingSchemes
 from service.deident.content_item_table import ContentItemTable
 from service.deident.descriptors import DescriptorCleaning
 from service.deident.element_types import ElementTypes
@@ -61,6 +62,7 @@ class Profile:
     private : private elements that are kept; empty without the option
     texts : cleans texts; None where the profile drops them
     comments : what may stay of the comments in compressed frames, in every profile
+    schemes : whose codes are nobody's free text
     kinds : UIDs that name a kind and are the same for everybody
     """
 
@@ -77,6 +79,7 @@ class Profile:
     attributes: AttributeTable
     types: ElementTypes
     content_items: ContentItemTable
+    schemes: CodingSchemes
     kinds: KnownKinds
 
     def applied_codes(self) -> list[tuple[str, str]]:
@@ -120,6 +123,7 @@ def load_profile(
     table = AttributeTable.load(directory / "ps3.15-e1.csv")
     settings = _settings(document)
     options = _options(document, table, settings)
+    schemes = CodingSchemes.load(directory / "coding-schemes.csv")
     return Profile(
         name=name,
         title=document.title,
@@ -134,7 +138,8 @@ def load_profile(
         attributes=table,
         types=ElementTypes.load(directory / "element-types.json"),
         content_items=ContentItemTable.load(directory / "ps3.15-e3.4-1.csv"),
-        kinds=KnownKinds.load(directory / "known-kinds.csv"),
+        schemes=schemes,
+        kinds=KnownKinds.load(directory / "known-kinds.csv", schemes.uids),
     )
 
 

@@ -37,6 +37,8 @@ class Action(Enum):
     DUMMY_CODE = "dummy code"
     CLASS_UID = "class UID"
     """Keep a UID, whatever it names."""
+    SOP_CLASS = "SOP class"
+    """Keep a UID that names a SOP class, unless one of the patient's own numbers stands in it."""
     KIND_UID = "kind UID"
     """Keep a UID that names a kind and is known for it; any other is mapped."""
     NUMBER = "number"

@@ -12,7 +12,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
 from service.core.set_aside import NOTHING_ASIDE, SetAside
-from service.deident.code_meanings import PUBLIC_SCHEMES, is_own_meaning
+from service.deident.code_meanings import is_own_meaning
 from service.deident.date_rule import DateRule
 from service.deident.date_shift import is_time, shifted_date_time
 from service.deident.dummies import TEXT, dummy_code, dummy_value
@@ -104,6 +104,7 @@ class ValueActions:
             Action.CODED_MEANING: self._coded_meaning,
             Action.DUMMY_CODE: self._dummy_code,
             Action.CLASS_UID: self._class_uid,
+            Action.SOP_CLASS: self._sop_class,
             Action.KIND_UID: self._kind_uid,
             Action.NUMBER: self._number,
             Action.TIME: self._time,
@@ -198,25 +199,35 @@ class ValueActions:
         return self._otherwise(element, rule, OWN_VALUE)
 
     def _is_typed(self, scheme: str) -> bool:
-        return scheme not in PUBLIC_SCHEMES and CLEAN_DESCRIPTORS in self._profile.options
+        return scheme not in self._profile.schemes.published and CLEAN_DESCRIPTORS in self._profile.options
 
     def _term(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         if not self._has_own_value(element, coded=True):
             return element
         self.why = OWN_VALUE
         values = [value.strip() for value in ascii_text(element).split(BACKSLASH)]
-        clean = [
-            TEXT
-            if self._to.own_values.found_in([value], coded=True) and not self._profile.words.is_term(value)
-            else value
-            for value in values
-        ]
+        clean = [TEXT if self._is_own_term(value) else value for value in values]
+        if clean == values:
+            # What one value alone does not say, all of them may.
+            clean = [value if self._profile.words.is_term(value) else TEXT for value in values]
         if clean == values:
             return element
         return self.encoded(element, BACKSLASH.join(clean).encode("ascii", "replace"), rule.vr)
 
+    def _is_own_term(self, value: str) -> bool:
+        """Whether one value of a coded string has to go; letters that no coded string has may be a name's."""
+        if self._profile.words.is_term(value):
+            return False
+        plain = value.isascii() and value.isprintable()
+        return not plain or self._to.own_values.found_in([value], coded=True)
+
     def _map_uid(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         return self._mapped(element, rule, self._to.new_uid)
+
+    def _sop_class(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
+        """Keep SOP classes of manufacturers and sites, too: what an object is says nothing of the patient."""
+        known, own = self._profile.kinds.holds, self._to.own_values.has_number_in_uid
+        return self._mapped(element, rule, lambda uid: self._to.new_uid(uid) if own(uid) and not known(uid) else uid)
 
     def _kind_uid(self, element: Element, rule: Rule, _source: Dataset) -> Element | None:
         known = self._profile.kinds.holds

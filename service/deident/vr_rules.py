@@ -6,7 +6,7 @@ from service.deident.options import FULL_DATES, MODIFIED_DATES, RETAIN_UIDS
 from service.deident.profile import Profile
 from service.deident.rules import Action, Rule
 
-CLASS_UIDS = frozenset(
+SOP_CLASS_UIDS = frozenset(
     {
         "SOPClassUID",
         "ReferencedSOPClassUID",
@@ -18,6 +18,11 @@ CLASS_UIDS = frozenset(
         "OriginalSpecializedSOPClassUID",
         "ReferencedRelatedGeneralSOPClassUIDInFile",
         "ReferencedSOPClassUIDInFile",
+    }
+)
+"""UIDs by which readers know what an object is: under another one nobody can read it."""
+KIND_UIDS = frozenset(
+    {
         "AvailableTransferSyntaxUID",
         "ReferencedTransferSyntaxUIDInFile",
         "EncryptedContentTransferSyntaxUID",
@@ -27,7 +32,7 @@ CLASS_UIDS = frozenset(
         "MappingResourceUID",
     }
 )
-"""UIDs that name a kind, not a thing (``KnownKinds``)."""
+"""Other UIDs that name a kind, not a thing (``KnownKinds``)."""
 STANDARD_VERSIONS = frozenset({"ContextGroupVersion", "TemplateVersion"})
 """Dates of the standard's own tables: public constants, which would give the shift away if they moved."""
 PIXELS = frozenset({"PixelData", "FloatPixelData", "DoubleFloatPixelData"})
@@ -48,6 +53,27 @@ VR_FAMILIES = (
     frozenset({"IS", "DS", "SH", "LO", "CS"}),
     frozenset({"DA", "DT", "TM"}),
 )
+SEARCHED = "searched for the patient's own values"
+BY_KEYWORD: dict[str, tuple[Action, str]] = {
+    "SpecificCharacterSet": (Action.CHARACTER_SET, "kept texts stay decodable"),
+    "CodeMeaning": (Action.MEANING, "searched, unless it is the code's own meaning"),
+} | dict.fromkeys(STANDARD_VERSIONS, (Action.VERSION, "a date of the standard, not of the patient"))
+BY_KEYWORD |= dict.fromkeys(PIXELS, (Action.KEEP, "pixels are not part of the header"))
+"""What an element is tells more than its VR."""
+BY_VR: dict[str, tuple[Action, str]] = {
+    "PN": (Action.EMPTY, "a person's name"),
+    "SQ": (Action.CLEAN_ITEMS, "its items are cleaned one by one"),
+    "AS": (Action.AGE, "over 89 becomes 90"),
+    "CS": (Action.SEARCH, SEARCHED),
+    "DS": (Action.NUMBER, "a number"),
+    "IS": (Action.NUMBER, "a number"),
+} | dict.fromkeys(BYTES, (Action.SEARCH_BYTES, SEARCHED))
+REQUIRED: dict[str, tuple[Action, str]] = {
+    "PN": (Action.DUMMY, "a person's name"),
+    "CS": (Action.TERM, "searched, unless it is a term of the standard"),
+}
+"""Where the IOD requires a value."""
+NUMBERS = (Action.SEARCH_NUMBERS, "numbers, unless their bytes are one of the patient's own values")
 BY_TYPE = {"1": Action.DUMMY, "2": Action.EMPTY, "3": Action.REMOVE}
 
 
@@ -75,59 +101,47 @@ class VrRules:
         action, reason = self._action(keyword, vr, kind, kept=kept)
         return Rule(otherwise if action is None else action, keyword, vr, otherwise, source, reason)
 
-    def _action(  # noqa: PLR0911, PLR0912 - one branch a row of the documentation's table
-        self, keyword: str, vr: str, kind: str, *, kept: bool
-    ) -> tuple[Action | None, str]:
+    def _action(self, keyword: str, vr: str, kind: str, *, kept: bool) -> tuple[Action | None, str]:
         """Return what a VR asks for; no action where the value may not stay."""
-        options = self._profile.options
-        if keyword == "SpecificCharacterSet":
-            return Action.CHARACTER_SET, "kept texts stay decodable"
-        if keyword in STANDARD_VERSIONS:
-            return Action.VERSION, "a date of the standard, not of the patient"
+        if keyword in BY_KEYWORD:
+            return BY_KEYWORD[keyword]
         if vr == "UI":
-            if keyword in CLASS_UIDS:
-                return Action.KIND_UID, "names a kind, not a thing; a new UID in its place, unless it is known"
-            if kept or RETAIN_UIDS in options:
-                return Action.CLASS_UID, "the profile keeps UIDs"
-            return Action.MAP_UID, "a new UID in its place, unless it is the standard's own"
-        if vr == "PN":
-            return (Action.DUMMY if kind == "1" else Action.EMPTY), "a person's name"
+            return self._uid(keyword, kept=kept)
+        if vr in DATED_VRS or keyword == UTC_OFFSET:
+            return self._dated(keyword, vr, kept=kept)
+        if vr in FREE_TEXT:
+            return self._text(keyword, vr, kind, kept=kept)
+        if kind == "1" and vr in REQUIRED:
+            return REQUIRED[vr]
+        return BY_VR.get(vr, NUMBERS)
+
+    def _uid(self, keyword: str, *, kept: bool) -> tuple[Action | None, str]:
+        if keyword in SOP_CLASS_UIDS:
+            return Action.SOP_CLASS, "says what an object is"
+        if keyword in KIND_UIDS:
+            return Action.KIND_UID, "names a kind, not a thing; a new UID in its place, unless it is known"
+        if kept or RETAIN_UIDS in self._profile.options:
+            return Action.CLASS_UID, "the profile keeps UIDs"
+        return Action.MAP_UID, "a new UID in its place, unless it is the standard's own"
+
+    def _dated(self, keyword: str, vr: str, *, kept: bool) -> tuple[Action | None, str]:
+        options = self._profile.options
+        dated = kept or bool(options & {FULL_DATES, MODIFIED_DATES})
         if vr in ("DA", "DT"):
-            if kept or options & {FULL_DATES, MODIFIED_DATES}:
+            if dated:
                 return Action.SHIFT, "the profile keeps intervals" if MODIFIED_DATES in options else "kept in full"
             return None, "the profile keeps no dates"
-        if vr == "TM" or keyword == UTC_OFFSET:
-            dated = kept or bool(options & {FULL_DATES, MODIFIED_DATES})
-            if not dated or self._profile.settings["times"] == "remove":
-                return None, "the profile keeps no times"
-            return (Action.TIME if vr == "TM" else Action.UTC_OFFSET), "the profile keeps times of day"
-        if vr == "SQ":
-            return Action.CLEAN_ITEMS, "its items are cleaned one by one"
-        if vr == "AS":
-            return Action.AGE, "over 89 becomes 90"
-        if vr == "CS":
-            if kind == "1":
-                return Action.TERM, "searched, unless it is a term of the standard"
-            return Action.SEARCH, "searched for the patient's own values"
+        if not dated or self._profile.settings["times"] == "remove":
+            return None, "the profile keeps no times"
+        return (Action.UTC_OFFSET if keyword == UTC_OFFSET else Action.TIME), "the profile keeps times of day"
+
+    def _text(self, keyword: str, vr: str, kind: str, *, kept: bool) -> tuple[Action | None, str]:
         if vr == "UR" and keyword != "URNCodeValue":
             return None, "an address says whose server it is"
-        if keyword == "CodeMeaning":
-            return Action.MEANING, "searched, unless it is the code's own meaning"
-        if vr in FREE_TEXT:
-            if (
-                self._profile.settings["other_text"] == "by-type"
-                and kind != "1"
-                and not (kept or keyword in CODE_ELEMENTS)
-            ):
-                return None, "the profile keeps no text that the table does not name"
-            return Action.SEARCH, "searched for the patient's own values"
-        if vr in ("DS", "IS"):
-            return Action.NUMBER, "a number"
-        if keyword in PIXELS:
-            return Action.KEEP, "pixels are not part of the header"
-        if vr in BYTES:
-            return Action.SEARCH_BYTES, "searched for the patient's own values"
-        return Action.SEARCH_NUMBERS, "numbers, unless their bytes are one of the patient's own values"
+        named = kept or kind == "1" or keyword in CODE_ELEMENTS
+        if self._profile.settings["other_text"] == "by-type" and not named:
+            return None, "the profile keeps no text that the table does not name"
+        return Action.SEARCH, SEARCHED
 
 
 def are_related(encoded_vr: str | None, vr: str) -> bool:

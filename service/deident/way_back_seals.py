@@ -43,7 +43,7 @@ class WayBackSeals:
     ----------
     new_uid : the UID that stands for one inside the project
     shift_days : by how many days the dates of the patient behind a pseudonym are moved back
-    kinds : SOP classes that keep their UID
+    kinds : SOP classes that keep their UID whatever stands in it
     """
 
     def __init__(

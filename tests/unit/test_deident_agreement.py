@@ -25,7 +25,8 @@ from service.deident.rules import Action
 from service.deident.series_memory import LARGEST, VALUES_OF_AN_ELEMENT, Outcome, SeriesMemory, Slot
 from tests.drawn_profiles import profiles
 from tests.encoded_headers import REQUIRED, Element, Item, encode, headers
-from tests.plain_deidentifier import PlainDeidentifier, Refused
+from tests.plain_deident.deidentifier import PlainDeidentifier
+from tests.plain_deident.values import Refused
 
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
 KEYS = KeyFile.ephemeral(lambda length: b"k" * length).project_keys("p")

@@ -45,7 +45,7 @@ def diagnosed(*codes: Dataset) -> Dataset:
     return image
 
 
-@pytest.mark.parametrize("given", [("C34.1", "I10", "Lung tumor"), ("27925004", "SCT", "Nodule")])
+@pytest.mark.parametrize("given", [("C34.1", "I10", "Lung tumor"), ("C34.11", "I10C", "Malignancy of a lobe")])
 def test_codes_of_public_schemes_stay(given):
     (found,) = cleaned(diagnosed(code(*given))).AdmittingDiagnosesCodeSequence
     assert triplet(found) == given
@@ -61,6 +61,13 @@ def test_codes_of_local_schemes_are_cleaned_like_texts():
     (found,) = cleaned(diagnosed(code("Xyzzyqwert", "99QWERTY", "Thorax, Xyzzyqwert"))).AdmittingDiagnosesCodeSequence
     assert not [text for text in triplet(found) if "xyzzy" in text.lower() or "qwerty" in text.lower()]
     assert all(triplet(found)), "a code has a value, a scheme and a meaning (PS3.3 Table 8.8-1)"
+
+
+@pytest.mark.parametrize("scheme", ["NPI", "ISO_OID"])
+def test_codes_of_registered_schemes_that_name_persons_or_anything_are_cleaned(scheme):
+    (found,) = cleaned(diagnosed(code("1234567893", scheme, "Xyzzyqwert"))).AdmittingDiagnosesCodeSequence
+    assert "1234567893" not in found.CodeValue
+    assert "Xyzzyqwert" not in found.CodeMeaning
 
 
 def test_equivalent_codes_are_cleaned_as_well():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -60,6 +61,14 @@ def test_no_other_number_is_made_up_where_it_would_measure(profile, syntax, keyw
     value = ["0.5", "12345"] if keyword == "PixelSpacing" else "12345"
     with pytest.raises(IdentityNotRemovable, match=f"{keyword}: may not be missing"):
         cleaned(image(**{keyword: value}), profile, syntax)
+
+
+def test_a_profile_may_keep_a_number_by_name(tmp_path):
+    shutil.copytree(PROFILES, tmp_path / "profiles")
+    (tmp_path / "profiles" / "pet.toml").write_text('extends = "basic"\n[elements]\nRescaleIntercept = "keep"\n')
+    cleaner = Deidentifier(load_profile(tmp_path / "profiles", "pet", PROFILES.parent / "text"), KEYS)
+    header = dcmread(BytesIO(as_file(image(RescaleIntercept="12345"))))
+    assert cleaner.clean(header).data_set.RescaleIntercept == 12345
 
 
 def test_a_required_whole_number_becomes_a_dummy():

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.datadict import DicomDictionary
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -31,6 +32,21 @@ def own(**values: object) -> OwnValues:
 )
 def test_a_name_is_found_in_any_dress(text):
     assert own(PatientName="Smith^John").found_in([text])
+
+
+PERSONS = sorted({entry[4] for entry in DicomDictionary.values() if entry[0] == "PN"} - {"SelectorPNValue"})
+
+
+@pytest.mark.parametrize("keyword", PERSONS)
+def test_every_persons_name_of_the_standard_is_looked_for(keyword):
+    assert own(**{keyword: "Qwertson^Ann"}).found_in(["tell Qwertson"])
+
+
+def test_the_name_that_a_patient_goes_by_is_looked_for():
+    header, item = Dataset(), Dataset()
+    item.add_new(0x00100012, "LT", "Annie")
+    header.add_new(0x00100011, "SQ", Sequence([item]))
+    assert OwnValues.of(header, Encoding()).found_in(["see Annie again"])
 
 
 @pytest.mark.parametrize("text", ["Li Wu", "wu, li", "LiWu"])

@@ -102,8 +102,9 @@ def test_without_the_option_free_text_becomes_a_dummy():
     assert item.TextValue == "REMOVED"
 
 
-def test_text_that_says_who_goes_whole(default):
-    assert cleaned_items(default, content("TEXT", ("121022", "DCM", "Accession Number"), TextValue="ACC-99")) == []
+@pytest.mark.parametrize("concept", [("121022", "DCM", "Accession Number"), ("53", "NCDR", "Procedure Number")])
+def test_text_that_says_who_goes_whole(default, concept):
+    assert cleaned_items(default, content("TEXT", concept, TextValue="ACC-99")) == []
 
 
 @pytest.mark.parametrize(
@@ -348,6 +349,24 @@ def test_an_adopted_annotation_is_searched_for_the_patients_values(default):
     own = OwnValues.of_vault_entry({"elements": ct_slice().group_dataset(0x0010).to_json_dict()})
     assert "ManufacturerModelName" in default.adopt_annotation(header, study).data_set
     assert "ManufacturerModelName" not in default.adopt_annotation(header, study, own).data_set
+
+
+@pytest.mark.parametrize("text", ["of Rita Reader", "PAT 77/812-3", "Tippfehler"])
+def test_an_adopted_annotation_is_searched_for_the_names_and_numbers_that_it_carries(default, text):
+    study = served_study(default)
+    header = annotation(study)
+    header.PatientName, header.OtherPatientIDs = "Tippfehler^Jane", "778123"
+    assert default.adopt_annotation(header, study).data_set.Manufacturer == "Maker"
+    header.Manufacturer = text
+    assert default.adopt_annotation(header, study).data_set.Manufacturer == ""
+
+
+def test_an_adopted_annotation_may_call_the_patient_by_the_pseudonym(default):
+    study = served_study(default)
+    header = annotation(study)
+    header.PatientName = study.PatientID
+    header.Manufacturer = f"viewer of {study.PatientID}, {study.StudyDate}"
+    assert default.adopt_annotation(header, study).data_set.Manufacturer == header.Manufacturer
 
 
 def test_adopting_twice_changes_nothing_more(default):
