@@ -6,14 +6,19 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from service.archive.database import Database
 from service.archive.metadata_cache import text_of
 from service.archive.rows import AnyRow
 from service.archive.schema import instances, series, studies
-from service.archive.search_conditions import Conditions, holds_nested, is_nested, is_selective
-from service.core.search import Attributes, Found, Level, Match, SearchPage, SearchQuery
+from service.archive.search_attribute_table import read_attributes
+from service.archive.search_conditions import TABLES
+from service.archive.search_plan import SearchPlan
+from service.archive.view_conditions import shown_to
+from service.core.search import Attributes, Found, Level, SearchKey, SearchPage, SearchQuery
+from service.core.search_attributes import FillState
+from service.core.view import View
 
 _CHUNK = 500
 _COUNTED = 10_000
@@ -25,49 +30,38 @@ class InstanceSearch:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._conditions = Conditions(database.dialect)
 
     def search(self, query: SearchQuery) -> SearchPage:
         """Find what matches every condition.
 
-        Studies come with the latest first, series by number, instances by series and instance number; where a search
-        for series or instances is not within one study, by UID, which an index has in order. What remains is
-        counted up to 10,000.
+        Studies come with the latest first, within a study series by number and instances by series and number. A search
+        for series or instances over all studies comes as `SearchPlan` finds it: by way of few in the order of arrival,
+        else by one value in that order, else study by study. What remains is counted up to 10,000.
         """
         with self._database.read() as connection:
-            rows, remaining = self._page(connection, query)
-            return SearchPage(_Results(connection, query).of(rows), remaining)
+            plan = SearchPlan(connection, query)
+            statement = plan.ids()
+            ids = list(connection.execute(statement.limit(query.limit + 1).offset(query.offset)).scalars())
+            remaining = 0
+            if len(ids) > query.limit:
+                rest = plan.counted(statement).offset(query.offset + query.limit).limit(_COUNTED + 1)
+                remaining = connection.execute(select(func.count()).select_from(rest.subquery())).scalar_one()
+            rows = _rows(connection, query.level, ids[: query.limit])
+            found = _Results(connection, query).of(rows)
+        return SearchPage(found, min(remaining, _COUNTED), remaining > _COUNTED)
 
-    def _page(self, connection: Connection, query: SearchQuery) -> tuple[list[AnyRow], int]:
-        """The rows of the page, and how many more match."""
-        statement = self._statement(query)
-        nested = [match for match in query.matches if is_nested(match.key)]
-        if nested:
-            rows = [row for row in connection.execute(statement) if _holds_all(nested, row)]
-            page = rows[query.offset : query.offset + query.limit]
-            return page, max(0, len(rows) - query.offset - len(page))
-        rows = list(connection.execute(statement.limit(query.limit + 1).offset(query.offset)))
-        if len(rows) <= query.limit:
-            return rows, 0
-        rest = statement.with_only_columns(studies.c.id).order_by(None).offset(query.offset + query.limit)
-        count = select(func.count()).select_from(rest.limit(_COUNTED).subquery())
-        return rows[: query.limit], connection.execute(count).scalar_one()
+    def added_keys(self) -> Mapping[tuple[int, ...], SearchKey | None]:
+        """Attributes that were made searchable, by path; None for one whose values are still being gathered.
 
-    def _statement(self, query: SearchQuery) -> Select[Any]:
-        statement = _ORDERED[query.level](query)
-        # Each table's own column: every index begins with it.
-        for table in (studies, series, instances)[: query.level]:
-            statement = statement.where(table.c.project == query.project)
-        if query.study_uid:
-            statement = statement.where(studies.c.study_uid == query.study_uid)
-        if query.series_uid:
-            statement = statement.where(series.c.series_uid == query.series_uid)
-        selective = [self._conditions.of(match) for match in query.matches if is_selective(match)]
-        if selective:
-            # By way of the ids: an index on the order would otherwise be walked from its start (SQLite does so).
-            few = select(studies.c.id).where(studies.c.project == query.project, *selective)
-            statement = statement.where(studies.c.id.in_(few))
-        return statement.where(*(self._conditions.of(match) for match in query.matches))
+        They are read anew each time, so that every process notices at once.
+        """
+        with self._database.read() as connection:
+            added = read_attributes(connection)
+        return {
+            attribute.key.path: attribute.key if attribute.state is FillState.READY else None
+            for attribute in added
+            if attribute.state is not FillState.REMOVING
+        }
 
 
 class _Results:
@@ -83,15 +77,15 @@ class _Results:
         series_counted: Mapping[int, Attributes] = {}
         level = self._query.level
         if level is Level.STUDY or self._query.with_study_counts:
-            studies_counted = _study_counts(self._connection, {row.study_row_id for row in rows})
+            studies_counted = _study_counts(self._connection, {row.study_row_id for row in rows}, self._query.view)
         if level is Level.SERIES or (level is Level.INSTANCE and self._query.with_series_counts):
-            series_counted = _series_counts(self._connection, {row.series_row_id for row in rows})
+            series_counted = _series_counts(self._connection, {row.series_row_id for row in rows}, self._query.view)
         metadata: Mapping[int, Attributes] = {}
-        if level is Level.INSTANCE and self._query.with_metadata:
-            metadata = _metadata(self._connection, [row.id for row in rows])
+        if self._query.with_metadata:
+            metadata = self._metadata([row.id for row in rows])
         found = []
         for row in rows:
-            attributes = dict(metadata.get(row.id, {})) if level is Level.INSTANCE else {}
+            attributes = dict(metadata.get(row.id, {}))
             attributes |= self._parse(row.study_attributes) | studies_counted.get(row.study_row_id, {})
             if level >= Level.SERIES:
                 attributes |= self._parse(row.series_attributes) | series_counted.get(row.series_row_id, {})
@@ -106,6 +100,21 @@ class _Results:
                 )
             )
         return found
+
+    def _metadata(self, ids: list[int]) -> Mapping[int, Attributes]:
+        """What instances say themselves; of studies and series the first one that is shown."""
+        level = self._query.level
+        if level is Level.INSTANCE:
+            return _metadata(self._connection, ids)
+        above = instances.c.study_id if level is Level.STUDY else instances.c.series_id
+        first: dict[int, int] = {}
+        for chunk in _chunks(ids):
+            shown = select(above, func.min(instances.c.id).label("first")).where(
+                above.in_(chunk), shown_to(self._query.view)
+            )
+            first |= {row.first: row[0] for row in self._connection.execute(shown.group_by(above))}
+        said = _metadata(self._connection, list(first))
+        return {first[instance_id]: attributes for instance_id, attributes in said.items()}
 
     def _parse(self, text: str) -> Attributes:
         """Attributes from their JSON; rows of one study share theirs."""
@@ -137,49 +146,28 @@ _INSTANCE_COLUMNS = (
 )
 
 
-def _studies(_query: SearchQuery) -> Select[Any]:
-    shown = select(instances.c.id).where(instances.c.study_id == studies.c.id, instances.c.visible).exists()
-    order = (studies.c.study_date.desc(), studies.c.study_time.desc(), studies.c.id.desc())
-    return select(*_STUDY_COLUMNS).where(shown).order_by(*order)
-
-
-def _series(query: SearchQuery) -> Select[Any]:
-    shown = select(instances.c.id).where(instances.c.series_id == series.c.id, instances.c.visible).exists()
-    statement = select(*_STUDY_COLUMNS, *_SERIES_COLUMNS).where(shown)
-    statement = statement.select_from(series.join(studies, series.c.study_id == studies.c.id))
-    if query.study_uid:
-        return statement.order_by(series.c.series_number.asc().nulls_last(), series.c.id)
-    return statement.order_by(series.c.series_uid, series.c.id)
-
-
-def _instances(query: SearchQuery) -> Select[Any]:
-    statement = select(*_STUDY_COLUMNS, *_SERIES_COLUMNS, *_INSTANCE_COLUMNS).where(instances.c.visible)
-    statement = statement.select_from(
-        instances.join(series, instances.c.series_id == series.c.id).join(studies, instances.c.study_id == studies.c.id)
-    )
-    if query.study_uid:
-        return statement.order_by(
-            series.c.series_number.asc().nulls_last(),
-            series.c.id,
-            instances.c.instance_number.asc().nulls_last(),
-            instances.c.id,
+def _rows(connection: Connection, level: Level, ids: list[int]) -> list[AnyRow]:
+    """The rows of a level, in the order of their ids as given."""
+    if level is Level.STUDY:
+        statement = select(studies.c.id, *_STUDY_COLUMNS)
+    elif level is Level.SERIES:
+        joined = series.join(studies, series.c.study_id == studies.c.id)
+        statement = select(series.c.id, *_STUDY_COLUMNS, *_SERIES_COLUMNS).select_from(joined)
+    else:
+        joined = instances.join(series, instances.c.series_id == series.c.id)
+        statement = select(*_STUDY_COLUMNS, *_SERIES_COLUMNS, *_INSTANCE_COLUMNS).select_from(
+            joined.join(studies, instances.c.study_id == studies.c.id)
         )
-    return statement.order_by(instances.c.sop_instance_uid)
+    own = TABLES[level].c.id
+    rows = {row.id: row for chunk in _chunks(ids) for row in connection.execute(statement.where(own.in_(chunk)))}
+    return [rows[row_id] for row_id in ids]
 
 
-_ORDERED = {Level.STUDY: _studies, Level.SERIES: _series, Level.INSTANCE: _instances}
-
-
-def _holds_all(matches: Iterable[Match], row: AnyRow) -> bool:
-    attributes = json.loads(row.series_attributes)
-    return all(holds_nested(match, attributes) for match in matches)
-
-
-def _study_counts(connection: Connection, ids: set[int]) -> dict[int, Attributes]:
+def _study_counts(connection: Connection, ids: set[int], view: View) -> dict[int, Attributes]:
     """Modalities in Study and the numbers of related series and instances, by row of the study."""
     counted: dict[int, Attributes] = {}
     for chunk in _chunks(ids):
-        shown = instances.c.study_id.in_(chunk) & instances.c.visible
+        shown = and_(instances.c.study_id.in_(chunk), shown_to(view))
         by_series = (
             select(instances.c.study_id, instances.c.series_id, func.count().label("instances"))
             .where(shown)
@@ -202,13 +190,13 @@ def _study_counts(connection: Connection, ids: set[int]) -> dict[int, Attributes
     return counted
 
 
-def _series_counts(connection: Connection, ids: set[int]) -> dict[int, Attributes]:
+def _series_counts(connection: Connection, ids: set[int], view: View) -> dict[int, Attributes]:
     """Number of Series Related Instances (0020,1209), by row of the series."""
     counted: dict[int, Attributes] = {}
     for chunk in _chunks(ids):
         statement = (
             select(instances.c.series_id, func.count().label("instances"))
-            .where(instances.c.series_id.in_(chunk), instances.c.visible)
+            .where(instances.c.series_id.in_(chunk), shown_to(view))
             .group_by(instances.c.series_id)
         )
         for row in connection.execute(statement):

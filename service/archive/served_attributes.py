@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 
 from service.archive.dicom_json import JsonWriter
 from service.archive.schema import series, studies
+from service.core.indexed_values import cut
 
 Attributes = dict[str, dict[str, Any]]
 
@@ -89,11 +90,12 @@ class ServedAttributes:
         own: Attributes = json.loads(instance)
         numbers = {column: _integer(own, tag) for column, tag in _INSTANCE_COLUMNS.items()}
         # Copies: who keeps them fills them up from later instances.
-        return cls(dict(_loaded(study)), dict(_loaded(series)), numbers)
+        return cls(dict(loaded(study)), dict(loaded(series)), numbers)
 
 
 @lru_cache(maxsize=64)  # the instances of a series say the same of it
-def _loaded(text: str) -> Attributes:
+def loaded(text: str) -> Attributes:
+    """Attributes from their JSON; shared, so nobody may change them."""
     attributes: Attributes = json.loads(text)
     return attributes
 
@@ -128,12 +130,12 @@ def _is_empty(element: Mapping[str, Any] | None) -> bool:
 
 
 def _text(attributes: Attributes, tag: str, column_type: Any) -> str:
-    """Values as the DICOM string that they were, cut to what the column takes; a NUL is nothing a database stores."""
+    """Values as the DICOM string that they were, cut to what an index takes; a NUL is nothing a database stores."""
     values = attributes.get(tag, {}).get("Value", ())
     text = "\\".join(
         _person_name(value) if isinstance(value, dict) else str(value) for value in values if value is not None
     )
-    return text.replace("\0", "")[: getattr(column_type, "length", None)]
+    return cut(text)[: getattr(column_type, "length", None)]
 
 
 def _person_name(name: Mapping[str, str]) -> str:

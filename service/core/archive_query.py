@@ -20,7 +20,7 @@ class QueryLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServedResults:
-    """Which results of ours a DIMSE caller of a project gets; images and annotations from outside always.
+    """Which results of ours a DIMSE caller of a project gets; images always, annotations unless a reader stored them.
 
     Parameters
     ----------

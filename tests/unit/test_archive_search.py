@@ -10,51 +10,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from sqlalchemy import event
 
-from service.archive.database import Database
-from service.archive.instances import InstanceIndex
-from service.archive.search import InstanceSearch
-from service.core.search import SEARCH_KEYS, Found, Level, Match, SearchPage, SearchQuery
-from tests.archived import SetClock, new_instance
+from service.core.search import Level
 from tests.datasets import ct_slice
-
-KEYS = {key.keyword: key for key in SEARCH_KEYS}
-
-
-class Archive:
-    """A small index, and short ways to fill and search it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.database = Database.open(folder / "index.sqlite")
-        self.index = InstanceIndex(self.database, SetClock())
-        self._search = InstanceSearch(self.database)
-
-    def add(self, study: str = "1.2.3", series: str = "", instances: int = 1, **attributes: object) -> None:
-        for number in range(1, instances + 1):
-            header = ct_slice(number, study_uid=study, series_uid=series or f"{study}.1")
-            for keyword, value in attributes.items():
-                setattr(header, keyword, value)
-            self.add_header(header)
-
-    def add_header(self, header: Dataset, project: str = "default") -> None:
-        self.index.add(new_instance(header, project=project))
-
-    def page(self, level: Level = Level.STUDY, **asked: object) -> SearchPage:
-        fields = {name: asked.pop(name) for name in list(asked) if name in SearchQuery.__dataclass_fields__}
-        matches = tuple(_match(keyword, value) for keyword, value in asked.items())
-        return self._search.search(SearchQuery("default", level, matches=matches, **fields))
-
-    def found(self, level: Level = Level.STUDY, **asked: object) -> list[Found]:
-        return self.page(level, **asked).found
-
-    def uids(self, level: Level = Level.STUDY, **asked: object) -> list[str]:
-        return [found.sop_instance_uid or found.series_uid or found.study_uid for found in self.found(level, **asked)]
-
-
-def _match(keyword: str, value: object) -> Match:
-    key = KEYS[keyword.replace("__", ".")]
-    if isinstance(value, list):
-        return Match(key, tuple(value), is_range=True)
-    return Match(key, value if isinstance(value, tuple) else (str(value),))
+from tests.small_archive import SmallArchive as Archive
 
 
 @pytest.fixture

@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from flask import Response, request
 
-from service.core.search import Attributes, Found, Level, SearchQuery
-from service.web.dicomweb.answers import answer_empty, answer_json, json_media_type
-from service.web.dicomweb.qido_parameters import SearchRequest, parse_search
+from service.core.search import Level, SearchPage, SearchQuery
+from service.web.dicomweb.answers import answer_empty, answer_json, answer_multipart, finish
+from service.web.dicomweb.metadata_forms import DICOM_XML, choose_metadata_form, xml_part
+from service.web.dicomweb.qido_fields import ResultFields
+from service.web.dicomweb.qido_parameters import parse_search
 from service.web.dicomweb.resources import Resources, check_uids
 from service.web.dicomweb.services import DicomWebServices
-
-# Attributes that every result of a level has, empty where nothing is known (PS3.18 Tables 10.6.3-3 to -5).
-_REQUIRED: Final = {
-    Level.STUDY: {
-        "00080020": "DA",
-        "00080030": "TM",
-        "00080050": "SH",
-        "00080061": "CS",
-        "00080090": "PN",
-        "00100010": "PN",
-        "00100020": "LO",
-        "00100030": "DA",
-        "00100040": "CS",
-        "0020000D": "UI",
-        "00200010": "SH",
-        "00201206": "IS",
-        "00201208": "IS",
-    },
-    Level.SERIES: {"00080060": "CS", "0020000E": "UI", "00200011": "IS", "00201209": "IS"},
-    Level.INSTANCE: {"00080016": "UI", "00080018": "UI", "00200013": "IS"},
-}
-# Attributes that come along when they are known; the descriptions are what every list shows.
-_WHEN_KNOWN: Final = {
-    Level.STUDY: ("00080201", "00081030"),
-    Level.SERIES: ("00080201", "0008103E", "00400244", "00400245", "00400275"),
-    Level.INSTANCE: ("00080201", "00083002", "00280008", "00280010", "00280011", "00280100"),
-}
-_STUDY_COUNTS: Final = frozenset({"00080061", "00201206", "00201208"})
-_SERIES_COUNTS: Final = frozenset({"00201209"})
-# What a result knows without reading the metadata of its instance.
-_INDEXED: Final = frozenset(
-    {tag for level in _REQUIRED.values() for tag in level} | {tag for tags in _WHEN_KNOWN.values() for tag in tags}
-)
-_RETRIEVE_URL: Final = "00081190"
 
 
 class SearchViews:
@@ -73,69 +39,27 @@ class SearchViews:
         return self._search(SearchQuery(project, Level.INSTANCE, study_uid, series_uid), levels)
 
     def _search(self, resource: SearchQuery, levels: tuple[Level, ...]) -> Response:
-        json_media_type(request)  # refused before anything is looked up
+        form = choose_metadata_form(request)  # refused before anything is looked up
         self._resources.check_project(resource.project)
         check_uids(resource.study_uid, resource.series_uid)
-        search = parse_search(resource, request.args.items(multi=True), self._services.page_limit)
-        wanted = _Wanted(search, levels)
-        page = self._services.search.search(wanted.query)
-        warnings = list(search.warnings)
-        if page.remaining > 0:
-            warnings.append(f"There are {page.remaining} additional results that can be requested")
+        search = self._services.search
+        parameters = request.args.items(multi=True)
+        asked = parse_search(resource, parameters, self._services.page_limit, search.added_keys)
+        fields = ResultFields(asked, levels)
+        page = search.search(fields.query)
+        warnings = [*asked.warnings, *_rest(page)]
         if not page.found:
             return answer_empty(warnings=warnings)
         root = self._services.links.service_root(request, resource.project)
-        return answer_json(request, [wanted.result(found, root) for found in page.found], warnings=warnings)
+        if form.is_xml:
+            parts = [xml_part(fields.result(found, root), fields.address(found, root)) for found in page.found]
+            return finish(answer_multipart(parts, DICOM_XML, self._services.boundary()), warnings)
+        return answer_json(request, [fields.result(found, root) for found in page.found], warnings=warnings)
 
 
-class _Wanted:
-    """Which attributes a search returns."""
-
-    def __init__(self, search: SearchRequest, levels: tuple[Level, ...]) -> None:
-        self._search = search
-        self._level = search.query.level
-        self._required: dict[str, str] = {}
-        self._tags = set(search.included)
-        for level in levels:
-            self._required |= _REQUIRED[level]
-            self._tags |= {*_REQUIRED[level], *_WHEN_KNOWN[level]}
-        if self._level >= Level.SERIES:
-            self._required["0020000D"] = "UI"
-        if self._level is Level.INSTANCE:
-            self._required["0020000E"] = "UI"
-
-    @property
-    def query(self) -> SearchQuery:
-        """The search, with what has to be read for these attributes."""
-        everything = self._search.include_all
-        query = self._search.query
-        return SearchQuery(
-            project=query.project,
-            level=query.level,
-            study_uid=query.study_uid,
-            series_uid=query.series_uid,
-            matches=query.matches,
-            limit=query.limit,
-            offset=query.offset,
-            with_study_counts=everything or bool(self._tags & _STUDY_COUNTS),
-            with_series_counts=everything or bool(self._tags & _SERIES_COUNTS),
-            with_metadata=everything or bool(self._tags - _INDEXED),
-        )
-
-    def result(self, found: Found, root: str) -> Attributes:
-        """One result as DICOM JSON, by ascending tag."""
-        known = found.attributes
-        attributes: dict[str, Any] = {tag: {"vr": vr} for tag, vr in self._required.items()}
-        attributes |= {tag: known[tag] for tag in (known if self._search.include_all else self._tags & known.keys())}
-        attributes["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-        attributes["0020000D"] = {"vr": "UI", "Value": [found.study_uid]}
-        url = f"{root}/studies/{found.study_uid}"
-        if self._level >= Level.SERIES:
-            attributes["0020000E"] = {"vr": "UI", "Value": [found.series_uid]}
-            url += f"/series/{found.series_uid}"
-        if self._level is Level.INSTANCE:
-            url += f"/instances/{found.sop_instance_uid}"
-        if self._level in (Level.STUDY, Level.INSTANCE):
-            attributes["00080056"] = {"vr": "CS", "Value": ["ONLINE"]}
-        attributes[_RETRIEVE_URL] = {"vr": "UR", "Value": [url]}
-        return dict(sorted(attributes.items()))
+def _rest(page: SearchPage) -> list[str]:
+    """What is said of the results behind this page, in the standard's words (PS3.18 8.3.4.4)."""
+    if not page.remaining:
+        return []
+    count = f"more than {page.remaining}" if page.and_more else str(page.remaining)
+    return [f"There are {count} additional results that can be requested"]
