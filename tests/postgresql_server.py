@@ -1,8 +1,7 @@
-"""A PostgreSQL of Debian's for tests, on a free loopback port, which keeps what would be SQLite's files."""
+"""A PostgreSQL of Debian's for tests, on a free loopback port."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 import shutil
@@ -13,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import pytest
-from sqlalchemy import create_engine, text
+import psycopg
+from sqlalchemy import Connection, create_engine, text
 
-from service.archive.database import Database
 from tests.patience import PATIENCE_S
 
 TEMPLATE = "annogate_template"
@@ -55,14 +53,28 @@ class PostgresqlServer:
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://annogate@127.0.0.1:{self._port}/{database}"
 
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """A connection that commits each statement, to be closed."""
+        return psycopg.connect(host="127.0.0.1", port=self._port, user="annogate", dbname=database, autocommit=True)
+
     def create(self, database: str, template: str = "template1") -> None:
         """Make a database, unless it is there."""
+        known = text("SELECT 1 FROM pg_database WHERE datname = :name")
+        with self._administrator() as connection:
+            if connection.execute(known, {"name": database}).scalar_one_or_none() is None:
+                connection.execute(text(f"CREATE DATABASE {database} TEMPLATE {template}"))
+
+    def drop(self, database: str) -> None:
+        """Remove a database, whoever is connected to it."""
+        with self._administrator() as connection:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
+
+    @contextmanager
+    def _administrator(self) -> Iterator[Connection]:
         engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         try:
             with engine.connect() as connection:
-                known = text("SELECT 1 FROM pg_database WHERE datname = :name")
-                if connection.execute(known, {"name": database}).scalar_one_or_none() is None:
-                    connection.execute(text(f"CREATE DATABASE {database} TEMPLATE {template}"))
+                yield connection
         finally:
             engine.dispose()
 
@@ -81,22 +93,3 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
         yield server
     finally:
         server.remove()
-
-
-@contextmanager
-def indexes_in_postgresql() -> Iterator[None]:
-    """While this is open, each index of this process that would be a file is a database of that name's own."""
-    with postgresql_server() as server, pytest.MonkeyPatch.context() as patch:
-        server.create(TEMPLATE)
-        Database.open(server.url(TEMPLATE)).close()
-        opened = Database.open
-
-        def open_there(location: str | Path) -> Database:
-            if str(location).startswith("postgresql"):
-                return opened(location)
-            name = "index_" + hashlib.sha256(str(location).encode()).hexdigest()[:24]
-            server.create(name, TEMPLATE)
-            return opened(server.url(name))
-
-        patch.setattr(Database, "open", open_there)
-        yield

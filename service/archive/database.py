@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy import Connection as Connection  # noqa: PLC0414  # other rooms that join a transaction name it from here
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
-from service.archive.migration import upgrade
+from service.archive.migration import current_revision, upgrade
+from service.archive.postgresql_address import refuse_misread, unreadable, wrong_option
 from service.errors import SettingsInvalid
 
 BUSY_TIMEOUT_S = 30.0
@@ -68,6 +69,27 @@ class Database:
             engine.dispose()
             raise
         return cls(engine)
+
+    @classmethod
+    def look(cls, location: str | Path) -> tuple[str | None, set[str]]:
+        """The schema of the index at a path or URL, None where there is none, and what tables are there.
+
+        Nothing is made and nothing brought up to date.
+
+        Raises
+        ------
+        SettingsInvalid : the location is none that is supported
+        GatewayError : it cannot be reached or read
+        """
+        url = _url(location)
+        if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+            return None, set()
+        engine = _engine(url)
+        try:
+            with _translated(), engine.connect() as connection:
+                return current_revision(connection), set(inspect(connection).get_table_names())
+        finally:
+            engine.dispose()
 
     @property
     def dialect(self) -> str:
@@ -129,6 +151,24 @@ def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.I
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
+def lean_on(connection: Connection, table: Table) -> None:
+    """Say that what this transaction stores rests on what it reads of a table from here on; `hold_alone` waits for it.
+
+    In SQLite there is one writer at a time anyhow.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {table.name} IN ROW SHARE MODE"))
+
+
+def hold_alone(connection: Connection, table: Table) -> None:
+    """Wait for whoever writes to a table or leans on it, and keep others from that until this transaction ends.
+
+    Who only reads is not waited for, and waits for nobody: a dump of the database may take hours.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
+
+
 def _url(location: str | Path) -> URL:
     if isinstance(location, Path) or "://" not in location:
         return URL.create("sqlite", database=str(Path(location).absolute()))
@@ -136,14 +176,12 @@ def _url(location: str | Path) -> URL:
         url = make_url(location)
     except (ArgumentError, ValueError):
         # The error quotes a piece of the address, which may be one of the password.
-        raise SettingsInvalid(
-            "the index's address cannot be read; in a user name or password @, :, / and % have to be written as %40, "
-            "%3A, %2F and %25"
-        ) from None
+        raise unreadable() from None
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise SettingsInvalid(f"the index runs on SQLite or PostgreSQL, not on {url.get_backend_name()}")
     if url.get_backend_name() == "sqlite" and not url.database:
         raise SettingsInvalid("the index is a file; an SQLite database in memory would be forgotten")
+    refuse_misread(url)
     return url
 
 
@@ -202,6 +240,8 @@ def _gateway_error(error: DBAPIError) -> GatewayError:
         return StorageExhausted("the disk of the index is full")
     if code in _BUSY or state in {"55P03", "40001", "40P01"}:
         return StorageExhausted("the index stayed locked by another process")
+    if not (code or state) and (wrong := wrong_option(str(error.orig))):
+        return wrong
     if state.startswith(_AWAY) or (isinstance(error, OperationalError) and not (code or state)):
         return StorageExhausted("the index cannot be reached")
     return GatewayError(f"the index failed: {type(error.orig).__name__} {code or state}".rstrip())

@@ -54,6 +54,7 @@ class PreparedInstance:
             "transfer_syntax_uid": new.transfer_syntax_uid,
             "kind": str(new.kind),
             "annotator": new.annotator,
+            "author": new.author,
             "run_id": new.run_id,
             **served.numbers,
             "content_digest": new.content_digest,
