@@ -40,12 +40,14 @@ class Caller:
     ----------
     name : user name, or the token's name
     projects : names of the projects that they may reach; ``*`` among them is every one
+    account : stays with the user or token whatever it is called; "" on this host
     """
 
     name: str
     kind: CallerKind
     role: Role
     projects: frozenset[str]
+    account: str = ""
 
     def may_reach(self, project: str) -> bool:
         """Whether the grant covers this project."""
