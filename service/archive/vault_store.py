@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection, and_, delete, func, select
 
 from dicom_nodes.errors import GatewayError
-from service.archive.database import Database, upsert
+from service.archive.database import Database, lean_on, upsert
 from service.archive.schema import retired_vault_keys, vault
 from service.core.records import SealedEntry
 
@@ -111,6 +111,7 @@ def put_entries(connection: Connection, entries: Iterable[tuple[str, SealedEntry
 
 
 def _refuse_retired(connection: Connection, key_ids: set[str]) -> None:
+    lean_on(connection, retired_vault_keys)
     query = select(retired_vault_keys.c.key_id).where(retired_vault_keys.c.key_id.in_(sorted(key_ids))).limit(1)
     if connection.execute(query).first() is not None:
         raise GatewayError("an entry of the vault was sealed with a key that was retired meanwhile")

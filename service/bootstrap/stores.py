@@ -23,8 +23,10 @@ from service.archive.projects import ProjectTable
 from service.archive.quarantine_rows import QuarantineTable
 from service.archive.rejections import RejectionTable
 from service.archive.releases import ReleaseTable
-from service.archive.runs import RunTable
+from service.archive.runs import Follow, RunTable
+from service.archive.search_attribute_table import SearchAttributeTable
 from service.archive.study_cleaning import StudyCleaningTable
+from service.archive.trash import TrashTable
 from service.archive.vault_keys import VaultKeyTable
 from service.archive.vault_store import VaultStore
 from service.bootstrap.ground import Ground
@@ -33,7 +35,12 @@ log = structlog.get_logger("annogate")
 
 
 class Stores:
-    """The tables over one index, and what lies beside it."""
+    """The tables over one index, and what lies beside it.
+
+    ``follow_run`` is told of each run that changes; who composes the gateway sets it before the first use.
+    """
+
+    follow_run: Follow | None = None
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -77,7 +84,7 @@ class Stores:
     @cached_property
     def runs(self) -> RunTable:
         """Annotator runs."""
-        return RunTable(self.database, self._clock)
+        return RunTable(self.database, self._clock, self.follow_run)
 
     @cached_property
     def releases(self) -> ReleaseTable:
@@ -88,6 +95,11 @@ class Stores:
     def rejections(self) -> RejectionTable:
         """What rejection notes hid."""
         return RejectionTable(self.database, self._clock)
+
+    @cached_property
+    def trash(self) -> TrashTable:
+        """What people deleted."""
+        return TrashTable(self.database, self._clock)
 
     @cached_property
     def outbox(self) -> OutboxTable:
@@ -123,6 +135,11 @@ class Stores:
     def overview(self) -> Overview:
         """What happens inside, in numbers."""
         return Overview(self.database, time.monotonic)
+
+    @cached_property
+    def search_attributes(self) -> SearchAttributeTable:
+        """What people made searchable."""
+        return SearchAttributeTable(self.database, self._clock)
 
     @cached_property
     def accounts(self) -> Accounts:

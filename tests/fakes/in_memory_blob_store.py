@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import BinaryIO
 
@@ -20,9 +20,12 @@ class InMemoryBlobStore:
         return self.put_many([(key, parts)])[0]
 
     def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes]]]) -> list[int]:
+        return self.begin_many(blobs)()
+
+    def begin_many(self, blobs: Sequence[tuple[str, Iterable[bytes]]]) -> Callable[[], list[int]]:
         written = {_checked(key): b"".join(bytes(part) for part in parts) for key, parts in blobs}
         self._blobs |= written
-        return [len(self._blobs[key]) for key, _ in blobs]
+        return lambda: [len(written[key]) for key, _ in blobs]
 
     def open(self, key: str) -> BinaryIO:
         try:

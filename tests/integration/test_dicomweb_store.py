@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import gzip
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -13,10 +15,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from werkzeug.test import TestResponse
 
-from service.core.records import Incoming, Outcome
+from dicom_nodes.errors import GatewayError
+from service.core.native_dicom_model import from_xml
+from service.core.records import Incoming, Outcome, OutcomeKind
 from service.errors import StorageExhausted
+from service.ingest.direct_intake import IntakeLimits
 from service.ingest.part10 import read_file
 from service.ingest.scratch import Scratch
+from service.web.dicomweb.store_body import Keeping, StoreLimits
 from tests.datasets import STUDY_UID, as_file, ct_slice
 from tests.dicomweb_gateway import DicomWebGateway
 
@@ -157,7 +163,8 @@ def test_body_that_breaks_off_stores_what_came_whole(client: FlaskClient) -> Non
         (b"x", 'multipart/related; type="application/dicom"; boundary=""', 400),
         (b"x", "", 400),
         (b"x", "application/json", 415),
-        (b"x", 'multipart/related; type="application/dicom+json"; boundary=part', 415),
+        (b"x", 'multipart/related; type="application/dicom+json"; boundary=part', 400),
+        (b"x", 'multipart/related; type="image/png"; boundary=part', 415),
         (b"x", 'multipart/form-data; boundary="part"', 415),
     ],
 )
@@ -173,19 +180,19 @@ def test_part_of_another_type_fails_alone(client: FlaskClient) -> None:
 
 
 def test_caller_who_takes_no_json_is_told_before_anything_is_stored(client: FlaskClient) -> None:
-    assert post(client, body(as_file(ct_slice())), Accept="application/dicom+xml").status_code == 406
+    assert post(client, body(as_file(ct_slice())), Accept="image/png").status_code == 406
     assert client.get("/dicom-web/studies").status_code == 204
 
 
 def test_part_over_the_limit_is_refused(tmp_path: Path) -> None:
-    gateway = DicomWebGateway(tmp_path, part_limit_bytes=1000)
+    gateway = DicomWebGateway(tmp_path, store_limits=StoreLimits(part_bytes=1000))
     response = post(gateway.client(), body(as_file(ct_slice())))
     assert (response.status_code, response.content_type) == (413, "application/problem+json")
     gateway.close()
 
 
 def test_full_disk_is_said_as_such(tmp_path: Path) -> None:
-    def store(incoming: Incoming) -> Outcome:
+    def store(batch: Sequence[Incoming]) -> Callable[[], list[Outcome]]:
         raise StorageExhausted("the disk of the archive is full")
 
     gateway = DicomWebGateway(tmp_path, store=store)
@@ -195,8 +202,24 @@ def test_full_disk_is_said_as_such(tmp_path: Path) -> None:
     gateway.close()
 
 
+def test_disk_that_fails_while_a_request_is_read_leaves_what_was_stored_told(tmp_path: Path) -> None:
+    kept = iter([b"".join])
+
+    def keep(parts: Iterable[bytes | memoryview]) -> bytes:
+        for how in kept:
+            return how(parts)
+        raise GatewayError("the disk on which large objects wait failed")
+
+    gateway = DicomWebGateway(tmp_path, keeping=Keeping(keep))
+    response = post(gateway.client(), body(as_file(ct_slice(1)), as_file(ct_slice(2))))
+    told = answer(response)
+    assert (response.status_code, len(told.ReferencedSOPSequence), len(told.OtherFailuresSequence)) == (202, 1, 1)
+    assert gateway.house.index.count("clinical") == 1
+    gateway.close()
+
+
 def test_fault_of_ours_costs_one_instance_its_place_and_says_nothing_of_it(tmp_path: Path) -> None:
-    def store(incoming: Incoming) -> Outcome:
+    def store(batch: Sequence[Incoming]) -> Callable[[], list[Outcome]]:
         raise ValueError("Doe^Jane")
 
     gateway = DicomWebGateway(tmp_path, store=store)
@@ -245,7 +268,7 @@ def test_stream_is_not_read_beyond_the_closing_boundary(client: FlaskClient) -> 
 @pytest.fixture
 def sealing(tmp_path: Path) -> Iterator[DicomWebGateway]:
     """A gateway to which every part is too large for memory."""
-    held = DicomWebGateway(tmp_path, keep=Scratch(tmp_path, in_memory_bytes=100).keep)
+    held = DicomWebGateway(tmp_path, keeping=Keeping(Scratch(tmp_path, in_memory_bytes=100).keep))
     yield held
     held.close()
 
@@ -269,7 +292,103 @@ def test_part_that_cannot_wait_for_want_of_room_is_said_so(tmp_path: Path) -> No
     def keep(parts: Iterable[bytes | memoryview]) -> bytes:
         raise StorageExhausted("the disk on which large objects wait is full")
 
-    gateway = DicomWebGateway(tmp_path, keep=keep)
+    gateway = DicomWebGateway(tmp_path, keeping=Keeping(keep))
     assert post(gateway.client(), body(as_file(ct_slice()))).status_code == 503
     assert post(gateway.client(), as_file(ct_slice()), content_type="application/dicom").status_code == 503
+    gateway.close()
+
+
+def test_instance_that_breaks_something_costs_only_its_own_place(tmp_path: Path) -> None:
+    def store(batch: Sequence[Incoming]) -> Callable[[], list[Outcome]]:
+        if any(incoming.sop_instance_uid.endswith(".2") for incoming in batch):
+            raise ValueError("Doe^Jane")
+        return lambda: [Outcome(OutcomeKind.ARCHIVED, "2.25.1", "2.25.2", "2.25.3") for _ in batch]
+
+    gateway = DicomWebGateway(tmp_path, store=store)
+    response = post(gateway.client(), body(*(as_file(ct_slice(number)) for number in (1, 2, 3))))
+    told = answer(response)
+    assert (response.status_code, len(told.ReferencedSOPSequence)) == (202, 2)
+    assert [item.FailureReason for item in told.FailedSOPSequence] == [0x0110]
+    gateway.close()
+
+
+def test_instances_go_through_ingest_in_batches(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def store(batch: Sequence[Incoming]) -> Callable[[], list[Outcome]]:
+        sizes.append(len(batch))
+        return lambda: [Outcome(OutcomeKind.ARCHIVED, "2.25.1", "2.25.2", "2.25.3") for _ in batch]
+
+    gateway = DicomWebGateway(tmp_path, store=store, intake=IntakeLimits(2))
+    response = post(gateway.client(), body(*(as_file(ct_slice(number)) for number in range(1, 6))))
+    assert (response.status_code, sizes) == (200, [2, 2, 1])
+    gateway.close()
+
+
+def test_answer_comes_as_xml_to_who_takes_that(client: FlaskClient) -> None:
+    response = post(client, body(as_file(ct_slice())), Accept="application/dicom+xml")
+    assert (response.status_code, response.content_type) == (200, "application/dicom+xml")
+    told = Dataset.from_json(from_xml(response.data))
+    assert told.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == ct_slice().SOPInstanceUID
+
+
+def test_failure_says_what_to_do(client: FlaskClient) -> None:
+    response = post(client, body(as_file(ct_slice())), "/dicom-web/studies/1.2.3")
+    spoken = answer(response).FailedSOPSequence[0].private_block(0x0099, "ANNOGATE")[0x01].value
+    assert spoken.endswith("send it to the address of its own study, or to /studies")
+
+
+def test_part_headers_without_end_stop_the_reading_and_tell_what_was_stored(client: FlaskClient) -> None:
+    """What came before is kept, and the answer says so; nothing can be read behind it."""
+    data = body(as_file(ct_slice()), close=b"\r\n--part\r\nX: " + b"y" * (1 << 20))
+    response = post(client, data)
+    told = answer(response)
+    assert (response.status_code, len(told.ReferencedSOPSequence), len(told.OtherFailuresSequence)) == (202, 1, 1)
+    assert "headers of a part are longer" in response.headers["Warning"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"--part\r\n" + b"x" * (1 << 20),
+        b"--part\r\nno header\r\n\r\nx\r\n--part--",
+        b"--other\r\n\r\nx\r\n--other--",
+        b"y" * (1 << 20),
+    ],
+    ids=["long headers", "header that is none", "another boundary", "no boundary"],
+)
+def test_body_that_is_not_multipart_names_the_rule(client: FlaskClient, data: bytes) -> None:
+    response = post(client, data)
+    assert (response.status_code, response.content_type) == (400, "application/problem+json")
+    assert "RFC 2046" in response.get_json()["detail"] or "16384 bytes" in response.get_json()["detail"]
+
+
+def test_more_parts_than_a_request_may_have_are_not_read(tmp_path: Path) -> None:
+    gateway = DicomWebGateway(tmp_path, store_limits=StoreLimits(parts=2))
+    some = post(gateway.client(), body(*(as_file(ct_slice(number)) for number in (1, 2, 3))))
+    told = answer(some)
+    assert (some.status_code, len(told.ReferencedSOPSequence), len(told.OtherFailuresSequence)) == (202, 2, 1)
+    junk = post(gateway.client(), body(b"a", b"b", b"c"))
+    assert (junk.status_code, junk.content_type) == (413, "application/problem+json")
+    assert "at most 2 parts" in junk.get_json()["detail"]
+    gateway.close()
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_body_is_inflated(client: FlaskClient, coding: str, pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(body(*(as_file(ct_slice(number)) for number in (1, 2))))
+    response = post(client, packed, Content_Encoding=coding)
+    assert (response.status_code, len(answer(response).ReferencedSOPSequence)) == (200, 2)
+
+
+def test_body_in_another_coding_is_refused(client: FlaskClient) -> None:
+    response = post(client, body(as_file(ct_slice())), Content_Encoding="br")
+    assert (response.status_code, response.content_type) == (415, "application/problem+json")
+
+
+def test_bomb_is_refused_before_it_fills_anything(tmp_path: Path) -> None:
+    gateway = DicomWebGateway(tmp_path, store_limits=StoreLimits(inflated_bytes=1 << 20))
+    bomb = gzip.compress(body(bytes(64 << 20)))
+    response = post(gateway.client(), bomb, Content_Encoding="gzip")
+    assert (response.status_code, response.content_type) == (413, "application/problem+json")
     gateway.close()

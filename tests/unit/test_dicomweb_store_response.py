@@ -84,7 +84,7 @@ def test_words_stand_beside_each_code() -> None:
         sequence[0].private_block(0x0099, "ANNOGATE")[0x01].value
         for sequence in (answer.OtherFailuresSequence, answer.FailedSOPSequence)
     ]
-    assert spoken == ["Not a DICOM file", "No pixels"]
+    assert spoken == ["Not a DICOM file", "No pixels: correct it and send it again"]
 
 
 def test_headers_carry_the_words_of_the_first_parts_only() -> None:

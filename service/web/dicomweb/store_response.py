@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
+from dicom_nodes.errors import GatewayError
 from service.core.records import Outcome, OutcomeKind
 from service.core.search import Attributes
+from service.errors import UnsupportedMediaType
+from service.web.dicomweb.store_advice import advised
 
 CANNOT_UNDERSTAND: Final = 0xC001
 OUT_OF_RESOURCES: Final = 0xA700
+TRANSFER_SYNTAX_NOT_SUPPORTED: Final = 0xC122
 _CREATOR: Final = "ANNOGATE"
 _WARNINGS_AT_MOST: Final = 16
 
@@ -19,8 +23,8 @@ _WARNINGS_AT_MOST: Final = 16
 class WarningReason(IntEnum):
     """Warning Reason (0008,1196), PS3.18 Table I.2-1."""
 
-    KEPT_FIRST = 0xB000
-    """Coercion of data elements: what is held under this UID differs from what was sent, and stays."""
+    COERCED = 0xB000
+    """Coercion of data elements: what is held under this UID differs from what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class PartResult:
     sent_class_uid, sent_instance_uid : as the caller sent them, "" where the part could not be read
     failure_reason : 0 where it was stored
     reason : words; never a value of the data set
+    media_type_refused : it failed since nothing is taken in its media type
+    rounded : numbers of its metadata were written with the digits that fit
     """
 
     number: int
@@ -41,6 +47,8 @@ class PartResult:
     outcome: Outcome | None = None
     failure_reason: int = 0
     reason: str = ""
+    media_type_refused: bool = False
+    rounded: bool = False
 
     @property
     def stored(self) -> bool:
@@ -51,25 +59,35 @@ class PartResult:
     def warning(self) -> WarningReason | None:
         """The code that a stored instance carries."""
         kept_first = self.outcome is not None and self.outcome.kind is OutcomeKind.KEPT_FIRST
-        return WarningReason.KEPT_FIRST if kept_first else None
+        return WarningReason.COERCED if kept_first or self.rounded else None
 
     @classmethod
-    def of(cls, number: int, sent_class_uid: str, sent_instance_uid: str, outcome: Outcome) -> PartResult:
+    def failed(
+        cls, number: int, error: GatewayError, sent_class_uid: str = "", sent_instance_uid: str = ""
+    ) -> PartResult:
+        """The result of a part that did not get into ingest."""
+        refused = isinstance(error, UnsupportedMediaType)
+        code = TRANSFER_SYNTAX_NOT_SUPPORTED if refused else error.dimse_status
+        words = advised(str(error), code)
+        return cls(number, sent_class_uid, sent_instance_uid, None, code, words, media_type_refused=refused)
+
+    @classmethod
+    def of(
+        cls, number: int, sent_class_uid: str, sent_instance_uid: str, outcome: Outcome, *, rounded: bool = False
+    ) -> PartResult:
         """The result of a part that went through ingest."""
-        failed = outcome.kind is OutcomeKind.QUARANTINED
+        failed = outcome.kind in (OutcomeKind.QUARANTINED, OutcomeKind.IN_TRASH)
         reason = outcome.reason
         if outcome.kind is OutcomeKind.KEPT_FIRST:
             reason = reason or "This UID is held with other content; the first one stays"
         if outcome.kind is OutcomeKind.DROPPED:
             reason = reason or "This SOP class is not wanted in this project: acknowledged, not kept"
-        return cls(
-            number,
-            sent_class_uid,
-            sent_instance_uid,
-            outcome,
-            (outcome.failure_reason or 0x0110) if failed else 0,
-            reason,
-        )
+        if rounded and not failed:
+            reason = reason or "Numbers of more than 16 characters were written with the digits that a DS holds"
+        code = (outcome.failure_reason or 0x0110) if failed else 0
+        if failed:
+            reason = advised(reason, code, outcome.quarantine_id)
+        return cls(number, sent_class_uid, sent_instance_uid, outcome, code, reason, rounded=rounded)
 
 
 def status_of(results: Iterable[PartResult]) -> int:
@@ -83,6 +101,8 @@ def status_of(results: Iterable[PartResult]) -> int:
         return 200
     if stored:
         return 202
+    if all(result.media_type_refused for result in results):
+        return 415
     reasons = {result.failure_reason for result in results}
     if reasons == {CANNOT_UNDERSTAND}:
         return 400

@@ -12,6 +12,7 @@ from service.core.encoded_bytes import EncodedBytes, Section
 from service.core.encoded_data_set import Encoding
 from service.core.inflation import inflated
 from service.core.ports import BlobStore
+from service.web.dicomweb.file_stretch import FileStretch
 
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _CHUNK: Final = 1 << 20
@@ -49,6 +50,7 @@ class StoredObject:
 
     def __init__(self, row: InstanceRow, blobs: BlobStore) -> None:
         self.row = row
+        self._blobs = blobs
         self.encoding = Encoding.of(row.transfer_syntax_uid)
         self._file = blobs.open(row.blob.key)
         try:
@@ -99,6 +101,12 @@ class StoredObject:
             size = min(length, _CHUNK)
             yield self.read(offset, size)
             offset, length = offset + size, length - size
+
+    def stretch(self, offset: int, length: int) -> FileStretch | None:
+        """Where the same bytes lie in the stored file; nothing where that was deflated."""
+        if self.row.transfer_syntax_uid == DEFLATED or offset + length > self.row.blob.size:
+            return None
+        return FileStretch(lambda: self._blobs.open(self.row.blob.key), offset, length)
 
     def _open_data_set(self) -> tuple[EncodedBytes, int, int]:
         """What is read, and where in it the data set begins and ends."""

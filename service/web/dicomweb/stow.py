@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-import logging
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urljoin
 
 from flask import Request, Response, request
 
-from dicom_nodes.errors import GatewayError, InstanceUnreadable, StorageExhausted
+from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.core.encoded_data_set import Encoding, elements
+from service.core.native_dicom_model import to_xml
 from service.core.records import Incoming
-from service.errors import BadRequest, UnsupportedMediaType
-from service.ingest.part10 import DicomFile, read_file
-from service.web.dicomweb.answers import finish, json_media_type
-from service.web.dicomweb.media_types import DICOM, parse_content_type
-from service.web.dicomweb.multipart import BodyTruncated, MultipartReader, PartTooLarge, ReceivedPart, is_boundary
+from service.errors import BadRequest, NotAcceptable
+from service.ingest.direct_intake import DirectIntake, Taken
+from service.ingest.part10 import DicomFile
+from service.web.dicomweb.answers import accepted, finish
+from service.web.dicomweb.media_types import DICOM_JSON, JSON
+from service.web.dicomweb.metadata_forms import DICOM_XML, check_charset
+from service.web.dicomweb.received_body import ReceivedBody
 from service.web.dicomweb.resources import Resources, check_uids
 from service.web.dicomweb.services import DicomWebServices
+from service.web.dicomweb.store_body import Offer, StoreBody
 from service.web.dicomweb.store_response import PartResult, response_data_set, status_of, warnings
 
 _STUDY_INSTANCE_UID: Final = 0x0020000D
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _STARTS: Final = (1 << 20, 32 << 20)
 """How much of a data set is looked at for its study, and how much if that was not enough."""
-_CHUNK: Final = 1 << 20
-_FILE_META: Final = b"\x02\x00"
-_ONE_OBJECT: Final = frozenset({DICOM, "application/octet-stream", ""})
-
-_log = logging.getLogger(__name__)
 
 
 class StoreViews:
@@ -42,68 +41,75 @@ class StoreViews:
 
     def store(self, project: str, study_uid: str = "") -> Response:
         """``POST /studies`` and ``POST /studies/{study}``."""
+        try:
+            return self._store(project, study_uid)
+        except GatewayError:
+            ReceivedBody(request.stream).drain()
+            raise
+
+    def _store(self, project: str, study_uid: str) -> Response:
         self._resources.check_project(project)
         check_uids(study_uid)
-        media_type = json_media_type(request)
-        results = [self._store_part(project, study_uid, *part) for part in enumerate(self._parts(request), start=1)]
+        media_type = _answer_type(request)
+        raw = ReceivedBody.of(request, inflated_limit_bytes=self._services.store_limits.inflated_bytes)
+        body = StoreBody(
+            raw,
+            request.headers.get("Content-Type", ""),
+            absolute=lambda location: urljoin(request.base_url, location),
+            limits=self._services.store_limits,
+            keeping=self._services.keeping,
+        )
+        results = list(self._results(project, study_uid, body.offers()))
+        if body.fault is not None:
+            raw.drain()
+            if not any(result.outcome is not None or result.sent_instance_uid for result in results):
+                raise body.fault
         if not results:
             raise BadRequest("The request holds no instances")
-        root = self._services.links.service_root(request, project)
-        answer = response_data_set(results, root)
         self._note(project, results)
-        response = Response(
-            json.dumps(answer, ensure_ascii=False, separators=(",", ":")),
-            status=status_of(results),
-            content_type=media_type,
-        )
+        return self._answer(project, media_type, results)
+
+    def _answer(self, project: str, media_type: str, results: list[PartResult]) -> Response:
+        answer = response_data_set(results, self._services.links.service_root(request, project))
+        if media_type == DICOM_XML:
+            content: str | bytes = to_xml(answer)
+        else:
+            content = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+        response = Response(content, status=status_of(results), content_type=media_type)
         response.headers["Cache-Control"] = "no-store"
+        response.headers["Vary"] = "Accept"
         return finish(response, warnings(results))
 
-    def _parts(self, incoming: Request) -> Iterator[ReceivedPart | GatewayError]:
-        """Each part as it comes; an error in place of one that cannot be read to its end."""
-        media_type, parameters = parse_content_type(incoming.headers.get("Content-Type", ""))
-        if media_type == DICOM:
-            yield from self._single_part(incoming)
-            return
-        if media_type != "multipart/related":
-            raise UnsupportedMediaType(f'Instances are taken as multipart/related; type="{DICOM}" or {DICOM}')
-        if parameters.get("type", DICOM).lower() != DICOM:
-            raise UnsupportedMediaType(f'Of multipart/related, type="{DICOM}" is taken here')
-        boundary = parameters.get("boundary", "")
-        if not is_boundary(boundary):
-            raise BadRequest("The Content-Type names no boundary")
-        services = self._services
-        yield from _parts_or_error(MultipartReader(incoming.stream, boundary, services.part_limit_bytes, services.keep))
+    def _results(self, project: str, study_uid: str, offers: Iterator[Offer | PartResult]) -> Iterator[PartResult]:
+        """What became of each instance, in order; as many are taken in at once as make a batch."""
+        former: tuple[list[Offer | PartResult], Taken] | None = None
+        with DirectIntake(self._services.store) as intake:
+            for gathered, is_last in self._gathered(study_uid, offers):
+                batch = [self._incoming(project, offer.file) for offer in gathered if isinstance(offer, Offer)]
+                taken = intake.take(batch, is_last=is_last)
+                if former is not None:
+                    yield from _told(*former)
+                former = gathered, taken
+        if former is not None:
+            yield from _told(*former)
 
-    def _single_part(self, incoming: Request) -> Iterator[ReceivedPart]:
-        body = self._services.keep(self._limited(incoming))
-        if len(body):
-            yield ReceivedPart({"content-type": DICOM}, body)
-
-    def _limited(self, incoming: Request) -> Iterator[bytes]:
-        size = 0
-        while chunk := incoming.stream.read(_CHUNK):
-            size += len(chunk)
-            if size > self._services.part_limit_bytes:
-                raise PartTooLarge(f"The object is larger than {self._services.part_limit_bytes} bytes")
-            yield chunk
-
-    def _store_part(self, project: str, study_uid: str, number: int, part: ReceivedPart | GatewayError) -> PartResult:
-        """Store one part; nothing that is wrong with it keeps the others from being stored."""
-        if isinstance(part, GatewayError):
-            return PartResult(number, failure_reason=part.dimse_status, reason=str(part))
-        sent_class_uid = sent_instance_uid = ""
-        try:
-            file = _read_part(part)
-            sent_class_uid, sent_instance_uid = file.sop_class_uid, file.sop_instance_uid
-            _check_study(file, study_uid)
-            outcome = self._services.store(self._incoming(project, file))
-            return PartResult.of(number, sent_class_uid, sent_instance_uid, outcome)
-        except GatewayError as error:
-            return PartResult(number, sent_class_uid, sent_instance_uid, None, error.dimse_status, str(error))
-        except Exception as error:  # noqa: BLE001 - one instance that breaks something costs only its own place
-            _log.error("storing an instance failed unexpectedly: %s", type(error).__name__)
-            return PartResult(number, sent_class_uid, sent_instance_uid, None, 0x0110, "Storing it failed here")
+    def _gathered(
+        self, study_uid: str, offers: Iterator[Offer | PartResult]
+    ) -> Iterator[tuple[list[Offer | PartResult], bool]]:
+        """Batches, and whether each is the last; results that are there already keep their places among offers."""
+        limits = self._services.intake
+        gathered: list[Offer | PartResult] = []
+        waiting = size = 0
+        for offer in offers:
+            fitting = _checked(offer, study_uid)
+            if isinstance(fitting, Offer):
+                length = len(fitting.file.data_set)
+                if waiting and (waiting >= limits.objects or size + length > limits.bytes):
+                    yield gathered, False
+                    gathered, waiting, size = [], 0, 0
+                waiting, size = waiting + 1, size + length
+            gathered.append(fitting)
+        yield gathered, True
 
     def _incoming(self, project: str, file: DicomFile) -> Incoming:
         return Incoming(
@@ -131,32 +137,43 @@ class StoreViews:
         )
 
 
-def _parts_or_error(reader: Iterable[ReceivedPart]) -> Iterator[ReceivedPart | GatewayError]:
-    """The parts; where the body breaks off, those before it were stored, and the answer has to say so."""
-    begun = False
-    try:
-        for part in reader:
-            begun = True
-            yield part
-    except (BodyTruncated, PartTooLarge, StorageExhausted) as error:
-        if not begun:
-            raise
-        # Nothing of what was broken off is an instance that can be named.
-        yield error
+def _told(gathered: list[Offer | PartResult], taken: Taken) -> Iterator[PartResult]:
+    """The results of a batch that came to its end."""
+    outcomes = iter(taken.outcomes)
+    for offer in gathered:
+        if isinstance(offer, PartResult):
+            yield offer
+            continue
+        uids = offer.file.sop_class_uid, offer.file.sop_instance_uid
+        outcome = next(outcomes)
+        if isinstance(outcome, GatewayError):
+            yield PartResult.failed(offer.number, outcome, *uids)
+        else:
+            yield PartResult.of(offer.number, *uids, outcome, rounded=offer.rounded)
 
 
-def _read_part(part: ReceivedPart) -> DicomFile:
-    media_type = part.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-    if media_type not in _ONE_OBJECT:
-        raise InstanceUnreadable(f"A part that is not {DICOM}")
-    # dicomweb-client sends data sets that were made in memory without the preamble of PS3.10 7.1.
-    return read_file(part.body, has_preamble=part.body[:2] != _FILE_META)
+def _answer_type(incoming: Request) -> str:
+    """The media type of the answer (PS3.18 10.5.3.2): one data set, so that XML needs no multipart."""
+    check_charset(incoming)
+    for media_range in accepted(incoming):
+        if media_range.multipart:
+            continue
+        for offered in (DICOM_JSON, JSON, DICOM_XML):
+            if media_range.covers(offered) and media_range.allows(offered, multipart=False):
+                return offered
+    raise NotAcceptable(f"What became of instances is told as {DICOM_JSON} or {DICOM_XML}")
 
 
-def _check_study(file: DicomFile, study_uid: str) -> None:
+def _checked(offer: Offer | PartResult, study_uid: str) -> Offer | PartResult:
     """Hold the Study Instance UID as it was sent against that of the address (PS3.18 10.5.1.1)."""
-    if study_uid and _sent_study_uid(file) != study_uid:
-        raise StudyMismatch("The instance belongs to another study than the address names")
+    if not isinstance(offer, Offer) or not study_uid:
+        return offer
+    try:
+        if _sent_study_uid(offer.file) != study_uid:
+            raise StudyMismatch("The instance belongs to another study than the address names")
+    except GatewayError as error:
+        return PartResult.failed(offer.number, error, offer.file.sop_class_uid, offer.file.sop_instance_uid)
+    return offer
 
 
 def _sent_study_uid(file: DicomFile) -> str:
