@@ -99,7 +99,11 @@ class JoinedBytes:
     def __getitem__(self, stretch: slice, /) -> bytes:
         start, stop, _ = stretch.indices(len(self))
         found = []
-        for part, first in zip(self.parts, self._starts, strict=False):
+        for number in range(max(bisect_right(self._starts, start) - 1, 0), len(self.parts)):
+            first = self._starts[number]
+            if first >= stop:
+                break
+            part = self.parts[number]
             low, high = max(start - first, 0), min(stop - first, len(part))
             if low < high:
                 found.append(part[low:high])

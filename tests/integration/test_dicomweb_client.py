@@ -106,6 +106,21 @@ def test_bulk_data_is_retrieved_by_its_link(client: DICOMwebClient) -> None:
     assert value == (PIXELS + 1).tobytes()
 
 
+def test_bulk_data_of_a_study_are_retrieved(client: DICOMwebClient, address: str) -> None:
+    values = client.retrieve_bulkdata(f"{address}/dicom-web/studies/{STUDY_UID}/bulkdata")
+    assert values == [(PIXELS + number).tobytes() for number in (1, 2, 3)]
+
+
+def test_range_of_bulk_data_is_fetched(client: DICOMwebClient) -> None:
+    document = client.retrieve_instance_metadata(STUDY_UID, SERIES_UID, INSTANCE_UID)
+    answer = requests.get(
+        document["7FE00010"]["BulkDataURI"],
+        headers={"Accept": "application/octet-stream", "Range": "bytes=2-5"},
+        timeout=PATIENCE_S,
+    )
+    assert (answer.status_code, answer.content) == (206, (PIXELS + 1).tobytes()[2:6])
+
+
 @pytest.mark.parametrize("media_types", [None, ("application/octet-stream",), (("application/octet-stream", "*"),)])
 def test_frames_are_retrieved(client: DICOMwebClient, media_types: tuple[object, ...] | None) -> None:
     if media_types == (("application/octet-stream", "*"),):

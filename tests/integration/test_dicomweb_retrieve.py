@@ -7,20 +7,25 @@ import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     MPEG4HP41,
     BasicTextSRStorage,
+    CTImageStorage,
     EncapsulatedPDFStorage,
     ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     JPEGLSLossless,
@@ -358,9 +363,90 @@ def test_bad_rendering_parameter_is_a_problem(gateway: DicomWebGateway, client: 
     assert get(client, gateway.store(ct_slice()), "/rendered?quality=0").status_code == 400
 
 
-def test_annotation_is_answered_with_a_warning(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    response = get(client, gateway.store(ct_slice()), "/rendered?annotation=patient")
+def test_annotation_is_burned_in(gateway: DicomWebGateway, client: FlaskClient) -> None:
+    outcome = gateway.store(ct_slice(rows=128, columns=128))
+    plain, named = (
+        np.asarray(Image.open(BytesIO(get(client, outcome, f"/rendered?{query}", "image/png").data)))
+        for query in ("", "annotation=patient")
+    )
+    assert (plain[:40] != named[:40]).any()
+    assert (plain[64:] == named[64:]).all()
+
+
+def test_annotation_of_a_thumbnail_is_answered_with_a_warning(gateway: DicomWebGateway, client: FlaskClient) -> None:
+    response = get(client, gateway.store(ct_slice()), "/thumbnail?annotation=patient")
     assert (response.status_code, response.headers["Warning"][:12]) == (200, "299 annogate")
+
+
+def test_frames_move_where_a_gif_is_asked_for(gateway: DicomWebGateway, client: FlaskClient) -> None:
+    outcome = gateway.store_file(compressed(RLELossless, frames=3))
+    for path, frames in (("/rendered", 3), ("/frames/1,3/rendered", 2), ("/frames/2/rendered", 1)):
+        moving = Image.open(BytesIO(get(client, outcome, path, "image/gif").data))
+        assert (getattr(moving, "n_frames", 1), moving.size) == (frames, (16, 16))
+
+
+@pytest.mark.parametrize(
+    ("media_type", "uid"),
+    [("image/jls", JPEGLSLossless), ("image/dicom-rle", RLELossless)],
+)
+def test_frames_are_compressed_for_who_asks(
+    gateway: DicomWebGateway, client: FlaskClient, media_type: str, uid: str
+) -> None:
+    outcome = gateway.store(ct_slice(pixels=PIXELS))
+    response = get(client, outcome, "/frames/1", f'multipart/related; type="{media_type}"')
+    ((headers, body),) = parts_of(response.data, response.content_type)
+    assert headers["Content-Type"] == f"{media_type}; transfer-syntax={uid}"
+    decoded, _ = get_decoder(uid).as_array(
+        encapsulate([body]), index=0, rows=16, columns=16, samples_per_pixel=1, bits_allocated=16, bits_stored=16,
+        pixel_representation=1, photometric_interpretation="MONOCHROME2", number_of_frames=1,
+        pixel_keyword="PixelData",
+    )  # fmt: skip
+    assert (decoded == PIXELS).all()
+
+
+def test_pixel_data_is_compressed_frame_by_frame(gateway: DicomWebGateway, client: FlaskClient) -> None:
+    outcome = gateway.store_file(compressed(RLELossless, frames=3))
+    response = get(client, outcome, "/bulkdata/7FE00010", 'multipart/related; type="image/jls"')
+    assert len(parts_of(response.data, response.content_type)) == 3
+
+
+def test_each_object_of_a_series_goes_in_the_first_form_it_can(gateway: DicomWebGateway, client: FlaskClient) -> None:
+    outcome = gateway.store(ct_slice(1, pixels=PIXELS))
+    gateway.store(document(BasicTextSRStorage, SOPInstanceUID="1.2.3.4.5"))
+    whole = 'multipart/related; type="application/dicom"'
+    address = f"/dicom-web/studies/{outcome.study_uid}/series/{outcome.series_uid}"
+    accept = f"{whole}; transfer-syntax={JPEGLSLossless}, {whole}; q=0.5"
+    response = client.get(address, headers={"Accept": accept})
+    received = data_sets_of(response.data, response.content_type)
+    assert {ds.file_meta.TransferSyntaxUID for ds in received} == {JPEGLSLossless, ExplicitVRLittleEndian}
+    assert client.get(address, headers={"Accept": accept.partition(",")[0]}).status_code == 406
+
+
+def test_presentation_state_is_drawn_as_its_image(gateway: DicomWebGateway, client: FlaskClient) -> None:
+    shown = gateway.store(ct_slice(pixels=PIXELS))
+    image = Dataset()
+    image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = CTImageStorage, shown.sop_instance_uid
+    series = Dataset()
+    series.SeriesInstanceUID, series.ReferencedImageSequence = shown.series_uid, Sequence([image])
+    state = document(
+        GrayscaleSoftcopyPresentationStateStorage,
+        SOPInstanceUID="1.2.3.4.6",
+        SeriesInstanceUID="1.2.3.4.7",
+        Modality="PR",
+        ReferencedSeriesSequence=Sequence([series]),
+        PresentationLUTShape="INVERSE",
+    )
+    outcome = gateway.store(state)
+    plain, inverted = (
+        np.asarray(Image.open(BytesIO(get(client, one, "/rendered", "image/png").data))).astype(int)
+        for one in (shown, outcome)
+    )
+    assert (plain + inverted == 255).all()
+    for query in ("window=1,2,linear", "viewport=10,10,0,0,5,5"):
+        assert get(client, outcome, f"/rendered?{query}").status_code == 400
+    gateway.store(document(GrayscaleSoftcopyPresentationStateStorage, SOPInstanceUID="1.2.3.4.8"))
+    lone = f"/dicom-web/studies/{outcome.study_uid}/series/{shown.series_uid}/instances/1.2.3.4.8/rendered"
+    assert client.get(lone).status_code == 406
 
 
 def document(sop_class_uid: str, **values: object) -> Dataset:
@@ -377,6 +463,10 @@ def test_report_is_drawn_as_a_page(gateway: DicomWebGateway, client: FlaskClient
     response = get(client, outcome, "/rendered")
     assert response.content_type == "text/html; charset=utf-8"
     assert b"Complete" in response.data
+    xml = get(client, outcome, "/rendered?charset=iso-8859-1", "text/xml")
+    assert xml.content_type == "text/xml; charset=iso-8859-1"
+    assert "Complete" in "".join(ElementTree.fromstring(xml.data).itertext())
+    assert get(client, outcome, "/rendered?charset=ebcdic").status_code == 406
 
 
 def test_report_as_an_image_is_refused_in_words(gateway: DicomWebGateway, client: FlaskClient) -> None:
@@ -395,3 +485,20 @@ def test_instance_without_an_image_cannot_be_drawn(gateway: DicomWebGateway, cli
     outcome = gateway.store(document("1.2.840.10008.5.1.4.1.1.481.5"))
     assert get(client, outcome, "/rendered").status_code == 406
     assert get(client, outcome, "/thumbnail").status_code == 406
+
+
+def test_broken_attributes_are_told_in_words_when_rendered(gateway: DicomWebGateway, client: FlaskClient) -> None:
+    ds = ct_slice()
+    ds.VOILUTSequence = Sequence([Dataset()])
+    ds.KVP = None
+    outcome = gateway.store(ds)
+    response = get(client, outcome, "/rendered")
+    assert (response.status_code, "attribute" in response.get_json(force=True)["detail"]) == (406, True)
+
+
+def test_claimed_frames_without_pixels_are_not_rendered(gateway: DicomWebGateway, client: FlaskClient) -> None:
+    ds = dcmread(BytesIO(compressed(RLELossless)))
+    ds.NumberOfFrames = 2147483647
+    outcome = gateway.store_file(as_file(ds, RLELossless))
+    for accept in ("image/gif", 'multipart/related; type="image/png"'):
+        assert get(client, outcome, "/rendered", accept).status_code == 400

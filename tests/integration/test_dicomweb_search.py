@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from flask.testing import FlaskClient
+from pydicom.sequence import Sequence
 
+from service.archive.search_attribute_table import SearchAttributeTable
+from service.core.search import Level
 from tests.datasets import ct_slice
-from tests.dicomweb_gateway import DicomWebGateway, address
+from tests.dicomweb_gateway import DicomWebGateway, address, parts_of
+from tests.small_archive import item
 
 STUDY = "1.2.826.0.1.3680043.8.498.1"
 SERIES = f"{STUDY}.1"
@@ -190,3 +197,98 @@ def test_head_has_no_body(gateway: DicomWebGateway) -> None:
     response = gateway.client().head(f"/dicom-web{address(outcome)}")
     assert (response.status_code, response.data) == (200, b"")
     assert int(response.headers["Content-Length"]) > 1000
+
+
+def found(client: FlaskClient, path: str) -> list[dict[str, dict[str, Any]]]:
+    response = client.get(f"/dicom-web{path}")
+    assert response.status_code in (200, 204), response.get_data(as_text=True)
+    return response.get_json(force=True) if response.status_code == 200 else []
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("PatientName=jane%20doe", 0),
+        ("PatientName=jane%20doe&fuzzymatching=true", 1),
+        ("fuzzymatching=true&PatientName=J%20Doe", 1),
+        ("PatientName=D%C3%B6e%5EJan%C3%A9", 1),
+        ("PatientID=%22%22&emptyvaluematching=true", 0),
+        ("ModalitiesInStudy=CT%5CPT", 1),
+        ("ModalitiesInStudy=CT%5CPT&multiplevaluematching=true", 0),
+        ("StudyDate=20240316-20240317&StudyTime=0900-0800", 0),
+        ("StudyDate=20240316-20240317&StudyTime=0900-0900", 1),
+    ],
+)
+def test_studies_are_matched_as_asked(client: FlaskClient, query: str, count: int) -> None:
+    response = client.get(f"/dicom-web/studies?{query}")
+    assert response.status_code == (200 if count else 204)
+    assert "Warning" not in response.headers
+
+
+def test_results_come_as_xml_in_parts(client: FlaskClient) -> None:
+    accept = 'multipart/related; type="application/dicom+xml"'
+    response = client.get("/dicom-web/instances?limit=2", headers={"Accept": accept})
+    assert response.content_type.startswith(f"{accept}; boundary=")
+    assert "There are 1 additional" in response.headers["Warning"]
+    parts = parts_of(response.data, response.content_type)
+    assert [head["Content-Type"] for head, _ in parts] == ["application/dicom+xml"] * 2
+    for head, content in parts:
+        root = ElementTree.fromstring(content)
+        held = {element.get("keyword"): "".join(element.itertext()) for element in root}
+        assert head["Content-Location"].endswith(f"/instances/{held['SOPInstanceUID']}")
+        assert held["PatientName"] == "DoeJane"
+
+
+def test_only_what_a_path_names_is_included_of_a_sequence(gateway: DicomWebGateway) -> None:
+    header = ct_slice()
+    header.ViewCodeSequence = Sequence([item(CodeValue="R-10202", CodingSchemeDesignator="SRT", CodeMeaning="frontal")])
+    gateway.store(header)
+    (result,) = found(gateway.client(), "/instances?includefield=ViewCodeSequence.CodeValue")
+    assert result["00540220"]["Value"] == [{"00080100": {"vr": "SH", "Value": ["R-10202"]}}]
+
+
+def test_attribute_that_was_added_is_searched_without_a_restart(client: FlaskClient, gateway: DicomWebGateway) -> None:
+    path = f"/dicom-web/studies/{STUDY}/instances?KVP=120"
+    assert "not supported" in client.get(path).headers["Warning"]
+    table = SearchAttributeTable(gateway.house.database, gateway.house.clock, pause=lambda _: None)
+    key = table.add("KVP")
+    response = client.get(path)
+    assert re.search("gathered.* KVP$", response.headers["Warning"])
+    table.fill(key)
+    response = client.get(path)
+    assert ("Warning" in response.headers, len(response.get_json(force=True))) == (False, 3)
+    assert response.get_json(force=True)[0]["00180060"]["Value"] == [120]
+    assert client.get(path.replace("120", "80")).status_code == 204
+    assert client.get(path.replace("120", "high")).status_code == 400
+
+
+def test_attribute_that_was_added_higher_up_is_returned_there(client: FlaskClient, gateway: DicomWebGateway) -> None:
+    table = SearchAttributeTable(gateway.house.database, gateway.house.clock, pause=lambda _: None)
+    table.fill(table.add("KVP", Level.STUDY))
+    (result,) = found(client, "/studies?KVP=120")
+    assert result["00180060"]["Value"] == [120]
+    assert found(client, "/studies?KVP=80") == []
+
+
+def test_de_identified_values_alone_are_gathered(gateway: DicomWebGateway) -> None:
+    table = SearchAttributeTable(gateway.house.database, gateway.house.clock, pause=lambda _: None)
+    gateway.store(ct_slice(1), "research")
+    table.fill(table.add("OtherPatientNames"))
+    table.fill(table.add("FrameOfReferenceUID"))
+    header = ct_slice(2)
+    header.OtherPatientNames = "Roe^Jane"
+    gateway.store(header, "research")
+    client = gateway.client()
+    original = f"/projects/research/dicom-web/series?FrameOfReferenceUID={header.FrameOfReferenceUID}"
+    assert client.get(original).status_code == 204
+    (series,) = client.get("/projects/research/dicom-web/series?includefield=FrameOfReferenceUID").get_json(force=True)
+    served = series["00200052"]["Value"][0]
+    assert client.get(original.replace(header.FrameOfReferenceUID, served)).status_code == 200
+    names = "/projects/research/dicom-web/instances?OtherPatientNames=roe*"
+    assert client.get(names).status_code == 204
+
+
+def test_instance_says_in_what_it_can_be_had(gateway: DicomWebGateway) -> None:
+    gateway.store(ct_slice())
+    (result,) = found(gateway.client(), "/instances")
+    assert result["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]

@@ -27,6 +27,7 @@ def test_failure_reasons_are_listed(page: str) -> None:
         ContentConflict,
         FramesNotReadable,
         IdentityNotRemovable,
+        InstanceInTrash,
         PatientMismatch,
         PixelRestFound,
         PixelsNeedPerson,
@@ -38,7 +39,7 @@ def test_failure_reasons_are_listed(page: str) -> None:
     errors = (
         *(InstanceUnreadable, SopClassMismatch, SopClassNotSupported, StorageExhausted, ContentConflict),
         *(IdentityNotRemovable, PatientMismatch, TransferSyntaxNotSupported, StudyMismatch),
-        *(PixelsNeedPerson, SeriesAwaited, PixelRestFound, FramesNotReadable),
+        *(PixelsNeedPerson, SeriesAwaited, PixelRestFound, FramesNotReadable, InstanceInTrash),
     )
     listed = {int(code, 16) for code in re.findall(r"^\| (0x[0-9A-F]{4}) \|", page, re.MULTILINE)}
     assert listed == {error.dimse_status for error in errors} | {0x0110}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import BadRequest, NotAcceptable
-from service.web.dicomweb.frame_negotiation import PixelForm, choose_pixel_form
+from service.web.dicomweb.frame_negotiation import PixelForm, PixelSource, choose_pixel_form
 from service.web.dicomweb.media_types import (
     MediaRange,
     is_video,
@@ -22,10 +22,17 @@ JPEG_LS = "1.2.840.10008.1.2.4.80"
 OHIF = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 
 
-def form(accept: str | None, uid: str = JPEG_LS, *, decodable: bool = True, single: bool = True) -> PixelForm:
-    return choose_pixel_form(
-        parse_accept(accept), uid, encapsulated=uid != EXPLICIT, decodable=decodable, single=single
-    )
+def form(
+    accept: str | None,
+    uid: str = JPEG_LS,
+    *,
+    decodable: bool = True,
+    single: bool = True,
+    lossless: tuple[str, ...] = (),
+    lossy: tuple[str, ...] = (),
+) -> PixelForm:
+    source = PixelSource(uid, encapsulated=uid != EXPLICIT, decodable=decodable, lossless=lossless, lossy=lossy)
+    return choose_pixel_form(parse_accept(accept), source, single=single)
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])
@@ -116,6 +123,96 @@ def test_native_pixels_are_explicit_little_endian(accept: str | None) -> None:
 def test_refusal_says_what_could_be_had(accept: str, uid: str, decodable: bool) -> None:
     with pytest.raises(NotAcceptable, match="to be had as multipart/related"):
         form(accept, uid, decodable=decodable)
+
+
+WRITTEN = (JPEG_LS, "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.5")
+BASELINE = "1.2.840.10008.1.2.4.50"
+PROCESS_14 = "1.2.840.10008.1.2.4.57"
+
+
+@pytest.mark.parametrize(
+    ("accept", "uid", "media_type", "written"),
+    [
+        # A media type alone means its default transfer syntax (PS3.18 Table 8.7.3-2).
+        ('multipart/related; type="image/jls"', EXPLICIT, "image/jls", JPEG_LS),
+        ('multipart/related; type="image/jp2"', JPEG_LS, "image/jp2", "1.2.840.10008.1.2.4.90"),
+        ('multipart/related; type="image/jpeg"', EXPLICIT, "image/jpeg", "1.2.840.10008.1.2.4.70"),
+        ('multipart/related; type="image/jpeg"', PROCESS_14, "image/jpeg", "1.2.840.10008.1.2.4.70"),
+        ('multipart/related; type="image/dicom-rle"; transfer-syntax=*', EXPLICIT, "image/dicom-rle", WRITTEN[3]),
+        ("*/*; transfer-syntax=1.2.840.10008.1.2.5", EXPLICIT, "image/dicom-rle", WRITTEN[3]),
+        (f"multipart/related; type=application/octet-stream; transfer-syntax={WRITTEN[1]}", EXPLICIT,
+         "application/octet-stream", WRITTEN[1]),
+        ('multipart/related; type="image/*"', EXPLICIT, "image/jls", JPEG_LS),
+        ('multipart/related; type="image/jls"; q=0.2, multipart/related; type="image/jp2"', EXPLICIT, "image/jp2",
+         WRITTEN[1]),
+        ('multipart/related; type="image/jphc", multipart/related; type="image/jls"', EXPLICIT, "image/jls", JPEG_LS),
+    ],
+)  # fmt: skip
+def test_pixels_are_written_in_what_is_asked_for(accept: str, uid: str, media_type: str, written: str) -> None:
+    assert form(accept, uid, lossless=WRITTEN) == PixelForm(media_type, written, stored=False, multipart=True)
+
+
+@pytest.mark.parametrize("uid", [BASELINE, PROCESS_14])
+def test_named_syntax_is_sent_as_it_is_stored(uid: str) -> None:
+    assert form(f'multipart/related; type="image/jpeg"; transfer-syntax={uid}', uid, lossless=WRITTEN).stored
+
+
+def test_lossy_pixels_are_not_made_larger_by_a_default() -> None:
+    assert form('multipart/related; type="image/jpeg"', BASELINE, lossless=WRITTEN).stored
+
+
+@pytest.mark.parametrize(
+    ("accept", "written"),
+    [
+        (f'multipart/related; type="image/jpeg"; transfer-syntax={BASELINE}', BASELINE),
+        (f'multipart/related; type="image/jpeg"; transfer-syntax={BASELINE}, multipart/related; type="image/jls";q=0.1',
+         JPEG_LS),
+        (f'multipart/related; type="image/jpeg"; transfer-syntax={BASELINE}, */*;q=0.1', EXPLICIT),
+    ],
+)  # fmt: skip
+def test_something_is_lost_only_where_nothing_else_would_do(accept: str, written: str) -> None:
+    assert form(accept, EXPLICIT, lossless=WRITTEN, lossy=(BASELINE,)).transfer_syntax_uid == written
+
+
+def test_refusal_lists_what_could_be_written() -> None:
+    with pytest.raises(NotAcceptable, match=r"image/jp2.*4\.90.*image/jpeg.*4\.50"):
+        form('multipart/related; type="image/jxl"', EXPLICIT, lossless=WRITTEN, lossy=(BASELINE,))
+
+
+PARTS = "multipart/related"
+NO_JLS = f'{PARTS}; type="image/jls"; q=0'
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (f"{PARTS}, {NO_JLS}", "application/octet-stream"),
+        (f"{PARTS}; transfer-syntax=*, {NO_JLS}", "application/octet-stream"),
+        (f'{PARTS}; type="image/*", {NO_JLS}', "image/jp2"),
+        (f'{NO_JLS}, {PARTS}; type="image/*"; q=0.1', "image/jp2"),
+        (f'{PARTS}; type="image/*", {PARTS}; type="image/jls"; q=0.2', "image/jp2"),
+        ("*/*; transfer-syntax=*, image/jls; q=0", "application/octet-stream"),
+        (f'*/*, {PARTS}; type="application/octet-stream"; q=0, {PARTS}; type="image/jp2"; q=0', "image/jls"),
+        (f'{PARTS}; type="image/*"; transfer-syntax=*, {PARTS}; type="image/jls"; transfer-syntax={JPEG_LS}; q=0',
+         "image/jp2"),
+        # What is refused alone is not refused as a part, where parts are what was asked for.
+        (f"{PARTS}; transfer-syntax=*, image/jls; q=0", "image/jls"),
+    ],
+)  # fmt: skip
+def test_narrower_range_takes_from_a_wider_one(accept: str, media_type: str) -> None:
+    assert form(accept, lossless=WRITTEN).media_type == media_type
+
+
+@pytest.mark.parametrize(
+    "accept", [f"{PARTS}, {NO_JLS}", f'{NO_JLS}, {PARTS}; type="image/*"', f"{PARTS}; transfer-syntax=*, {NO_JLS}"]
+)
+def test_refused_media_type_is_no_last_resort(accept: str) -> None:
+    with pytest.raises(NotAcceptable):
+        form(accept, decodable=False)
+
+
+def test_parts_are_not_sent_to_who_refuses_them() -> None:
+    assert not form(f"*/*, {PARTS}; q=0").multipart
 
 
 def test_undecodable_pixels_go_as_stored_to_who_takes_anything() -> None:

@@ -1,63 +1,17 @@
-"""multipart/related as a stream, in both directions."""
+"""multipart/related as a stream on its way out."""
 
 from __future__ import annotations
 
-from io import BytesIO
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import BadRequest
-from service.web.dicomweb.multipart import (
-    BodyTruncated,
-    MultipartReader,
-    OutgoingPart,
-    PartTooLarge,
-    encode,
-    encoded_length,
-    is_boundary,
-)
+from service.web.dicomweb.multipart import OutgoingPart, encode, encoded_length
 
 BOUNDARY = "bound"
-LIMIT = 1 << 20
-
-
-class Trickle:
-    """A body that comes in pieces of a given size, whatever is asked for."""
-
-    def __init__(self, body: bytes, size: int) -> None:
-        self._stream = BytesIO(body)
-        self._size = size
-
-    def read(self, size: int, /) -> bytes:
-        return self._stream.read(min(size, self._size))
 
 
 def part(content: bytes, content_type: str = "application/dicom") -> OutgoingPart:
     return OutgoingPart(content_type, lambda: (content,), len(content))
-
-
-def bodies(body: bytes, size: int = 1 << 16) -> list[bytes]:
-    return [received.body for received in MultipartReader(Trickle(body, size), BOUNDARY, LIMIT)]
-
-
-# Pieces of which boundaries are made, so that what looks like one occurs inside of parts.
-_TRICKY = st.lists(
-    st.sampled_from([b"\r\n", b"--", b"bound", b"\r\n--bound", b"-", b"\r", b"\n", b" ", b"x"]), max_size=12
-).map(b"".join)
-
-
-def _holds_a_delimiter(content: bytes) -> bool:
-    tail = (content + b"\r\n--bound").split(b"\r\n--bound")[1:-1]
-    return any(piece.lstrip(b" \t").startswith((b"\r\n", b"--")) or not piece.strip(b" \t") for piece in tail)
-
-
-@given(st.lists(_TRICKY | st.binary(max_size=300), max_size=4), st.integers(1, 40))
-def test_what_is_encoded_is_read_back_whatever_the_pieces(contents: list[bytes], size: int) -> None:
-    contents = [content for content in contents if not _holds_a_delimiter(content)]
-    body = b"".join(encode([part(content) for content in contents], BOUNDARY))
-    assert bodies(body, size) == contents
 
 
 @given(st.lists(st.binary(max_size=50), max_size=4))
@@ -89,69 +43,3 @@ def test_no_part_is_made_before_its_turn() -> None:
     assert made == []
     next(stream)
     assert made == [1]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"--bound\r\nContent-Type: a/b\r\n\r\nDATA\r\n--bound--",
-        b"\r\n--bound\r\nContent-Type: a/b\r\n\r\nDATA\r\n--bound--\r\n",
-        b"a preamble\r\n--bound \t\r\nContent-Type: a/b\r\n\r\nDATA\r\n--bound--\r\nan epilogue",
-        b"--bound\r\n\r\nDATA\r\n--bound--",
-    ],
-    ids=["at once", "after CRLF, as OHIF", "preamble, padding and epilogue", "no headers"],
-)
-@pytest.mark.parametrize("size", [1, 3, 1000])
-def test_every_way_to_write_a_body_is_read(body: bytes, size: int) -> None:
-    assert bodies(body, size) == [b"DATA"]
-
-
-def test_longer_word_that_begins_like_the_boundary_is_data() -> None:
-    assert bodies(b"--bound\r\n\r\nA\r\n--boundary\r\nB\r\n--bound--") == [b"A\r\n--boundary\r\nB"]
-
-
-def test_headers_are_read_without_regard_to_case_and_folding() -> None:
-    body = b"--bound\r\ncontent-TYPE: a/b;\r\n  c=d\r\nX: y\r\n\r\n\r\n--bound--"
-    (received,) = MultipartReader(BytesIO(body), BOUNDARY, LIMIT)
-    assert received.headers == {"content-type": "a/b; c=d", "x": "y"}
-
-
-@pytest.mark.parametrize("cut", [0, 3, 9, 20, 33, 36, 40])
-def test_body_that_breaks_off_is_noticed(cut: int) -> None:
-    body = b"--bound\r\nContent-Type: a/b\r\n\r\nDATA\r\n--bound--"
-    with pytest.raises(BodyTruncated):
-        bodies(body[:cut])
-
-
-def test_parts_before_the_break_are_handed_out() -> None:
-    reader = iter(MultipartReader(BytesIO(b"--bound\r\n\r\nA\r\n--bound\r\n\r\nB"), BOUNDARY, LIMIT))
-    assert next(reader).body == b"A"
-    with pytest.raises(BodyTruncated):
-        next(reader)
-
-
-@pytest.mark.parametrize("size", [1, 7, 1 << 16])
-def test_part_over_the_limit_is_refused(size: int) -> None:
-    body = b"--bound\r\n\r\n" + bytes(101) + b"\r\n--bound--"
-    with pytest.raises(PartTooLarge):
-        list(MultipartReader(Trickle(body, size), BOUNDARY, 100))
-
-
-def test_part_at_the_limit_is_taken() -> None:
-    body = b"--bound\r\n\r\n" + bytes(100) + b"\r\n--bound--"
-    assert [received.body for received in MultipartReader(BytesIO(body), BOUNDARY, 100)] == [bytes(100)]
-
-
-def test_headers_without_end_are_refused() -> None:
-    with pytest.raises(BadRequest):
-        bodies(b"--bound\r\n" + b"x" * 40_000)
-
-
-def test_header_without_colon_is_refused() -> None:
-    with pytest.raises(BadRequest):
-        bodies(b"--bound\r\nnonsense\r\n\r\nA\r\n--bound--")
-
-
-@pytest.mark.parametrize(("value", "valid"), [("a-b", True), ("", False), ("a" * 71, False), ("a\r\nb", False)])
-def test_boundaries_are_checked(value: str, valid: bool) -> None:
-    assert is_boundary(value) is valid

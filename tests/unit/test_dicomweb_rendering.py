@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import BytesIO
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from service.core.pixel_format import PixelFormat
 from service.errors import BadRequest, NotAcceptable
+from service.web.dicomweb.burned_in import Label, labels_of
+from service.web.dicomweb.colour_profile import profile_of
 from service.web.dicomweb.display import displayed, windowed
+from service.web.dicomweb.drawing import frame_ms
 from service.web.dicomweb.media_types import parse_accept
 from service.web.dicomweb.pixel_decoding import DecodedFrame
 from service.web.dicomweb.render_parameters import RenderRequest, Viewport, Window, parse_rendering
-from service.web.dicomweb.rendering import choose_image_type, encode_image
-from service.web.dicomweb.report_text import as_html, as_plain_text
+from service.web.dicomweb.rendering import choose_image_type, encode_animation, encode_image
+from service.web.dicomweb.report_text import as_html, as_plain_text, as_xml
+from service.web.dicomweb.rgb_profile import ADOBE_RGB, profile_bytes
 
 GREY = PixelFormat(0x7FE00010, 1, 4, 1, 1, 16, 16, True, "MONOCHROME2", 0, False)
 
@@ -171,6 +176,13 @@ def test_palette_without_tables_is_refused() -> None:
         displayed(frame([0], "u1", photometric="PALETTE COLOR"), header(), 1)
 
 
+def test_label_map_of_large_numbers_needs_no_table_of_them_all() -> None:
+    pixels = np.array([[0, 4_000_000_000, 4_000_000_000, 7]], "u4")
+    shown = displayed(frame(pixels, "u4"), header(SOPClassUID="1.2.840.10008.5.1.4.1.1.66.7"), 1)[0].tolist()
+    assert shown[0] == [0, 0, 0]
+    assert shown[1] == shown[2] != shown[3]
+
+
 def test_unknown_photometric_interpretation_is_refused() -> None:
     with pytest.raises(NotAcceptable):
         displayed(frame(np.zeros((1, 1, 4), "u1"), samples=4, photometric="CMYK"), header(), 1)
@@ -253,6 +265,8 @@ def test_grey_and_colour_are_written_in_each_form(media_type: str, shape: tuple[
         (None, False, ("image/jpeg", True)),
         ("image/png", True, ("image/png", False)),
         ("image/*;q=0.5, image/gif", True, ("image/gif", False)),
+        ("*/*, image/jpeg;q=0", True, ("image/png", False)),
+        ("image/*, image/jpeg;q=0.1, image/png;q=0.9", True, ("image/gif", False)),
         ('multipart/related; type="image/png"', True, ("image/png", True)),
     ],
 )
@@ -283,8 +297,9 @@ def test_form_that_is_not_made_is_refused_with_those_that_are(accept: str, singl
         ("quality", "0"),
         ("quality", "101"),
         ("quality", "best"),
+        ("quality", "1" * 5000),
+        ("viewport", "10,10,1e400,0,5,5"),
         ("iccprofile", "mine"),
-        ("iccprofile", "srgb"),
         ("annotation", "name"),
     ],
 )
@@ -302,9 +317,119 @@ def test_parts_of_a_viewport_may_be_left_out() -> None:
     assert parse_rendering({"viewport": "10,20,,,-5,"}).viewport == Viewport(10, 20, 0.0, 0.0, -5.0, None)
 
 
-def test_annotation_is_answered_with_the_standard_s_warning() -> None:
-    (warning,) = parse_rendering({"annotation": "patient,technique"}).warnings
-    assert warning == "The following annotation values are not supported: patient,technique"
+def test_annotation_of_a_thumbnail_is_answered_with_the_standard_s_warning() -> None:
+    parsed = parse_rendering({"annotation": "patient,technique"}, thumbnail=True)
+    assert parsed.warnings == ("The following annotation values are not supported: patient,technique",)
+    assert parsed.annotations == ()
+
+
+# Words, profiles, moving images
+
+
+def test_labels_say_who_and_how() -> None:
+    wanted = parse_rendering({"annotation": "patient, technique,patient", "window": "40,400,linear"})
+    attributes = {"PatientName": "Test^Case=名", "PatientID": "T-1", "PatientBirthDate": "19700203", "PatientSex": "F"}
+    how = {"Modality": "CT", "StudyDate": "20240317", "KVP": "120", "SliceThickness": "2", "SeriesNumber": 3}
+    patient, technique = labels_of(header(**attributes, **how, InstanceNumber=7), wanted, 2, 9)
+    assert (patient.lines, patient.bottom) == (("Test Case", "ID T-1", "* 1970-02-03 F"), False)
+    assert technique.lines[0] == "CT 2024-03-17"
+    assert {"120 kV", "2 mm", "series 3 image 7 frame 2/9", "C 40 W 400"} < set(technique.lines)
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (96, 96, 3)])
+def test_labels_are_drawn_in_their_corners(shape: tuple[int, ...]) -> None:
+    labels = [Label(("Test Case",), bottom=False), Label(("120 kV", "2 mm"), bottom=True)]
+    written = encode_image(np.full(shape, 90, "u1"), "image/png", RenderRequest(), labels=labels)
+    drawn = np.asarray(Image.open(BytesIO(written)))
+    assert min(drawn[:16].max(), drawn[-28:].max()) > 200
+    assert (drawn[20:60] == 90).all()
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png"])
+@pytest.mark.parametrize(
+    ("profile", "name"), [("yes", "sRGB"), ("srgb", "sRGB"), ("adobergb", "Adobe RGB (1998)"), ("rommrgb", "ROMM RGB")]
+)
+def test_profile_is_embedded(media_type: str, profile: str, name: str) -> None:
+    written = Image.open(BytesIO(encode_image(SQUARES, media_type, RenderRequest(profile=profile))))
+    assert name in str(ImageCms.getProfileDescription(BytesIO(written.info["icc_profile"])))
+    assert written.mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("profile", "red", "green"),
+    [("adobergb", (219, 0, 0), (144, 255, 60)), ("rommrgb", (179, 70, 26), (138, 237, 77))],
+)
+def test_colours_are_turned_into_the_space_that_is_asked_for(
+    profile: str, red: tuple[int, ...], green: tuple[int, ...]
+) -> None:
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [255, 255, 255]]], "u1")
+    written = Image.open(BytesIO(encode_image(colours, "image/png", RenderRequest(profile=profile))))
+    assert np.abs(np.asarray(written)[0].astype(int) - [red, green, (255, 255, 255)]).max() <= 1
+    back = encode_image(
+        np.asarray(written), "image/png", RenderRequest(profile="srgb"), own_profile=written.info["icc_profile"]
+    )
+    assert np.abs(np.asarray(Image.open(BytesIO(back))).astype(int) - colours).max() <= 3  # eight bits each way
+
+
+def test_colorants_are_those_that_were_published() -> None:
+    profile = ImageCms.ImageCmsProfile(BytesIO(profile_bytes(ADOBE_RGB))).profile
+    published = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+    found = [getattr(profile, f"{name}_colorant")[0] for name in ("red", "green", "blue")]
+    assert np.abs(np.array(found) - published).max() < 2e-4
+
+
+def test_profile_of_other_than_three_colours_is_not_embedded() -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    with pytest.raises(NotAcceptable, match="RGB"):
+        encode_image(SQUARES, "image/png", RenderRequest(profile="yes"), own_profile=lab)
+
+
+def test_image_s_own_profile_is_embedded_or_turned_into_srgb() -> None:
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert profile_of(header(OpticalPathSequence=Sequence([header(ICCProfile=own)]))) == own
+    assert profile_of(header(Rows=1)) is None
+    colours = np.full((4, 4, 3), (200, 40, 10), "u1")
+    for profile in ("yes", "srgb"):
+        written = encode_image(colours, "image/png", RenderRequest(profile=profile), own_profile=own)
+        assert np.abs(np.asarray(Image.open(BytesIO(written))).astype(int) - colours).max() <= 1
+    with pytest.raises(NotAcceptable, match="profile"):
+        encode_image(colours, "image/png", RenderRequest(profile="yes"), own_profile=b"no profile")
+
+
+def test_gif_carries_no_profile() -> None:
+    with pytest.raises(BadRequest, match="iccprofile"):
+        encode_image(SQUARES, "image/gif", RenderRequest(profile="srgb"))
+
+
+@pytest.mark.parametrize("colours", [False, True])
+def test_moving_image_shows_each_frame_for_its_time(colours: bool) -> None:
+    greys = [np.full((6, 5), 20 + 100 * step, "u1") for step in range(3)]
+    frames = [np.stack([grey] * 3, axis=2) if colours else grey for grey in greys]
+    moving = Image.open(BytesIO(b"".join(encode_animation([(frame, ()) for frame in frames], RenderRequest(), 40))))
+    assert (moving.n_frames, moving.size, moving.info["loop"]) == (3, (5, 6), 0)
+    for step in range(3):
+        moving.seek(step)
+        assert moving.info["duration"] == 40
+        assert (np.asarray(moving.convert("L")) == 20 + 100 * step).all()
+
+
+def test_frames_become_one_image_only_as_gif() -> None:
+    assert choose_image_type(parse_accept("image/gif"), single=False, animated=True) == ("image/gif", False)
+    with pytest.raises(NotAcceptable):
+        choose_image_type(parse_accept("image/png"), single=False, animated=True)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "milliseconds"),
+    [({}, 100), ({"FrameTime": "33.3"}, 33), ({"CineRate": "25"}, 40), ({"FrameTime": "0.1"}, 20)],
+)
+def test_frames_move_as_fast_as_the_object_says(attributes: dict[str, object], milliseconds: int) -> None:
+    assert frame_ms(header(**attributes)) == milliseconds
+
+
+def test_image_larger_than_memory_allows_is_refused() -> None:
+    with pytest.raises(BadRequest, match="at most"):
+        image(RenderRequest(viewport=Viewport(16384, 16384)))
 
 
 # Reports
@@ -339,6 +464,17 @@ def test_report_is_written_as_indented_lines() -> None:
         "    Note: <b>5 < 6</b>",
         "  Finding: Nodule",
     ]
+
+
+def test_report_is_written_as_nested_items() -> None:
+    root = ElementTree.fromstring(as_xml(report()))
+    assert root.get("name") == "Imaging Report"
+    group, finding = root.findall("item")
+    assert [(item.get("name"), item.findtext("value")) for item in group.findall("item")] == [
+        ("Length", "8.5 mm"),
+        ("Note", "<b>5 < 6</b>"),
+    ]
+    assert finding.findtext("value") == "Nodule"
 
 
 def test_values_cannot_become_markup() -> None:

@@ -37,7 +37,7 @@ def displayed(frame: DecodedFrame, header: Dataset, number: int, window: Window 
     photometric = frame.format.photometric
     sop_class_uid = str(header.get("SOPClassUID", ""))
     if photometric == "PALETTE COLOR":
-        return _of_palette(frame.pixels, header)
+        return through_palette(frame.pixels, header)
     if frame.format.samples == 3:
         return _of_colour(frame)
     if frame.format.samples != 1 or not photometric.startswith("MONOCHROME"):
@@ -54,29 +54,33 @@ def windowed(values: Pixels, window: Window) -> Pixels:
     """Unsigned bytes through a window (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
     if window.function == "sigmoid":
         exponent = np.clip(-4 * (values - window.center) / window.width, -700, 700)
-        return _bytes(255 / (1 + np.exp(exponent)))
+        return to_bytes(255 / (1 + np.exp(exponent)))
     if window.function == "linear-exact":
-        return _bytes(((values - window.center) / window.width + 0.5) * 255)
+        return to_bytes(((values - window.center) / window.width + 0.5) * 255)
     if window.width <= 1:
-        return _bytes(np.where(values <= window.center - 0.5, 0, 255))
-    return _bytes(((values - (window.center - 0.5)) / (window.width - 1) + 0.5) * 255)
+        return to_bytes(np.where(values <= window.center - 0.5, 0, 255))
+    return to_bytes(((values - (window.center - 0.5)) / (window.width - 1) + 0.5) * 255)
 
 
 def _of_grey(frame: DecodedFrame, header: Dataset, number: int, window: Window | None) -> Pixels:
     groups = _functional_groups(header, number)
-    values = _modality_values(frame, header, groups)
+    values = modality_values(frame, header, groups)
     if window is not None:
         return windowed(values, window)
-    lut = header.get("VOILUTSequence")
     own = _own_window(header, groups)
-    if own is None and lut:
-        drawn = apply_voi(values.astype(np.int64).clip(-(1 << 31), (1 << 31) - 1), header)
-        bits = int(lut[0].LUTDescriptor[2])
-        return _bytes(drawn.astype(np.float64) * 255 / ((1 << bits) - 1))
-    return windowed(values, own or _full_range(values, frame, header))
+    if own is None and header.get("VOILUTSequence"):
+        return through_table(values, header)
+    return windowed(values, own or full_range(values, frame, header))
 
 
-def _modality_values(frame: DecodedFrame, header: Dataset, groups: list[Dataset]) -> Pixels:
+def through_table(values: Pixels, item: Dataset) -> Pixels:
+    """Unsigned bytes through the first VOI LUT of a data set or item (PS3.3 C.11.2.1.1)."""
+    drawn = apply_voi(values.astype(np.int64).clip(-(1 << 31), (1 << 31) - 1), item)
+    bits = int(item.VOILUTSequence[0].LUTDescriptor[2])
+    return to_bytes(drawn.astype(np.float64) * 255 / ((1 << bits) - 1))
+
+
+def modality_values(frame: DecodedFrame, header: Dataset, groups: list[Dataset]) -> Pixels:
     """Rescaled values as floating point numbers."""
     for group in groups:
         for item in group.get("PixelValueTransformationSequence") or ():
@@ -108,12 +112,13 @@ def _own_window(header: Dataset, groups: list[Dataset]) -> Window | None:
     """The first window that the object itself suggests."""
     for group in groups:
         for item in group.get("FrameVOILUTSequence") or ():
-            if (found := _window_of(item)) is not None:
+            if (found := window_of(item)) is not None:
                 return found
-    return _window_of(header)
+    return window_of(header)
 
 
-def _window_of(item: Dataset) -> Window | None:
+def window_of(item: Dataset) -> Window | None:
+    """The first window of a data set or item; None where it has none."""
     center, width = _float(item, "WindowCenter", None), _float(item, "WindowWidth", None)
     if center is None or width is None or width <= 0:
         return None
@@ -121,7 +126,7 @@ def _window_of(item: Dataset) -> Window | None:
     return Window(center, width, {"LINEAR_EXACT": "linear-exact", "SIGMOID": "sigmoid"}.get(function, "linear"))
 
 
-def _full_range(values: Pixels, frame: DecodedFrame, header: Dataset) -> Window:
+def full_range(values: Pixels, frame: DecodedFrame, header: Dataset) -> Window:
     """From the darkest to the brightest value; padding (0028,0120) is no part of the image."""
     shown = values
     padding = _float(header, "PixelPaddingValue", None)
@@ -139,7 +144,7 @@ def _of_colour(frame: DecodedFrame) -> Pixels:
     layout = frame.format
     pixels = frame.pixels
     if layout.bits_allocated > 8:
-        pixels = _bytes(_without_unused_bits(frame).astype(np.float64) * 255 / ((1 << layout.bits_stored) - 1))
+        pixels = to_bytes(_without_unused_bits(frame).astype(np.float64) * 255 / ((1 << layout.bits_stored) - 1))
     pixels = np.asarray(pixels, dtype=np.uint8)
     if layout.photometric == "YBR_FULL":
         return convert_color_space(pixels, "YBR_FULL", "RGB")
@@ -148,29 +153,39 @@ def _of_colour(frame: DecodedFrame) -> Pixels:
     return pixels
 
 
-def _of_palette(pixels: Pixels, header: Dataset) -> Pixels:
+def through_palette(pixels: Pixels, header: Dataset) -> Pixels:
+    """The colours that the palette of a data set gives to indices (PS3.3 C.7.6.3.1.5).
+
+    Raises
+    ------
+    NotAcceptable : a table is missing or broken
+    """
     try:
         drawn = apply_color_lut(pixels, header)
     except Exception as error:  # pydicom says in many ways that a table is missing or broken
         raise NotAcceptable("The palette of this image cannot be read") from error
     colours = drawn[..., :3]
-    return _bytes(colours.astype(np.float64) * 255 / 65535) if drawn.dtype.itemsize > 1 else colours
+    return to_bytes(colours.astype(np.float64) * 255 / 65535) if drawn.dtype.itemsize > 1 else colours
 
 
 def _of_segment(frame: DecodedFrame, header: Dataset) -> Pixels:
     """A binary or fractional segment: white where it is whole."""
     whole = 1.0 if frame.format.bits_allocated == 1 else _float(header, "MaximumFractionalValue", 255.0) or 255.0
-    return _bytes(frame.pixels.astype(np.float64) * 255 / whole)
+    return to_bytes(frame.pixels.astype(np.float64) * 255 / whole)
 
 
 def _of_labels(pixels: Pixels) -> Pixels:
     """A label map: black for the background, for each segment number a colour of its own."""
-    largest = int(pixels.max(initial=0))
-    colours = np.zeros((largest + 1, 3), dtype=np.uint8)
-    for label in range(1, largest + 1):
-        red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN % 1.0, 0.75, 1.0)
-        colours[label] = (round(red * 255), round(green * 255), round(blue * 255))
-    return colours[pixels]
+    if pixels.dtype in (np.uint8, np.uint16):
+        labels, places = np.arange(int(pixels.max(initial=0)) + 1), pixels
+    else:
+        labels, places = np.unique(pixels, return_inverse=True)
+    colours = np.zeros((len(labels), 3), dtype=np.uint8)
+    for index, label in enumerate(labels.tolist()):
+        if label > 0:
+            red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN % 1.0, 0.75, 1.0)
+            colours[index] = (round(red * 255), round(green * 255), round(blue * 255))
+    return colours[places.reshape(pixels.shape)]
 
 
 def _functional_groups(header: Dataset, number: int) -> list[Dataset]:
@@ -196,6 +211,7 @@ def _float(item: Dataset, keyword: str, default: float | None) -> Any:
         return default
 
 
-def _bytes(values: Pixels) -> Pixels:
+def to_bytes(values: Pixels) -> Pixels:
+    """Values rounded to what a byte holds."""
     drawn: Pixels = np.clip(np.nan_to_num(values), 0, 255).round().astype(np.uint8)
     return drawn

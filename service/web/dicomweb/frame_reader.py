@@ -12,6 +12,7 @@ from service.core.explicit_little_endian import swap_bytes
 from service.core.frame_index import Frame, index_frames
 from service.core.pixel_format import PixelFormat, read_offset_table, read_pixel_format
 from service.errors import InstanceNotFound, NotAcceptable
+from service.web.dicomweb.file_stretch import FileStretch
 from service.web.dicomweb.media_types import is_video
 from service.web.dicomweb.pixel_decoding import DecodedFrame, decode_frame, from_native, pack_bits, unpack_bits
 from service.web.dicomweb.stored_object import PixelElement, StoredObject
@@ -79,6 +80,11 @@ class FrameReader:
         self._layout = layouts.layout(stored)
 
     @property
+    def transfer_syntax_uid(self) -> str:
+        """In which the pixels are stored."""
+        return self._stored.row.transfer_syntax_uid
+
+    @property
     def format(self) -> PixelFormat:
         """How the pixels are stored."""
         return self._layout.format
@@ -119,6 +125,19 @@ class FrameReader:
         if not self._pixels.encapsulated:
             return self._native(number)
         return b"".join(self._stored.read(span.offset, span.length) for span in self._layout.frames[number - 1])
+
+    def stretch(self, number: int) -> FileStretch | None:
+        """Where the bytes that `stored` gives lie in one piece in the stored file; nothing where they do not."""
+        if self._pixels.encapsulated:
+            spans = self._layout.frames[number - 1]
+            return self._stored.stretch(spans[0].offset, spans[0].length) if len(spans) == 1 else None
+        layout = self.format
+        if not self.in_place or layout.samples_per_frame * layout.bits_allocated % 8:
+            return None
+        size = layout.native_frame_bytes
+        if number * size > self._pixels.length:
+            return None
+        return self._stored.stretch(self._pixels.value_start + (number - 1) * size, size)
 
     def native(self, number: int) -> bytes:
         """A frame as native little-endian pixels; with Bits Allocated 1 it starts on its own byte.

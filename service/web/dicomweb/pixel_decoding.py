@@ -44,6 +44,7 @@ _EXTRA_CODECS: Final = {
     "1.2.840.10008.1.2.4.111": "jpegxl_decode",
     "1.2.840.10008.1.2.4.112": "jpegxl_decode",
 }
+_JPEG_LOSSLESS: Final = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
 _JPEG_LOSSY: Final = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
 
 _log = logging.getLogger(__name__)
@@ -108,6 +109,8 @@ def decode_frame(stream: bytes, layout: PixelFormat, transfer_syntax_uid: str) -
             f"The pixels are stored in {_name(transfer_syntax_uid)} and cannot be decoded here; "
             "ask for transfer-syntax=* to get them as stored"
         ) from err
+    if layout.bits_allocated in (16, 32):  # a stream of fewer bits may have come in a smaller container
+        pixels = pixels.astype(f"{'i' if layout.signed else 'u'}{layout.bits_allocated // 8}", copy=False)
     return DecodedFrame(np.ascontiguousarray(pixels), _settled(layout, str(described["photometric_interpretation"])))
 
 
@@ -142,7 +145,7 @@ def _options(layout: PixelFormat, transfer_syntax_uid: str) -> dict[str, Any]:
         "columns": layout.columns,
         "samples_per_pixel": layout.samples,
         "bits_allocated": layout.bits_allocated,
-        "bits_stored": layout.bits_stored,
+        "bits_stored": _codec_bits(layout, transfer_syntax_uid),
         "photometric_interpretation": layout.photometric,
         "pixel_representation": int(layout.signed),
         "planar_configuration": layout.planar,
@@ -153,6 +156,13 @@ def _options(layout: PixelFormat, transfer_syntax_uid: str) -> dict[str, Any]:
         # The YCbCr of a JPEG stream belongs to its compression; that of other codecs is what was stored.
         "as_rgb": transfer_syntax_uid in _JPEG_LOSSY,
     }
+
+
+def _codec_bits(layout: PixelFormat, transfer_syntax_uid: str) -> int:
+    """Bits Stored as a codec is told: GDCM ends the process over JPEG Lossless of fewer than 8 bits in bytes."""
+    if transfer_syntax_uid in _JPEG_LOSSLESS and layout.bits_allocated == 8:
+        return 8
+    return layout.bits_stored
 
 
 def unpack_bits(data: bytes, count: int, skip: int = 0) -> np.ndarray[Any, Any]:

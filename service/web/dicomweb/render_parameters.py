@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 
 from service.errors import BadRequest
@@ -41,14 +42,27 @@ class Viewport:
     source_width: float | None = None
     source_height: float | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it shows the whole image as it is."""
+        return (self.source_x, self.source_y, self.source_width, self.source_height) == (0, 0, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
-    """How an image is to be drawn; ``warnings`` says what was not done as asked."""
+    """How an image is to be drawn; ``warnings`` says what was not done as asked.
+
+    Parameters
+    ----------
+    annotations : what is burned in: patient, technique
+    profile : the ICC profile to embed: no, yes (the image's own, else sRGB), srgb, adobergb or rommrgb
+    """
 
     window: Window | None = None
     viewport: Viewport | None = None
     quality: int = _DEFAULT_QUALITY
+    annotations: tuple[str, ...] = ()
+    profile: str = "no"
     warnings: tuple[str, ...] = ()
 
 
@@ -62,12 +76,15 @@ def parse_rendering(parameters: Mapping[str, str], *, thumbnail: bool = False) -
     viewport = _viewport(parameters["viewport"], thumbnail=thumbnail) if "viewport" in parameters else None
     if thumbnail and viewport is None:
         viewport = Viewport(_THUMBNAIL, _THUMBNAIL)
-    _check_profile(parameters.get("iccprofile", "no"))
+    annotations = _annotations(parameters.get("annotation", ""))
     return RenderRequest(
         window=_window(parameters["window"]) if "window" in parameters else None,
         viewport=viewport,
         quality=_quality(parameters["quality"]) if "quality" in parameters else _DEFAULT_QUALITY,
-        warnings=_annotation_warnings(parameters.get("annotation", "")),
+        annotations=() if thumbnail else annotations,
+        profile=_profile(parameters.get("iccprofile", "no")),
+        # A thumbnail carries no patient identification (PS3.18 10.4.1.1.4), nor room for words.
+        warnings=_not_supported(annotations) if thumbnail else (),
     )
 
 
@@ -96,26 +113,29 @@ def _viewport(text: str, *, thumbnail: bool) -> Viewport:
 
 
 def _quality(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= 100:
         raise BadRequest("quality: not an integer from 1 to 100")
     return int(text)
 
 
-def _check_profile(text: str) -> None:
+def _profile(text: str) -> str:
     if text not in _PROFILES:
         raise BadRequest(f"iccprofile: none of {', '.join(_PROFILES)}")
-    if text != "no":
-        raise BadRequest("iccprofile: only no is supported here")
+    return text
 
 
-def _annotation_warnings(text: str) -> tuple[str, ...]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
+def _annotations(text: str) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     if any(word not in _ANNOTATIONS for word in words):
         raise BadRequest(f"annotation: none of {', '.join(_ANNOTATIONS)}")
+    return words
+
+
+def _not_supported(words: tuple[str, ...]) -> tuple[str, ...]:
     return (f"The following annotation values are not supported: {','.join(words)}",) if words else ()
 
 
 def _number(name: str, text: str) -> float:
-    if not _NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text) or not isfinite(number := float(text)):
         raise BadRequest(f"{name}: not a number")
-    return float(text)
+    return number

@@ -1,10 +1,12 @@
-"""A Structured Report as text to be read (PS3.18 8.7.4, text category): HTML or plain."""
+"""A Structured Report as text to be read (PS3.18 8.7.4, text category): HTML, plain or XML."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from xml.sax.saxutils import escape as xml_escape
+from xml.sax.saxutils import quoteattr
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -52,6 +54,27 @@ def as_html(report: Dataset) -> str:
         parts.append(f"<li>{name}{': ' if line.name and line.value else ''}{escape(line.value)}</li>")
     parts.append("</ul>" * depth + "</body></html>")
     return "\n".join(filter(None, parts))
+
+
+def as_xml(report: Dataset) -> str:
+    """The report as XML: an ``item`` with its ``name`` for each content item, its value in it; nested like the tree."""
+    title, *lines = report_lines(report)
+    parts = ["<?xml version='1.0'?>", f"<report name={quoteattr(_legal(title.name))}>"]
+    if title.value:
+        parts.append(f"<state>{xml_escape(_legal(title.value))}</state>")
+    depth = 0
+    for line in lines:
+        parts.append("</item>" * (depth - line.depth + 1) if depth >= line.depth else "")
+        depth = line.depth
+        value = f"<value>{xml_escape(_legal(line.value))}</value>" if line.value else ""
+        parts.append(f"<item name={quoteattr(_legal(line.name))}>{value}")
+    parts.append("</item>" * depth + "</report>")
+    return "\n".join(filter(None, parts)) + "\n"
+
+
+def _legal(text: str) -> str:
+    """Without what XML 1.0 cannot say."""
+    return "".join(letter if letter in "\t\n\r" or letter >= " " else "\ufffd" for letter in text)
 
 
 def _items(container: Dataset, depth: int) -> Iterator[Line]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol
 
 from service.core.archived import InstanceRow
-from service.core.ports import InstanceStore
+from service.core.deletion import DeletedPlace
+from service.core.ports import InstanceReader
 from service.core.records import ObjectKind
-from service.errors import BadRequest, InstanceNotFound
+from service.errors import BadRequest, InstanceGone, InstanceNotFound
 
 _UID: Final = re.compile(r"[0-9.]{1,64}")
 
@@ -39,10 +40,33 @@ def parse_frames(text: str) -> list[int]:
     return [int(number) for number in numbers]
 
 
+class Trash(Protocol):
+    """What people deleted."""
+
+    def holds_any(self, project: str, sop_instance_uids: Sequence[str]) -> bool:
+        """Whether one of the instances at least is in the trash."""
+
+    def covers(self, project: str, place: DeletedPlace) -> bool:
+        """Whether what stood at a place was deleted."""
+
+
+class NothingDeleted:
+    """A trash that nobody has put anything into."""
+
+    def holds_any(self, project: str, sop_instance_uids: Sequence[str]) -> bool:  # noqa: ARG002 (the port's signature)
+        """No."""
+        return False
+
+    def covers(self, project: str, place: DeletedPlace) -> bool:  # noqa: ARG002 (the port's signature)
+        """No."""
+        return False
+
+
 class Resources:
     """Finds what an address names, within the projects there are."""
 
-    def __init__(self, index: InstanceStore, projects: Collection[str]) -> None:
+    def __init__(self, index: InstanceReader, projects: Collection[str], trash: Trash) -> None:
+        self._trash = trash
         self._index = index
         self._projects = projects
 
@@ -66,6 +90,7 @@ class Resources:
         Raises
         ------
         BadRequest : a UID is none
+        InstanceGone : what was there was deleted
         InstanceNotFound : nothing is held under these UIDs
         """
         self.check_project(project)
@@ -74,7 +99,7 @@ class Resources:
             return [self.instance(project, study_uid, series_uid, sop_instance_uid)]
         found = self._index.instances_of(project, study_uid, series_uid or None)
         if not found:
-            raise InstanceNotFound(f"There is no such {'series' if series_uid else 'study'}")
+            raise self.missing(project, study_uid, series_uid)
         return found
 
     def instance(self, project: str, study_uid: str, series_uid: str, sop_instance_uid: str) -> InstanceRow:
@@ -83,14 +108,24 @@ class Resources:
         Raises
         ------
         BadRequest : a UID is none
+        InstanceGone : what was there was deleted
         InstanceNotFound : nothing is held under these UIDs
         """
         self.check_project(project)
         check_uids(study_uid, series_uid, sop_instance_uid)
         row = self._index.find(project, sop_instance_uid)
         if row is None or (row.study_uid, row.series_uid) != (study_uid, series_uid):
-            raise InstanceNotFound("There is no such instance")
-        if row.kind is ObjectKind.IMAGE and not row.visible:
-            # An older version of a result can be had by its UID; an image that is hidden was rejected.
-            raise InstanceNotFound("There is no such instance")
+            raise self.missing(project, study_uid, series_uid, sop_instance_uid)
+        if not row.visible and (row.kind is ObjectKind.IMAGE or self._trash.holds_any(project, [sop_instance_uid])):
+            # An older version of a result can be had by its UID; an image that is hidden was rejected or deleted.
+            raise self.missing(project, study_uid, series_uid, sop_instance_uid)
         return row
+
+    def missing(
+        self, project: str, study_uid: str, series_uid: str = "", sop_instance_uid: str = ""
+    ) -> InstanceNotFound:
+        """What to raise where an address leads to nothing: it was deleted (410), or never was there (404)."""
+        place = DeletedPlace(study_uid, series_uid, sop_instance_uid)
+        if self._trash.covers(project, place):
+            return InstanceGone(f"This {place.level} was deleted")
+        return InstanceNotFound(f"There is no such {place.level}")

@@ -1,4 +1,4 @@
-"""Retrieve whole instances and metadata (WADO-RS, PS3.18 10.4)."""
+"""Retrieve whole instances (WADO-RS, PS3.18 10.4)."""
 
 from __future__ import annotations
 
@@ -6,28 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from flask import Response, request
 
-from service.archive import metadata_cache
 from service.core.archived import InstanceRow
-from service.errors import InstanceNotFound, NotAcceptable
-from service.web.dicomweb.answers import (
-    accepted,
-    answer_multipart,
-    answer_single,
-    entity_tag,
-    finish,
-    json_media_type,
-    takes_gzip,
-    unchanged,
-)
+from service.errors import NotAcceptable
+from service.web.dicomweb.answers import accepted, entity_tag, unchanged
 from service.web.dicomweb.media_types import DICOM, EXPLICIT_VR_LITTLE_ENDIAN, MediaRange
 from service.web.dicomweb.multipart import OutgoingPart
-from service.web.dicomweb.resources import Resources, check_uids
+from service.web.dicomweb.partial_answers import answer_parts
+from service.web.dicomweb.resources import Resources
 from service.web.dicomweb.services import DicomWebServices
 from service.web.dicomweb.whole_object import ObjectFile, ObjectFiles
 
 
 class RetrieveViews:
-    """Whole instances and metadata, at each level."""
+    """Whole instances, at each level."""
 
     def __init__(self, services: DicomWebServices, resources: Resources, files: ObjectFiles) -> None:
         self._services = services
@@ -38,74 +29,56 @@ class RetrieveViews:
         """``GET /studies/{study}[/series/{series}[/instances/{instance}]]``."""
         rows = self._resources.instances(project, study_uid, series_uid, sop_instance_uid)
         tag = entity_tag([(row.blob.key, row.blob.size) for row in rows], request.headers.get("Accept"), request.args)
-        if (answer := unchanged(request, tag)) is not None:
+        modified = rows[0].indexed_at if sop_instance_uid else None
+        if (answer := unchanged(request, tag, modified)) is not None:
             return answer
-        media_range, files = self._choose(rows)
+        files, multipart = self._choose(rows)
         root = self._services.links.service_root(request, project)
         parts = [_part(row, file, root) for row, file in zip(rows, files, strict=True)]
-        if media_range.multipart is False:
-            part = parts[0]
-            response = answer_single(part.content_type, part.body, length=part.length, location=part.location)
-        else:
-            response = answer_multipart(parts, DICOM, self._services.boundary())
-        response.set_etag(tag, weak=True)
-        return response
+        boundary = self._services.boundary()
+        return answer_parts(request, parts, DICOM, multipart=multipart, tag=tag, modified=modified, boundary=boundary)
 
-    def metadata(self, project: str, study_uid: str, series_uid: str = "", sop_instance_uid: str = "") -> Response:
-        """``GET …/metadata`` below a study, a series or an instance: joined from what is kept, compressed as it is."""
-        self._resources.check_project(project)
-        check_uids(study_uid, series_uid, sop_instance_uid)
-        media_type = json_media_type(request)
-        if sop_instance_uid:
-            self._resources.instance(project, study_uid, series_uid, sop_instance_uid)
-        blobs = self._services.index.metadata_of(
-            project,
-            study_uid,
-            series_uid or None,
-            sop_instance_uid or None,
-            visible_only=not sop_instance_uid,
-        )
-        if not blobs:
-            raise InstanceNotFound("Nothing is held under this address")
-        root = self._services.links.service_root(request, project)
-        gzipped = takes_gzip(request)
-        tag = entity_tag(root, gzipped, media_type, *blobs)
-        if (answer := unchanged(request, tag)) is not None:
-            return answer
-        response = Response(metadata_cache.assemble(blobs, root, gzip=gzipped), content_type=media_type)
-        if gzipped:
-            response.headers["Content-Encoding"] = "gzip"
-        response.headers["Vary"] = "Accept, Accept-Encoding"
-        response.set_etag(tag, weak=True)
-        return finish(response)
+    def _choose(self, rows: Sequence[InstanceRow]) -> tuple[list[ObjectFile], bool]:
+        """For each instance the first of the caller's ranges in which it can go out, and whether as multipart."""
+        ranges = [media_range for media_range in accepted(request) if media_range.covers(DICOM)]
+        if len(rows) > 1:
+            ranges = [media_range for media_range in ranges if media_range.multipart is not False]
+        # The first object is proved to be decodable before the answer begins; the others are like it.
+        chosen = [self._first_fitting(row, ranges, proved=index == 0) for index, row in enumerate(rows)]
+        return [file for file, _ in chosen], chosen[0][1].multipart is not False
 
-    def _choose(self, rows: Sequence[InstanceRow]) -> tuple[MediaRange, list[ObjectFile]]:
-        """The first of the caller's ranges in which every instance can go out."""
-        problems: list[str] = []
-        for media_range in accepted(request):
-            if not media_range.covers(DICOM) or (media_range.multipart is False and len(rows) > 1):
-                continue
+    def _first_fitting(
+        self, row: InstanceRow, ranges: Sequence[MediaRange], *, proved: bool
+    ) -> tuple[ObjectFile, MediaRange]:
+        problems: dict[str, None] = {}
+        for media_range in ranges:
             try:
-                # The first object is proved to be decodable before the answer begins; the others are like it.
-                return media_range, [self._file(row, media_range, first=index == 0) for index, row in enumerate(rows)]
+                file = self._file(row, media_range, proved=proved)
             except NotAcceptable as error:
-                problems.append(str(error))
+                problems[str(error)] = None
+                continue
+            if media_range.allows(DICOM, file.transfer_syntax_uid, multipart=media_range.multipart is not False):
+                return file, media_range
         raise NotAcceptable(
             "; ".join(problems)
             or f'Instances are to be had as multipart/related; type="{DICOM}", also with transfer-syntax=* '
-            f"for what is stored{'' if len(rows) > 1 else f', or as {DICOM}'}"
+            f"for what is stored; a single one also as {DICOM}"
         )
 
-    def _file(self, row: InstanceRow, media_range: MediaRange, *, first: bool) -> ObjectFile:
+    def _file(self, row: InstanceRow, media_range: MediaRange, *, proved: bool) -> ObjectFile:
         if not media_range.transfer_syntax:
-            return self._files.by_default(row, prove=first)
+            return self._files.by_default(row, prove=proved)
         if media_range.takes_as_stored(row.transfer_syntax_uid):
             return self._files.as_stored(row)
         if media_range.transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN:
-            return self._files.explicit(row, prove=first)
+            return self._files.explicit(row, prove=proved)
+        encodings = self._files.encodings(row)
+        if media_range.transfer_syntax in encodings:
+            return self._files.encoded(row, media_range.transfer_syntax, prove=proved)
+        others = [uid for uid in (EXPLICIT_VR_LITTLE_ENDIAN, *encodings) if uid != row.transfer_syntax_uid]
         raise NotAcceptable(
             f"An instance is stored in {row.transfer_syntax_uid}; it is to be had so, with transfer-syntax=*, "
-            f"or in {EXPLICIT_VR_LITTLE_ENDIAN}"
+            f"or in {', '.join(others)}"
         )
 
 
@@ -115,4 +88,5 @@ def _part(row: InstanceRow, file: ObjectFile, root: str) -> OutgoingPart:
     def body() -> Iterator[bytes]:
         yield from file.open()
 
-    return OutgoingPart(f"{DICOM}; transfer-syntax={file.transfer_syntax_uid}", body, file.length, location)
+    content_type = f"{DICOM}; transfer-syntax={file.transfer_syntax_uid}"
+    return OutgoingPart(content_type, body, file.length, location, file.stretch)

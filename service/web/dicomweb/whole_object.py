@@ -1,9 +1,9 @@
-"""A whole instance as a DICOM file: as it is stored, or in Explicit VR Little Endian (PS3.18 8.7.3.3)."""
+"""A whole instance as a DICOM file: as stored, in Explicit VR Little Endian, or compressed (PS3.18 8.7.3.3)."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -21,6 +21,7 @@ from service.core.pixel_format import PixelFormat, read_pixel_format
 from service.core.ports import BlobStore
 from service.errors import NotAcceptable
 from service.ingest.part10 import file_head
+from service.web.dicomweb.file_stretch import FileStretch
 from service.web.dicomweb.frame_reader import (
     FrameLayouts,
     FrameReader,
@@ -30,20 +31,25 @@ from service.web.dicomweb.frame_reader import (
 )
 from service.web.dicomweb.media_types import EXPLICIT_VR_LITTLE_ENDIAN, is_video
 from service.web.dicomweb.pixel_decoding import can_decode, may_be_lossy, pack_bits
+from service.web.dicomweb.pixel_encoding import encode_frame, encoded_format, lossless_encodings
 from service.web.dicomweb.stored_object import StoredObject
 
-_CHUNK: Final = 1 << 20
+_UNDEFINED: Final = 0xFFFFFFFF
 _OFFSET_TABLES: Final = (0x7FE00001, 0x7FE00002)
 _SWAPPED_AS: Final = {2: "OW", 4: "OL", 8: "OV"}
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectFile:
-    """A DICOM file about to be sent; ``open`` makes its bytes, ``length`` is theirs where it is known beforehand."""
+    """A DICOM file about to be sent; ``open`` makes its bytes, ``length`` is theirs where it is known beforehand.
+
+    ``stretch`` is where they lie, for a file that goes as it is stored.
+    """
 
     transfer_syntax_uid: str
     length: int | None
     open: Callable[[], Iterator[bytes]] = field(repr=False)
+    stretch: FileStretch | None = None
 
 
 class ObjectFiles:
@@ -55,7 +61,8 @@ class ObjectFiles:
 
     def as_stored(self, row: InstanceRow) -> ObjectFile:
         """The file as it lies in the store."""
-        return ObjectFile(row.transfer_syntax_uid, row.blob.size, lambda: self._stored_chunks(row))
+        stretch = FileStretch(lambda: self._blobs.open(row.blob.key), 0, row.blob.size)
+        return ObjectFile(row.transfer_syntax_uid, row.blob.size, stretch.chunks, stretch)
 
     def explicit(self, row: InstanceRow, *, prove: bool = False) -> ObjectFile:
         """The object in Explicit VR Little Endian, decompressed where it is compressed.
@@ -80,6 +87,33 @@ class ObjectFiles:
                 FrameReader(stored, self._layouts).decoded(1)
         return ObjectFile(EXPLICIT_VR_LITTLE_ENDIAN, None, lambda: self._explicit_chunks(row))
 
+    def encodings(self, row: InstanceRow) -> tuple[str, ...]:
+        """The transfer syntaxes in which its pixels can be written with nothing lost; none for what has no pixels.
+
+        What is lossy is no choice for a whole object: it would be another one, and need a UID of its own (PS3.3
+        C.7.6.1.1.5).
+        """
+        if row.blob.pixels is None or not row.rows or not self.can_be_explicit(row):
+            return ()
+        with StoredObject(row, self._blobs) as stored:
+            return lossless_encodings(FrameReader(stored, self._layouts).format)
+
+    def encoded(self, row: InstanceRow, transfer_syntax_uid: str, *, prove: bool = False) -> ObjectFile:
+        """The object with its pixels compressed in one of its `encodings`.
+
+        Parameters
+        ----------
+        prove : write a first frame now, so that what no codec writes is refused before an answer begins
+
+        Raises
+        ------
+        NotAcceptable : no codec here reads or writes the pixels
+        """
+        if prove:
+            with StoredObject(row, self._blobs) as stored:
+                encode_frame(FrameReader(stored, self._layouts).decoded(1), transfer_syntax_uid)
+        return ObjectFile(transfer_syntax_uid, None, lambda: self._encoded_chunks(row, transfer_syntax_uid))
+
     def by_default(self, row: InstanceRow, *, prove: bool = False) -> ObjectFile:
         """What a caller gets that names no transfer syntax.
 
@@ -100,21 +134,28 @@ class ObjectFiles:
             return True
         return not is_video(row.transfer_syntax_uid) and can_decode(row.transfer_syntax_uid, row.bits_allocated)
 
-    def _stored_chunks(self, row: InstanceRow) -> Iterator[bytes]:
-        with closing(self._blobs.open(row.blob.key)) as stream:
-            left = row.blob.size
-            while left > 0 and (chunk := stream.read(min(left, _CHUNK))):
-                left -= len(chunk)
-                yield chunk
-
     def _explicit_chunks(self, row: InstanceRow) -> Iterator[bytes]:
-        yield file_head(
-            row.sop_class_uid,
-            row.sop_instance_uid,
-            EXPLICIT_VR_LITTLE_ENDIAN,
-            implementation_version=f"ANNOGATE_{__version__}",
-        )
+        yield _head(row, EXPLICIT_VR_LITTLE_ENDIAN)
         yield from self.explicit_data_set(row)
+
+    def _encoded_chunks(self, row: InstanceRow, transfer_syntax_uid: str) -> Iterator[bytes]:
+        yield _head(row, transfer_syntax_uid)
+        with StoredObject(row, self._blobs) as stored:
+            yield from self._compressed(stored, transfer_syntax_uid)
+            yield to_explicit_little_endian(stored.trailer(), stored.encoding)
+
+    def _compressed(self, stored: StoredObject, transfer_syntax_uid: str) -> Iterator[bytes]:
+        """Header and compressed frames, one fragment each behind an empty basic offset table (PS3.5 A.4)."""
+        reader = FrameReader(stored, self._layouts)
+        frame = reader.decoded(1)
+        described = encoded_format(replace(frame.format, frames=reader.format.frames), transfer_syntax_uid)
+        replaced = _describing(described, reader.format)
+        yield to_explicit_little_endian(stored.header(), stored.encoding, replaced=replaced)
+        yield encode_pixel_head(described.tag, "OB", _UNDEFINED) + _item_head(0)
+        for number in range(1, described.frames + 1):
+            stream = encode_frame(frame if number == 1 else reader.decoded(number), transfer_syntax_uid)
+            yield _item_head(len(stream) + len(stream) % 2) + stream + b"\0" * (len(stream) % 2)
+        yield struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 
     def explicit_data_set(self, row: InstanceRow) -> Iterator[bytes]:
         """The data set alone, written anew in Explicit VR Little Endian with every length defined.
@@ -155,6 +196,19 @@ class ObjectFiles:
         yield b"\0" * (total % 2)
 
 
+def _head(row: InstanceRow, transfer_syntax_uid: str) -> bytes:
+    return file_head(
+        row.sop_class_uid,
+        row.sop_instance_uid,
+        transfer_syntax_uid,
+        implementation_version=f"ANNOGATE_{__version__}",
+    )
+
+
+def _item_head(length: int) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, length)
+
+
 def _reencoded(stored: StoredObject) -> Iterator[bytes]:
     """Header and pixels of an object in implicit VR, big endian or deflated."""
     header = stored.header()
@@ -172,7 +226,7 @@ def _reencoded(stored: StoredObject) -> Iterator[bytes]:
 
 
 def _describing(decoded: PixelFormat, stored: PixelFormat) -> dict[int, bytes | None]:
-    """The elements that decompression changes (PS3.5 8.2); the offset tables go with the fragments they count."""
+    """The elements that another compression changes (PS3.5 8.2); offset tables go with the fragments they count."""
     changed: dict[int, bytes | None] = dict.fromkeys(_OFFSET_TABLES)
     if decoded.photometric != stored.photometric:
         value = decoded.photometric.encode("ascii")
