@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -33,6 +33,8 @@ from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.archive.search import InstanceSearch
 from service.archive.study_cleaning import StudyCleaningTable
+from service.archive.trash import TrashTable
+from service.audit_events import of_deletion
 from service.core.access import Role
 from service.core.archived import RunState, StudyRow
 from service.core.deliveries import ANY_FORM
@@ -41,6 +43,7 @@ from service.core.release import ReleaseRules
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
 from service.custody.study_lookup import LookupQuestion
 from service.deident.sealed_note import NoteSeal
+from service.delivery.deletion_desk import DeletionDesk
 from service.delivery.outbox_desk import DeliveryDecision, OutboxDesk
 from service.delivery.recall_desk import RecallDesk
 from service.delivery.rejection_desk import RejectionDesk
@@ -57,6 +60,7 @@ from tests.archived import SetClock, new_instance
 from tests.datasets import ct_slice
 from tests.fakes.in_memory_blob_store import InMemoryBlobStore
 from tests.fakes.in_memory_quarantine_desk import InMemoryQuarantineDesk, held_row
+from tests.worklist_house import WorklistHouse
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 PASSWORD = "correct horse battery"
@@ -101,6 +105,17 @@ class WebGateway:
     def __init__(self, folder: Path, **changes: Any) -> None:
         self.clock = SetClock()
         self.database = Database.open(folder / "index.sqlite")
+        self.decisions: list[ReleaseDecision | DeliveryDecision] = []
+        self.questions: list[tuple[str, str]] = []
+        self._folder = folder
+        self._open_tables()
+        self._open_result_desks()
+        self._open_other_desks()
+        self.passwords = Passwords(self.clock, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.services = replace(self._services(), **changes)
+        self.app: Flask = create_app(self.services)
+
+    def _open_tables(self) -> None:
         self.accounts = Accounts(self.database, self.clock)
         self.audit = AuditTrail(self.database, self.clock, bytes(32))
         self.accesses = AuditBuffer(self.audit)
@@ -109,7 +124,11 @@ class WebGateway:
         self.conflicts = ConflictTable(self.database, self.clock)
         self.release_table = ReleaseTable(self.database, self.clock)
         self.outbox_table = OutboxTable(self.database, self.clock)
-        self.decisions: list[ReleaseDecision | DeliveryDecision] = []
+        self.rejection_table = RejectionTable(self.database, self.clock)
+        self.trash = TrashTable(self.database, self.clock)
+        self.pull_table = PullTable(self.database, self.clock)
+
+    def _open_result_desks(self) -> None:
         self.releases = ReleaseDesk(
             database=self.database,
             releases=self.release_table,
@@ -119,8 +138,6 @@ class WebGateway:
             },
             on_decision=self.decisions.append,
         )
-        self.questions: list[tuple[str, str]] = []
-        self.rejection_table = RejectionTable(self.database, self.clock)
         blobs = InMemoryBlobStore()
         self.recall = RecallDesk(
             database=self.database,
@@ -147,7 +164,19 @@ class WebGateway:
             peers=OutboxPeers(self.database, self.clock),
             on_decision=self.decisions.append,
         )
-        self.pull_table = PullTable(self.database, self.clock)
+
+    def _open_other_desks(self) -> None:
+        self.deletions = DeletionDesk(
+            trash=self.trash,
+            database=self.database,
+            runs=self.runs,
+            releases=self.release_table,
+            outbox=self.outbox_table,
+            rejections=self.rejection_table,
+            grace_days=30,
+            clock=self.clock,
+            on_event=lambda event: self.audit.record(of_deletion(event)),
+        )
         self.pulls = PullDesk(
             table=self.pull_table,
             notes=PullNotes(NoteSeal(bytes(32))),
@@ -159,9 +188,7 @@ class WebGateway:
             clock=self.clock,
         )
         self.desk = InMemoryQuarantineDesk([held_row("a1"), held_row("b2", "other")])
-        self.passwords = Passwords(self.clock, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        self.services = replace(self._services(), **changes)
-        self.app: Flask = create_app(self.services)
+        self.worklist = WorklistHouse(self.database, self.clock)
 
     def _services(self) -> WebServices:
         return WebServices(
@@ -175,6 +202,7 @@ class WebGateway:
                 blobs=InMemoryBlobStore(),
                 store=self._store,
                 projects=("default", "other"),
+                trash=self.trash,
             ),
             instances=self.index,
             overview=Overview(self.database, self.clock, remember_s=0),
@@ -192,7 +220,9 @@ class WebGateway:
             standing=lambda project, study_uid: {},
             releases=self.releases,
             outbox=self.outbox,
+            deletions=self.deletions,
             pulls=self.pulls,
+            worklist=self.worklist.services(self._folder),
             recall=self.recall,
             rejections=self.rejections,
             lookup=self._look_up,
@@ -211,15 +241,18 @@ class WebGateway:
         found = self.index.study(project, "1.2.3")
         return [found] if found is not None and asked.accession == "ACC-99" else []
 
-    def _store(self, incoming: Incoming) -> Outcome:
+    def _store(self, batch: Sequence[Incoming]) -> Callable[[], list[Outcome]]:
         """Archive what comes under UIDs of the project."""
-        return Outcome(
-            OutcomeKind.ARCHIVED,
-            study_uid="2.25.3",
-            series_uid="2.25.31",
-            sop_instance_uid="2.25.311",
-            sop_class_uid=incoming.sop_class_uid,
-        )
+        return lambda: [
+            Outcome(
+                OutcomeKind.ARCHIVED,
+                study_uid="2.25.3",
+                series_uid="2.25.31",
+                sop_instance_uid="2.25.311",
+                sop_class_uid=incoming.sop_class_uid,
+            )
+            for incoming in batch
+        ]
 
     def close(self) -> None:
         """Write what is queued and close the index."""

@@ -20,6 +20,7 @@ from service.bootstrap import (
     Gateway,
 )
 from service.runtime.early_imports import import_early
+from service.runtime.freed_memory import keep_freed_memory
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
@@ -53,6 +54,7 @@ def run_role(role: str, context: RoleContext) -> None:
     ------
     GatewayError : it cannot start; says why
     """
+    keep_freed_memory()
     ROLES[role](context)
 
 
@@ -140,8 +142,10 @@ def run_jobs(context: RoleContext) -> None:
     with Gateway(context.settings) as gateway:
         pool = gateway.worker_pool()
         runner, pulls = gateway.outbox_runner(), gateway.pull_runner()
+        attributes = gateway.attribute_rounds()
 
         def end() -> None:
+            attributes.stop()
             pulls.stop()
             gateway.bell.ring(PULLS_BELL)
             pool.stop()
@@ -156,6 +160,7 @@ def run_jobs(context: RoleContext) -> None:
             beside = [
                 threading.Thread(target=runner.run, args=(outbox_wake,), daemon=True),
                 threading.Thread(target=pulls.run, args=(pulls_wake,), daemon=True),
+                threading.Thread(target=attributes.run, daemon=True),
             ]
             for thread in beside:
                 thread.start()
@@ -201,6 +206,7 @@ def _keep_house(gateway: Gateway, stop: threading.Event) -> None:
             gateway.damaged_segments.expire(before)
             gateway.quarantine.tidy()
             gateway.commitments.forget(gateway.clock() - COMMITMENT_DAYS * DAY_S)
+            gateway.tidy_worklist()
             gateway.blob_sweep.run(stop.is_set)
         except Exception as error:  # noqa: BLE001 (housekeeping must not end ingest; the next hour tries again)
             log.warning("housekeeping.trouble", reason=type(error).__name__)

@@ -35,6 +35,8 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         threads: int,
     ) -> None:
         self._settings = settings
+        self.stall_s = settings.http.stall_s
+        """How long a thread waits for a caller that neither sends nor reads."""
         self._options: dict[str, Any] = {
             "bind": f"fd://{listening.fileno()}",
             "workers": workers,

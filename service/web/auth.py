@@ -160,11 +160,13 @@ class Authenticator:
             return None
         if user is None or user.disabled:
             return None
-        return Caller(user.name, CallerKind.USER, user.role, user.projects)
+        return Caller(user.name, CallerKind.USER, user.role, user.projects, user.id)
 
     def _program(self, secret: str) -> Caller | None:
         token = self.accounts.token_of(secret)
-        return Caller(token.name, CallerKind.TOKEN, token.role, token.projects) if token else None
+        if token is None:
+            return None
+        return Caller(token.name, CallerKind.TOKEN, token.role, token.projects, token.id)
 
     def _record_failure(self, scheme: str, name: str, address: str) -> None:
         # A name that nobody bears may be a password typed into the wrong field: it is not written down.

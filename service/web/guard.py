@@ -23,7 +23,12 @@ _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _PARAMETERS = {
     *("accept", "annotation", "charset", "fuzzymatching", "iccprofile", "includefield", "limit", "offset", "quality"),
     *("frame", "viewport", "window", "project", "state", "page", "actor", "action", "object", "since", "until"),
+    *("deletionlock", "filter", "workitem", "transaction-uid"),
     *("before", "study"),
+    # Those of WADO-URI (PS3.18 9.1).
+    *("requestType", "studyUID", "seriesUID", "objectUID", "contentType", "frameNumber", "rows", "columns", "region"),
+    *("windowCenter", "windowWidth", "imageQuality", "transferSyntax", "anonymize", "presentationUID"),
+    "presentationSeriesUID",
 }
 _UIDS = ("study_uid", "series_uid", "sop_instance_uid")
 

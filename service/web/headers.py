@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 # Our own pages hold no script but those under /static/, and nothing from another host.
 _PAGE_POLICY = (
@@ -57,5 +57,7 @@ def register_headers(app: Flask, *, viewer_inline_scripts: Sequence[str], data_b
             policy = _PAGE_POLICY
             if request.endpoint != "static":
                 response.headers.setdefault("Cache-Control", "no-store")
+        if "caller" in g:
+            response.vary.add("Authorization")  # each caller has a view of their own
         response.headers.setdefault("Content-Security-Policy", policy)
         return response

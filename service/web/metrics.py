@@ -21,6 +21,8 @@ _GAUGES = {
     "intake": "Objects by how far they came",
     "quarantine": "Objects that could not be processed, by what was decided",
     "runs": "Annotator runs by state",
+    "trash": "Instances in the trash by the state of their deletion",
+    "workitems": "Work items that are not ended by state",
     "conflicts": "Instances that came again with other content, by what was done",
 }
 

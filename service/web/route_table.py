@@ -84,6 +84,10 @@ _PAGES: dict[tuple[str, str], Row] = {
     ("dashboard.reject_result", "POST"): Row(DECIDERS, "result.reject", Record.ELSEWHERE),
     ("dashboard.recall_result", "POST"): Row(DECIDERS, "result.recall", Record.ELSEWHERE),
     ("dashboard.rejections", "GET"): Row(EVERYBODY_KNOWN, "rejection.list"),
+    ("dashboard.restore_rejected", "POST"): Row(DECIDERS, "rejection.restore", Record.ELSEWHERE),
+    ("dashboard.trash", "GET"): Row(OPERATORS, "deletion.list"),
+    ("dashboard.delete", "POST"): Row(DECIDERS, "deletion.delete", Record.ELSEWHERE),
+    ("dashboard.restore", "POST"): Row(DECIDERS, "deletion.restore", Record.ELSEWHERE),
     ("dashboard.deliveries", "GET"): Row(OPERATORS, "delivery.list"),
     ("dashboard.decide_delivery", "POST"): Row(DECIDERS, "delivery.decide", Record.ELSEWHERE),
     # The empty form shows nothing of anybody; what is asked with it is written down by the use case.
@@ -102,6 +106,7 @@ _API: dict[tuple[str, str], Row] = {
     ("api.status", "GET"): Row(EVERYBODY_KNOWN, "status.read"),
     ("api.studies", "GET"): Row(EVERYBODY_KNOWN, "study.list"),
     ("api.study", "GET"): Row(EVERYBODY_KNOWN, "study.show"),
+    ("api.search_attributes", "GET"): Row(EVERYBODY_KNOWN, "index.list", Record.NONE),
     ("api.conflicts", "GET"): Row(OPERATORS, "conflict.list"),
     ("api.quarantine", "GET"): Row(OPERATORS, "quarantine.list"),
     ("api.quarantine_entry", "GET"): Row(OPERATORS, "quarantine.show"),
@@ -127,6 +132,10 @@ _API: dict[tuple[str, str], Row] = {
     ("api.retry_delivery", "POST"): Row(DECIDERS, "delivery.retry", Record.ELSEWHERE),
     ("api.accept_delivery", "POST"): Row(DECIDERS, "delivery.accept", Record.ELSEWHERE),
     ("api.discard_delivery", "POST"): Row(DECIDERS, "delivery.discard", Record.ELSEWHERE),
+    ("api.deletions", "GET"): Row(OPERATORS, "deletion.list"),
+    ("api.deletion", "GET"): Row(OPERATORS, "deletion.show"),
+    ("api.delete", "POST"): Row(DECIDERS, "deletion.delete", Record.ELSEWHERE),
+    ("api.restore_deletion", "POST"): Row(DECIDERS, "deletion.restore", Record.ELSEWHERE),
     # Identity: on disk before it is answered.
     ("api.crosswalk", "GET"): _decision(DECIDERS, "crosswalk.export"),
     ("api.audit", "GET"): _decision(AUDITORS, "audit.search"),
@@ -143,6 +152,12 @@ _API: dict[tuple[str, str], Row] = {
 # DICOMweb stands twice: for the default project and for each by its name.
 DICOMWEB_BLUEPRINTS = ("dicomweb", "project_dicomweb")
 
+# And so does the worklist.
+WORKLIST_BLUEPRINTS = ("worklist", "project_worklist")
+
+# WADO-URI likewise.
+WADO_URI_BLUEPRINTS = ("wado_uri", "project_wado_uri")
+
 _LEVELS = ("study", "series", "instance")
 
 _DICOMWEB: dict[tuple[str, str], Row] = {
@@ -158,6 +173,8 @@ _DICOMWEB: dict[tuple[str, str], Row] = {
     **{(f"render_{level}", "GET"): Row(IMAGES, f"{level}.render") for level in _LEVELS},
     **{(f"render_{level}_thumbnail", "GET"): Row(IMAGES, f"{level}.render") for level in _LEVELS},
     ("retrieve_frames", "GET"): Row(IMAGES, "instance.read-frames"),
+    **{(f"retrieve_{level}_bulk_data", "GET"): Row(IMAGES, f"{level}.read-bulk-data") for level in _LEVELS},
+    **{(f"retrieve_{level}_pixel_data", "GET"): Row(IMAGES, f"{level}.read-pixel-data") for level in _LEVELS},
     ("retrieve_bulk_data", "GET"): Row(IMAGES, "instance.read-bulk-data"),
     ("render_frames", "GET"): Row(IMAGES, "instance.render"),
     ("render_frames_thumbnail", "GET"): Row(IMAGES, "instance.render"),
@@ -166,7 +183,39 @@ _DICOMWEB: dict[tuple[str, str], Row] = {
     ("store_in_study", "POST"): Row(IMAGES, "dicomweb.store", Record.DECISION, proves_uids=False),
 }
 
+_WADO_URI: dict[tuple[str, str], Row] = {
+    # Its UIDs are parameters: the view says which they are once they are known to be held here.
+    (f"{blueprint}.retrieve", "GET"): Row(IMAGES, "instance.read", proves_uids=False)
+    for blueprint in WADO_URI_BLUEPRINTS
+}
+
+_WORKLIST: dict[tuple[str, str], Row] = {
+    ("search_workitems", "GET"): Row(IMAGES, "workitem.search"),
+    ("retrieve_workitem", "GET"): Row(IMAGES, "workitem.read"),
+    ("create_workitem", "POST"): _decision(PULLERS, "workitem.create"),
+    ("update_workitem", "POST"): _decision(IMAGES, "workitem.update"),
+    ("change_workitem_state", "PUT"): _decision(IMAGES, "workitem.change-state"),
+    ("request_cancellation", "POST"): _decision(IMAGES, "workitem.request-cancellation"),
+    ("subscribe", "POST"): Row(IMAGES, "workitem.subscribe"),
+    ("unsubscribe", "DELETE"): Row(IMAGES, "workitem.unsubscribe"),
+    ("suspend_subscription", "POST"): Row(IMAGES, "workitem.suspend"),
+    ("open_event_channel", "GET"): Row(IMAGES, "workitem.listen"),
+}
+
+# And so does what tells of both: which resources there are and what they take, nothing of what is in them.
+CAPABILITIES_BLUEPRINTS = ("capabilities", "project_capabilities")
+
 ROUTES: Mapping[tuple[str, str], Row] = {
+    **{
+        (f"{blueprint}.{name}", method): row
+        for blueprint in WORKLIST_BLUEPRINTS
+        for (name, method), row in _WORKLIST.items()
+    },
+    **_WADO_URI,
+    **{
+        (f"{blueprint}.describe", "OPTIONS"): Row(IMAGES, "dicomweb.describe", Record.NONE)
+        for blueprint in CAPABILITIES_BLUEPRINTS
+    },
     **_PAGES,
     **_API,
     **{
@@ -175,6 +224,22 @@ ROUTES: Mapping[tuple[str, str], Row] = {
         for (name, method), row in _DICOMWEB.items()
     },
 }
+
+
+_OF_DICOMWEB = frozenset({*DICOMWEB_BLUEPRINTS, *WORKLIST_BLUEPRINTS, *WADO_URI_BLUEPRINTS, *CAPABILITIES_BLUEPRINTS})
+
+
+def is_open_to_viewers(endpoint: str, method: str) -> bool:
+    """Whether a viewer calls it, so that pages of other origins may where some are configured.
+
+    All of DICOMweb and WADO-URI, and of the interface what every role may read: no decision, no account, no audit
+    trail and nothing that tells who a patient is.
+    """
+    blueprint = endpoint.rpartition(".")[0]
+    if blueprint in _OF_DICOMWEB:
+        return True
+    row = row_of(endpoint, method) if blueprint == "api" and method in ("GET", "HEAD") else None
+    return row is not None and row.roles == EVERYBODY_KNOWN
 
 
 def row_of(endpoint: str, method: str) -> Row | None:

@@ -14,10 +14,13 @@ from service.archive.audit_buffer import AuditBuffer
 from service.archive.overview import Overview
 from service.core.archived import ConflictRow, QuarantineRow, StudyRow
 from service.core.cleaning_report import StudyCleaning
-from service.core.ports import InstanceStore
+from service.core.ports import InstanceReader
 from service.core.records import Outcome
+from service.core.search_attributes import SearchAttribute
+from service.core.view import EVERYTHING, View
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
 from service.custody.study_lookup import LookupQuestion
+from service.delivery.deletion_desk import DeletionDesk
 from service.delivery.outbox_desk import OutboxDesk
 from service.delivery.recall_desk import RecallDesk
 from service.delivery.rejection_desk import RejectionDesk
@@ -25,6 +28,7 @@ from service.delivery.release_desk import ReleaseDesk
 from service.fetching.desk import PullDesk
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.dicomweb.services import DicomWebServices
+from service.web.dicomweb.ups_services import WorklistServices
 from service.web.passwords import Passwords
 from service.web.viewer.configuration import ViewerSettings
 
@@ -127,8 +131,11 @@ class WebServices:
     Parameters
     ----------
     projects : names of the configured projects
+    blind_to_models : those of them whose readers see no results of models
+    view : by project, what the present caller sees of it; `service.web.caller_view` puts theirs here
     listens_on_loopback : whether only this machine can reach the listener (``auth.is_loopback`` of its host)
     trusted_proxy : whether X-Forwarded-For, -Proto and -Host are believed
+    cors_origins : of other sites' pages that may call what a viewer calls
     pings : what ``/health/ready`` tries, by name; each raises when its part is not well
     viewer_directory : the unpacked viewer; absent or empty where it was not installed
     form_key : 32 bytes that sign forms; the same in every web process of a gateway
@@ -139,6 +146,8 @@ class WebServices:
     standing : by project and study, how far its results came on their way out, in words by SOP Instance UID
     releases, outbox : where it is decided which results leave, and what becomes of them on their way
     pulls : where studies of peers are asked for
+    worklist : what UPS-RS works on
+    deletions : where studies are deleted and restored
     recall, rejections : where results are taken back, and what rejection notes of the hospital hid
     lookup : by project, question and who asks, the studies that the hospital calls so; writes the audit trail
     clock : seconds since the epoch, UTC
@@ -150,7 +159,7 @@ class WebServices:
     default_project: str
     listens_on_loopback: bool
     dicomweb: DicomWebServices
-    instances: InstanceStore
+    instances: InstanceReader
     overview: Overview
     quarantine: QuarantineList
     desk: QuarantineDesk
@@ -166,14 +175,20 @@ class WebServices:
     standing: Callable[[str, str], Mapping[str, str]]
     releases: ReleaseDesk
     outbox: OutboxDesk
+    deletions: DeletionDesk
     pulls: PullDesk
+    worklist: WorklistServices
     recall: RecallDesk
     rejections: RejectionDesk
     lookup: Callable[[str, LookupQuestion, str], Sequence[StudyRow]]
     cleaning: Callable[[str, str], StudyCleaning | None]
     crosswalk: Callable[[str], IdentifierList]
     notices: Callable[[], Sequence[str]]
+    search_attributes: Callable[[], Sequence[SearchAttribute]] = tuple
+    blind_to_models: frozenset[str] = frozenset()
+    view: Callable[[str], View] = lambda _: EVERYTHING
     trusted_proxy: bool = False
+    cors_origins: frozenset[str] = frozenset()
     passwords: Passwords = field(default_factory=lambda: Passwords(time.monotonic))
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from service.archive.overview import Overview
 from service.core.archived import InstanceRow, RunRow, SeriesRow, StudyRow
-from service.core.ports import InstanceStore
+from service.core.deletion import DeletedPlace
+from service.core.ports import InstanceReader
 from service.core.records import ObjectKind
-from service.errors import InstanceNotFound
+from service.core.view import View
+from service.errors import InstanceGone, InstanceNotFound
+from service.web.services import WebServices
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,28 @@ class StudyReport:
     by_kind: dict[ObjectKind, int]
 
 
-def study_report(instances: InstanceStore, overview: Overview, project: str, study_uid: str) -> StudyReport:
+def study_of(services: WebServices, project: str, study_uid: str) -> StudyReport:
+    """The same as the present caller sees it.
+
+    Raises
+    ------
+    InstanceGone : all of it was deleted
+    InstanceNotFound : it is not held in the project
+    """
+    report = study_report(services.instances, services.overview, project, study_uid, services.view(project))
+    if not report.series and services.dicomweb.trash.covers(project, DeletedPlace(study_uid)):
+        raise InstanceGone("this study was deleted")
+    return report
+
+
+def study_report(
+    instances: InstanceReader, overview: Overview, project: str, study_uid: str, view: View
+) -> StudyReport:
     """Collect what is known of a study.
+
+    Parameters
+    ----------
+    view : who looks; whether they see what models found
 
     Raises
     ------
@@ -52,7 +75,7 @@ def study_report(instances: InstanceStore, overview: Overview, project: str, stu
     if study is None:
         raise InstanceNotFound("there is no such study in this project")
     # Runs before results: one that is told to be done has stored what it made by the time when that is looked up.
-    runs = overview.runs_of([study.id]).get(study.id, [])
+    runs = overview.runs_of([study.id]).get(study.id, []) if view.results else []
     held = instances.instances_of(project, study_uid)
     counts = Counter(instance.series_uid for instance in held)
     kinds: dict[str, set[ObjectKind]] = {}

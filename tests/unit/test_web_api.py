@@ -30,6 +30,7 @@ PLACES = {
     "delivery_id": "1",
     "pull_id": "1",
     "note_uid": "2.25.77",
+    "deletion_id": "1",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "add_user": USER,
@@ -38,6 +39,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "reject_result": {"reason": "a vessel"},
     "recall_result": {"reason": "wrong side"},
     "lookup": {"accession": "ACC-99"},
+    "delete": {"study_uid": "1.2.3", "reason": "wrong patient"},
     "request_pull": {"peer": "pacs", "accession": "ACC-99"},
     "release_seen": {"seen": True, "regions": [{"x": 1, "y": 2, "width": 3, "height": 4}]},
 }
@@ -145,6 +147,8 @@ def test_answer_is_what_the_document_says(gateway: WebGateway, document: dict[st
         headers = gateway.add_token("admin", Role.ADMIN)
     else:
         headers = {}
+    if "<deletion_id>" in operation.path:
+        gateway.client().post("/api/v1/projects/default/deletions", json=BODIES["delete"])
     places = PLACES | ({"token_id": gateway.accounts.tokens()[0].id} if operation.name == "revoke_token" else {})
     path = "/api/v1" + re.sub(r"<(\w+)>", lambda place: places[place[1]], operation.path)
     answer = gateway.client().open(path, method=operation.method, json=BODIES.get(operation.name), headers=headers)

@@ -79,9 +79,14 @@ def test_rejection_note_is_listed_with_what_was_done(gateway: WebGateway) -> Non
     gateway.rejections.obey()
     assert "results on them recalled" in text(client.get("/rejections"))
     assert "hides 2 objects of this study" in text(client.get("/studies/default/1.2.3"))
-    gateway.rejections.restore("default", "1.2.3", "2.25.77", "grace")
-    assert "Shown again by grace" in text(client.get("/rejections"))
+    form, where = {"sign": sign_of(text(client.get("/rejections")))}, "/rejections/default/1.2.3/2.25.77/restore"
+    answer = client.post(where, data=form)
+    assert "is shown again" in text(client.get(answer.headers["Location"]))
+    page = text(client.get("/rejections"))
+    assert "Shown again by local" in page
+    assert where not in page
     assert "hides" not in text(client.get("/studies/default/1.2.3"))
+    assert "Nothing was changed" in text(client.get(client.post(where, data=form).headers["Location"]))
 
 
 @pytest.mark.parametrize("address", ["/results/1/release", "/deliveries/1/accept"])

@@ -10,7 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.core.access import Role
 from service.core.archived import RunState
+from service.core.deletion import DeletedPlace
+from service.core.workitem import WorkitemState
 from tests.web_gateway import WebGateway, text
+from tests.worklist_house import new_workitem
 
 
 @pytest.fixture
@@ -65,6 +68,21 @@ def test_metrics_count_by_state(gateway: WebGateway) -> None:
     assert found["annogate_studies", "default", "receiving"] == 1
     assert found["annogate_instances", "default", "stored"] == 3
     assert found["annogate_runs", "default", "refused"] == 1
+
+
+def test_metrics_count_the_trash_and_what_is_to_be_done(gateway: WebGateway) -> None:
+    gateway.add_study("1.2.3", images=3)
+    deletion = gateway.deletions.delete("default", DeletedPlace("1.2.3"), "lead", "not wanted")
+    for number in (1, 2, 3):
+        gateway.worklist.desk.create("default", f"2.25.{number}", new_workitem(), "lead")
+    gateway.worklist.desk.change_state("default", "2.25.2", "1.9", WorkitemState.IN_PROGRESS)
+    gateway.worklist.desk.request_cancel("default", "2.25.3", {}, "lead")
+    found = samples(gateway)
+    assert found["annogate_trash", "default", "trashed"] == 3
+    workitems = {state: count for (name, _, state), count in found.items() if name == "annogate_workitems"}
+    assert workitems == {"SCHEDULED": 1, "IN PROGRESS": 1}
+    gateway.deletions.restore("default", deletion.id, "lead")
+    assert ("annogate_trash", "default", "trashed") not in samples(gateway)
 
 
 def test_metrics_show_no_identity(gateway: WebGateway) -> None:

@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from service.core.access import Role
-from service.web.route_table import ROUTES, row_of
+from service.web.route_table import CAPABILITIES_BLUEPRINTS, ROUTES, row_of
 from tests.web_gateway import WebGateway
 
 EXAMPLES = {
@@ -29,6 +29,9 @@ EXAMPLES = {
     "pull_id": "1",
     "decision": "retry",
     "note_uid": "2.25.77",
+    "workitem_uid": "2.25.78",
+    "ae_title": "WATCHER",
+    "deletion_id": "1",
 }
 
 
@@ -131,8 +134,9 @@ def test_public_routes_are_these_and_no_others() -> None:
     assert public == {"static", "health.live", "health.ready", "viewer.asset"}
 
 
-def test_options_is_answered_nowhere(gateway: WebGateway) -> None:
-    assert not any("OPTIONS" in (rule.methods or set()) for rule in gateway.app.url_map.iter_rules())
+def test_options_is_answered_below_dicomweb_alone(gateway: WebGateway) -> None:
+    answering = {rule.endpoint for rule in gateway.app.url_map.iter_rules() if "OPTIONS" in (rule.methods or set())}
+    assert answering == {f"{blueprint}.describe" for blueprint in CAPABILITIES_BLUEPRINTS}
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR])

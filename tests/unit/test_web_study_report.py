@@ -6,6 +6,7 @@ from pathlib import Path
 
 from service.archive.overview import Overview
 from service.core.archived import RunState
+from service.core.view import EVERYTHING
 from service.web.study_report import study_report
 from tests.fakes.fixed_annotator import FixedAnnotator
 from tests.jobs_house import JobsHouse
@@ -24,7 +25,8 @@ def test_run_that_is_told_to_be_done_is_told_with_its_results(tmp_path: Path) ->
 
     study_uid = house.receive_slices(8).study_uid
     house.go_quiet()
-    report = study_report(house.index, EndingMeanwhile(house.ingest.database, house.clock), "research", study_uid)
+    overview = EndingMeanwhile(house.ingest.database, house.clock)
+    report = study_report(house.index, overview, "research", study_uid, EVERYTHING)
     house.close()
     assert [run.state for run in report.runs] == [RunState.DONE]
     assert [result.modality for result in report.results] == ["SR"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from service.core.archived import InstanceRow
 from service.core.deliveries import DeliveryState, ReleaseRow, ReleaseState
+from service.core.view import EVERYTHING
 from service.custody.study_lookup import LookupQuestion
 from service.delivery.release_desk import ReleaseDesk
 from service.errors import InstanceNotFound
@@ -36,6 +37,8 @@ def reachable_release(services: WebServices, number: str) -> int:
     """
     row = services.releases.show(_number(number))
     _refuse_elsewhere(row.project, "there is no result of this number")
+    if not services.view(row.project).results:
+        raise InstanceNotFound("there is no result of this number")
     audit_target(row.study_uid, project=row.project, result=row.id)
     return row.id
 
@@ -74,7 +77,11 @@ class DeliveryViews:
         """Versions of results."""
         project = chosen_project(self._services, present_caller(), query.project)
         state = None if query.state is None else ReleaseState(query.state)
-        found = self._services.releases.page(project, state=state, limit=query.limit, offset=query.offset)
+        found = (
+            self._services.releases.page(project, state=state, limit=query.limit, offset=query.offset)
+            if self._services.view(project).results
+            else []
+        )
         return delivery_shapes.ReleaseList(results=[self._shape(row) for row in found])
 
     def result(self, result_id: str) -> delivery_shapes.ReleaseShape:
@@ -99,6 +106,9 @@ class DeliveryViews:
     def rejections(self, project: str, study_uid: str) -> delivery_shapes.RejectionList:
         """What notes hid of a study."""
         found = self._services.rejections.of_study(project, study_uid)
+        if self._services.view(project) != EVERYTHING:
+            seen = self._services.instances
+            found = [row for row in found if seen.find(project, row.sop_instance_uid) is not None]
         return delivery_shapes.RejectionList(instances=[delivery_shapes.RejectedInstance.of(row) for row in found])
 
     def restore_rejected(self, project: str, study_uid: str, note_uid: str) -> delivery_shapes.RejectionList:

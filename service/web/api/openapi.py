@@ -27,6 +27,7 @@ _PLACES = {
     "result_id": "The number of a result",
     "delivery_id": "The number of a delivery",
     "pull_id": "The number of a request for studies",
+    "deletion_id": "The number of a deletion",
     "note_uid": "SOP Instance UID of a rejection note, as served",
 }
 

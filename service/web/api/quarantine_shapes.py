@@ -59,7 +59,9 @@ class QuarantineList(Shape):
 class Release(Shape):
     """What became of an object that was processed again."""
 
-    outcome: str = Field(description="archived, duplicate, kept-first, replaced, own-object, dropped or quarantined")
+    outcome: str = Field(
+        description="archived, duplicate, kept-first, replaced, own-object, dropped, in-trash or quarantined"
+    )
     study_uid: str = Field(description="Study Instance UID, as served")
     sop_instance_uid: str = Field(description="SOP Instance UID, as served")
     reason: str = Field(description="Why it cannot be processed still")

@@ -30,6 +30,8 @@ class Status(Shape):
     runs: list[TallyShape] = Field(description="Annotator runs by state")
     quarantine: list[TallyShape] = Field(description="Objects that could not be processed")
     conflicts: list[TallyShape] = Field(description="Instances that came again with other content")
+    trash: list[TallyShape] = Field(description="Instances in the trash, by the state of their deletion")
+    workitems: list[TallyShape] = Field(description="Work items that are not ended, by state")
     counters: list[TallyShape] = Field(description="What else was counted")
     notices: list[str] = Field(description="What somebody should do before it hurts")
 

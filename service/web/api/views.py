@@ -24,14 +24,16 @@ from service.web.api import (
     status_shapes,
     study_shapes,
 )
+from service.web.api.deletion_views import DeletionViews
 from service.web.api.delivery_views import DeliveryViews, standing_of
 from service.web.api.openapi import PREFIX, openapi_document, type_words
 from service.web.api.operations import OPERATIONS, Operation
 from service.web.api.pull_views import PullViews
+from service.web.api.search_views import SearchAttributeViews
 from service.web.guard import audit_target, present_caller
 from service.web.scope import chosen_project, visible_projects
 from service.web.services import WebServices
-from service.web.study_report import study_report
+from service.web.study_report import study_of
 from service.web.viewer.configuration import study_path
 
 
@@ -108,7 +110,7 @@ def _words(model: type[BaseModel], item: Any) -> str:
     return f"{place or 'the body'}: {item['msg'][0].lower()}{item['msg'][1:]}"
 
 
-class ApiViews(DeliveryViews, PullViews):
+class ApiViews(DeliveryViews, PullViews, DeletionViews, SearchAttributeViews):
     """One method for each operation, by its name."""
 
     def _project(self, query: shapes.ProjectPage) -> str:
@@ -133,7 +135,7 @@ class ApiViews(DeliveryViews, PullViews):
 
     def study(self, project: str, study_uid: str) -> study_shapes.StudyDetail:
         """One study."""
-        report = study_report(self._services.instances, self._services.overview, project, study_uid)
+        report = study_of(self._services, project, study_uid)
         return study_shapes.StudyDetail.of(
             report, study_path(project, study_uid), standing_of(self._services, project, study_uid)
         )

@@ -11,7 +11,7 @@ from service.core.blob_key import is_uid
 from service.core.deliveries import DeliveryState, ReleaseRow, ReleaseState
 from service.core.rejection import OUTGOING, PATIENT_SAFETY, TITLES
 from service.delivery.recall_desk import RECALLABLE
-from service.errors import DecisionRefused
+from service.errors import DecisionRefused, InstanceNotFound
 from service.web.api.delivery_views import held_words, reachable_delivery, reachable_release
 from service.web.guard import audit_target, present_caller
 from service.web.route_table import DECIDERS
@@ -28,6 +28,7 @@ _TOLD = {
     "rejected": "Rejected: it stays in the gateway.",
     "recalled": "Recalled: it is hidden here, and a rejection note follows it to each peer that has it.",
     "not-recalled": "Nothing was changed: a recall needs its reason, and somebody may have decided before you.",
+    "shown-again": "What the note hid is shown again, and annotators look at the study anew.",
     "retried": "It is tried again now.",
     "accepted": "It is sent under the patient that the peer names now.",
     "discarded": "Discarded: it is not sent.",
@@ -52,8 +53,9 @@ def _register_results(pages: Blueprint, services: WebServices, page_number: Call
         if "study" in request.args:
             state, found, more = "", _versions(services, _project(services), request.args["study"]), False
         else:
-            wanted = ReleaseState(state)
-            found = services.releases.page(_project(services), state=wanted, limit=_PAGE + 1, offset=first)
+            wanted, project = ReleaseState(state), _project(services)
+            sees = services.view(project).results
+            found = services.releases.page(project, state=wanted, limit=_PAGE + 1, offset=first) if sees else []
             found, more = found[:_PAGE], len(found) > _PAGE
         return render_template(
             "results.html",
@@ -76,8 +78,15 @@ def _register_results(pages: Blueprint, services: WebServices, page_number: Call
     def rejections() -> str:
         page, project = page_number(), _project(services)
         found = services.rejections.notes(project, limit=_PAGE + 1, offset=(page - 1) * _PAGE)
-        more = len(found) > _PAGE
-        return render_template("rejections.html", project=project, notes=found[:_PAGE], page=page, more=more)
+        return render_template(
+            "rejections.html",
+            project=project,
+            notes=found[:_PAGE],
+            page=page,
+            more=len(found) > _PAGE,
+            may_decide=present_caller().role in DECIDERS,
+            told=_TOLD.get(request.args.get("told", ""), ""),
+        )
 
 
 def _register_outbox(pages: Blueprint, services: WebServices, page_number: Callable[[], int]) -> None:
@@ -124,6 +133,16 @@ def _register_decisions(pages: Blueprint, services: WebServices, check_form: Cal
         where = url_for("dashboard.results", project=release.project, study=release.study_uid, told=told)
         return redirect(where, code=303)
 
+    @pages.post("/rejections/<project>/<study_uid>/<note_uid>/restore")
+    def restore_rejected(project: str, study_uid: str, note_uid: str) -> AnyResponse:
+        check_form()
+        told = "shown-again"
+        try:
+            services.rejections.restore(project, study_uid, note_uid, present_caller().name)
+        except InstanceNotFound:
+            told = "refused"
+        return redirect(url_for("dashboard.rejections", project=project, told=told), code=303)
+
     @pages.post("/deliveries/<delivery_id>/<decision>")
     def decide_delivery(delivery_id: str, decision: str) -> AnyResponse:
         check_form()
@@ -145,7 +164,8 @@ def _project(services: WebServices) -> str:
 
 def _versions(services: WebServices, project: str, study_uid: str) -> list[ReleaseRow]:
     """Every version of a study's results; its UID is written down only if there are some, since it is ours then."""
-    found = services.releases.of_study(project, study_uid) if is_uid(study_uid) else []
+    sees = is_uid(study_uid) and services.view(project).results
+    found = services.releases.of_study(project, study_uid) if sees else []
     if found:
         audit_target(study_uid, project=project)
     return found

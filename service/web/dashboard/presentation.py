@@ -29,6 +29,8 @@ _TONES = {
     "rejected": "warn",
     "recalled": "warn",
     "hidden": "warn",
+    "trashed": "warn",
+    "removing": "busy",
     "restored": "good",
     "superseded": "idle",
 }

@@ -13,12 +13,13 @@ from service.web.dashboard import presentation
 from service.web.dashboard.delivery_pages import register_delivery_pages
 from service.web.dashboard.lookup_page import register_lookup_page
 from service.web.dashboard.pixel_pages import register_pixel_pages
+from service.web.dashboard.trash_page import register_trash_page
 from service.web.forms import FormSigns
 from service.web.guard import audit_target, present_caller
 from service.web.route_table import DECIDERS, row_of
 from service.web.scope import chosen_project, visible_projects
 from service.web.services import WebServices
-from service.web.study_report import study_report
+from service.web.study_report import study_of
 from service.web.viewer.configuration import study_list_path, study_path
 
 _PAGE = 25
@@ -32,6 +33,7 @@ _TOLD = {
     "replaced": "Released: it replaced the object with this UID.",
     "own-object": "Released: it was a result of this gateway.",
     "dropped": "Released: the project does not want this kind of object.",
+    "in-trash": "Released: the same object was deleted, and is in the trash still.",
     "quarantined": "It was tried again and cannot be processed still.",
     "cut": "Cut off: what stood behind the last frame is gone. The object waits for another reason, in its own row.",
     "discarded": "Discarded: the object is destroyed, its row stays.",
@@ -56,6 +58,7 @@ def dashboard_blueprint(services: WebServices, signs: FormSigns, *, viewer_insta
     _register_quarantine(pages, services, signs)
     register_delivery_pages(pages, services, lambda: _check(signs), page_number)
     register_lookup_page(pages, services, lambda: _check(signs))
+    register_trash_page(pages, services, lambda: _check(signs), page_number)
 
     @pages.get("/status")
     def status() -> str:
@@ -110,7 +113,8 @@ def _register_studies(pages: Blueprint, services: WebServices) -> None:
     def studies() -> str:
         project, page = _project(services), page_number()
         found = services.instances.studies(project, limit=_PAGE + 1, offset=(page - 1) * _PAGE)
-        runs = services.overview.runs_of([summary.study.id for summary in found[:_PAGE]])
+        shown = found[:_PAGE] if services.view(project).results else []
+        runs = services.overview.runs_of([summary.study.id for summary in shown])
         lines = {key: [presentation.run_line(run) for run in value] for key, value in runs.items()}
         return render_template(
             "studies.html",
@@ -124,7 +128,8 @@ def _register_studies(pages: Blueprint, services: WebServices) -> None:
 
     @pages.get("/studies/<project>/<study_uid>")
     def study(project: str, study_uid: str) -> str:
-        report = study_report(services.instances, services.overview, project, study_uid)
+        view = services.view(project)
+        report = study_of(services, project, study_uid)
         return render_template(
             "study.html",
             project=project,
@@ -133,7 +138,7 @@ def _register_studies(pages: Blueprint, services: WebServices) -> None:
             finding_lines=presentation.finding_lines,
             cleaning=services.cleaning(project, study_uid),
             standing=standing_of(services, project, study_uid),
-            versions=services.releases.of_study(project, study_uid),
+            versions=services.releases.of_study(project, study_uid) if view.results else [],
             notes=services.rejections.notes(project, study_uid=study_uid),
         )
 
