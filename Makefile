@@ -7,11 +7,12 @@ STUDY  ?=
 # Tests run in parallel on the machine's cores; `make test WORKERS=0` runs them one by one.
 WORKERS ?= auto
 ROUNDS  ?= 5
-# What asks the index most is tested on PostgreSQL as well.
-INDEX_TESTS := tests/unit/test_archive_intake.py tests/unit/test_archive_runs.py
+# What reads and writes the index is tested on PostgreSQL as well; databases are emptied between tests, not made anew.
+INDEX_TESTS := $(patsubst %,tests/unit/test_%.py,archive_intake archive_overview archive_runs archive_small_tables \
+	audit_trail index_races search_attributes views)
 BENCH_STAMP := $(VENV)/.bench-installed
 # `make bench BENCH="deid deid_pixels" IMAGES=DIR` runs some, and looks for text in the images of a folder as well.
-BENCH   ?= archive_metadata deid deid_pixels ingest receive
+BENCH   ?= archive_metadata deid deid_pixels dicomweb_store ingest receive
 IMAGES  ?=
 
 # Where it is set, every process of every test would compile all that it imports anew.

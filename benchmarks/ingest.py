@@ -29,7 +29,8 @@ ORTHANC = {"Plugins": [ORTHANC_DICOMWEB], "SyncStorageArea": True, "StorageCompr
 NOBODY = ("NOBODY", "127.0.0.1", 104)  # Orthanc asks for a peer; nothing is sent to it
 PATIENCE_S = 300
 POLL_S = 0.1
-REST_S = 5.0  # after the first object, for what it has started
+ASKING = 0.2  # the share of the time that asking may take: it is no part of what is measured
+REST_S = 3.0  # how long a side must have been at rest after the first object, which starts much
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def measured(address: tuple[str, int], title: str, qido: str, pid: int, warm: li
     """Send the first object, let it rest, then measure."""
     send(*address, warm, called=title)
     wait_for(qido, len(warm))
-    time.sleep(REST_S)
+    wait_for_rest(pid)
     os.sync()
     used, started = processor_s(pid), time.perf_counter()
     sent = send(*address, files, called=title)
@@ -83,9 +84,22 @@ def measured(address: tuple[str, int], title: str, qido: str, pid: int, warm: li
 def wait_for(qido: str, instances: int) -> None:
     """Ask until QIDO-RS tells of so many."""
     until = time.monotonic() + PATIENCE_S
+    asked = time.monotonic()
     while found(qido) < instances:
-        assert time.monotonic() < until, "not all objects were found"
-        time.sleep(POLL_S)
+        now = time.monotonic()
+        assert now < until, "not all objects were found"
+        time.sleep(max(POLL_S, (now - asked) / ASKING))
+        asked = time.monotonic()
+
+
+def wait_for_rest(pid: int) -> None:
+    """Wait until the processes have hardly used a processor for a while."""
+    until = time.monotonic() + PATIENCE_S
+    used = -REST_S
+    while processor_s(pid) - used > REST_S / 20:
+        assert time.monotonic() < until, "it does not come to rest"
+        used = processor_s(pid)
+        time.sleep(REST_S)
 
 
 def annogate(folder: Path, warm: list[Path], files: list[Path]) -> Run:

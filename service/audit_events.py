@@ -9,6 +9,7 @@ from service.archive.audit import AuditEvent, Outcome
 if TYPE_CHECKING:
     from dicom_nodes.node_event import NodeEvent
     from service.core.archived import RunRow
+    from service.core.deletion import DeletionEvent
     from service.core.deliveries import DeliveryRow, ReleaseRow
     from service.core.pulls import PullRow
     from service.core.rejection import RejectionEvent
@@ -105,6 +106,19 @@ def of_rejection(event: RejectionEvent) -> AuditEvent:
             "instances": event.instances,
             "recalled": event.recalled,
         },
+    )
+
+
+def of_deletion(event: DeletionEvent) -> AuditEvent:
+    """Somebody deleted or restored something, or its grace ended; the reason stays with the deletion."""
+    row = event.deletion
+    uids = (row.study_uid, row.series_uid, row.sop_instance_uid)
+    return AuditEvent(
+        event.by,
+        f"deletion.{event.action}",
+        project=row.project,
+        target="/".join(uid for uid in uids if uid),
+        detail={"deletion": row.id, "level": str(row.place.level), "instances": row.instances},
     )
 
 

@@ -10,7 +10,9 @@
     ├── NotAcceptable               406  0x0110   no representation that the caller accepts
     ├── UnsupportedMediaType        415  0x0110
     ├── InstanceNotFound            404  0x0112   no such study, series, instance or frame
+    │   └── InstanceGone            410  0x0112   it was deleted
     ├── ContentConflict             409  0xC003   the UID is held with other content
+    │   └── InstanceInTrash         409  0xC010   the UID is that of an instance in the trash; quarantined
     ├── IdentityNotRemovable        409  0xC002   a rule forbids passing it on; quarantined
     │   ├── PixelsNeedPerson        409  0xC006   nobody but a person can decide on its pixels; quarantined
     │   ├── PixelRestFound          409  0xC008   bytes stand behind its last frame; quarantined
@@ -111,6 +113,18 @@ class FramesNotReadable(IdentityNotRemovable):
     """What stands in a compressed frame cannot be told apart, so that nobody can take a part of it out."""
 
     dimse_status = 0xC009
+
+
+class InstanceGone(InstanceNotFound):
+    """What was there was deleted."""
+
+    http_status = 410
+
+
+class InstanceInTrash(ContentConflict):
+    """The SOP Instance UID is that of an instance that was deleted here and can still be restored."""
+
+    dimse_status = 0xC010
 
 
 class PatientMismatch(GatewayError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,15 @@ from hypothesis import settings
 
 from tests.listening_node import SETTINGS
 from tests.migrated_index import migrated_once
-from tests.postgresql_server import indexes_in_postgresql
 
 # `make test` draws the same examples each time, so that what lands does not hang on chance; `make fuzz` draws new ones.
 # Without a deadline: what an example takes tells of the machine, not of the code.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("fuzz", print_blob=True, deadline=None)
 
+LONG_BYTES = 16
 OUT_OF_TIME = "this machine was too slow for all of them"
+IN_POSTGRESQL = os.environ.get("ANNOGATE_TEST_INDEX") == "postgresql"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,6 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name long bytes by their length alone.
+
+    What they say may differ from one worker to the next (gzip writes the time), which would then disagree about what
+    there is to test; and nobody reads a name of a thousand escapes.
+    """
+    return f"{len(val)}-bytes" if isinstance(val, bytes) and len(val) > LONG_BYTES else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -70,6 +81,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """
     if time.time() > float(os.environ.get("ANNOGATE_TESTS_UNTIL", "inf")):
         pytest.skip(OUT_OF_TIME)
+    if IN_POSTGRESQL and item.get_closest_marker("sqlite"):
+        pytest.skip("looks into SQLite's own file")
     for mark in item.iter_markers("peer"):
         missing = [package for package in mark.args if not _present(package)]
         if missing:
@@ -80,10 +93,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """Every index is a copy of one that was migrated: a file, or in PostgreSQL with ANNOGATE_TEST_INDEX=postgresql."""
-    there = os.environ.get("ANNOGATE_TEST_INDEX") == "postgresql"
-    with indexes_in_postgresql() if there else migrated_once(tmp_path_factory.mktemp("migrated")):
+    if IN_POSTGRESQL:
+        from tests.postgresql_indexes import indexes_in_postgresql  # its driver is not loaded where nobody needs it
+
+        with indexes_in_postgresql() as lent:
+            yield lent
+    else:
+        with migrated_once(tmp_path_factory.mktemp("migrated")):
+            yield nullcontext
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _round_each_module(_migrated_once: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Indexes that the tests of a module share go with the last of them."""
+    with _migrated_once():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _round_each_test(_migrated_once: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Its indexes go with a test."""
+    with _migrated_once():
         yield
 
 

@@ -20,6 +20,7 @@ from service.archive.search import InstanceSearch
 from service.core.records import Outcome
 from service.ingest.part10 import read_file
 from service.web.dicomweb.blueprint import dicomweb_blueprint
+from service.web.dicomweb.capabilities import capabilities_blueprint
 from service.web.dicomweb.services import DicomWebServices
 from service.web.problems import register_problem_handlers
 from tests.ingest_house import IngestHouse
@@ -44,17 +45,23 @@ class DicomWebGateway:
             "index": self.house.index,
             "search": InstanceSearch(self.house.database),
             "blobs": self.house.blobs,
-            "store": self.house.pipeline.process,
+            "store": self.house.pipeline.begin_batch,
             "projects": ("clinical", "research"),
             "note": self._note,
             "clock": self.house.clock,
         }
-        blueprint = dicomweb_blueprint(DicomWebServices(**(services | changes)))
+        handed = DicomWebServices(**(services | changes))
+        blueprint = dicomweb_blueprint(handed)
         self.app = Flask("dicomweb_test")
+        self.app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
         self.app.test_client_class = _ReadingClient
         register_problem_handlers(self.app)
         self.app.register_blueprint(blueprint, url_prefix="/dicom-web", url_defaults={"project": DEFAULT})
         self.app.register_blueprint(blueprint, name="project_dicomweb", url_prefix="/projects/<project>/dicom-web")
+        capabilities = capabilities_blueprint(handed)
+        self.app.register_blueprint(capabilities, url_prefix="/dicom-web")
+        name, root = "project_capabilities", "/projects/<project>/dicom-web"
+        self.app.register_blueprint(capabilities, name=name, url_prefix=root)
 
     def _note(self, target: str, **detail: Any) -> None:
         self.notes.append({"target": target} | detail)

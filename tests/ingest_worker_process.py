@@ -14,7 +14,7 @@ from tests.ingest_house import IngestHouse
 PLACES = (
     "intake.register",
     "intake.begin",
-    "blobs.put_many",
+    "blobs.begin_many",
     "index.add_all",
     "intake.finish_all",
     "quarantine.keep",

@@ -84,6 +84,7 @@ HIDING_PLACES = frozenset(
 """Free text about a patient's findings, named in the table or not."""
 NAMED_NOWHERE = frozenset(
     {
+        "BreedRegistrationNumber",
         "CodingSchemeResponsibleOrganization",
         "ContactDisplayName",
         "FillerOrderNumberImagingServiceRequestRetired",

@@ -1,4 +1,4 @@
-"""The built-in annotators by name, each set up from config/annotators/NAME.toml."""
+"""The annotators by name, each set up from config/annotators/NAME.toml."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from service.annotators.bones import BoneParameters, BonesAnnotator
 from service.annotators.hotspots import HotspotParameters, HotspotsAnnotator
 from service.annotators.lungs import LungParameters, LungsAnnotator
 from service.annotators.nodules import NoduleParameters, NodulesAnnotator
-from service.annotators.parameters import AnnotatorParameters
+from service.annotators.outside import OutsideAnnotator, OutsideParameters
+from service.annotators.parameters import Strict
 from service.core.annotator import Annotator
 from service.errors import SettingsInvalid
 
@@ -23,11 +24,12 @@ NewUid = Callable[[], str]
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 # Which class a file's ``kind`` sets up, and the parameters that it takes.
-KINDS: dict[str, tuple[type[AnnotatorParameters], Callable[[str, Any, NewUid], Annotator]]] = {
+KINDS: dict[str, tuple[type[Strict], Callable[[str, Any, NewUid], Annotator]]] = {
     "bones": (BoneParameters, BonesAnnotator),
     "hotspots": (HotspotParameters, HotspotsAnnotator),
     "lungs": (LungParameters, LungsAnnotator),
     "nodules": (NoduleParameters, NodulesAnnotator),
+    "outside": (OutsideParameters, OutsideAnnotator),
 }
 
 

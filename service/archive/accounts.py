@@ -41,6 +41,8 @@ class User:
     disabled: bool
     created_at: float
     password_hash: str = field(repr=False)
+    id: str = ""
+    """Stays theirs when they are called otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def _user(row: Row[Any]) -> User:
         bool(row.disabled),
         row.created_at,
         row.password_hash,
+        row.id,
     )
 
 
@@ -142,6 +145,7 @@ class Accounts:
             "password_hash": password_hash,
             "role": role.value,
             "projects": _projects_text(projects),
+            "id": self._random_bytes(16).hex(),
             "created_at": self._clock(),
         }
         try:

@@ -45,7 +45,6 @@ class ArchiveQueries:
         self, database: Database, most_matches: int = MOST_MATCHES, most_compared: int = MOST_COMPARED
     ) -> None:
         self._database = database
-        self._conditions = Conditions(database.dialect)
         self._most_matches = most_matches
         self._most_compared = most_compared
 
@@ -123,12 +122,13 @@ class ArchiveQueries:
     def _where(self, statement: Select[Any], query: ArchiveQuery) -> Select[Any]:
         tables = (studies, series, instances)[: max(1, query.level)]
         conditions: list[ColumnElement[bool]] = [table.c.project == query.project for table in tables]
-        selective = [self._conditions.of(match) for match in query.matches if is_selective(match)]
-        if selective:
-            # By way of the ids: an index on the order would otherwise be walked from its start (SQLite does so).
-            few = select(studies.c.id).where(studies.c.project == query.project, *selective)
-            conditions.append(studies.c.id.in_(few))
-        conditions += [self._conditions.of(match) for match in query.matches]
+        asked = Conditions(self._database.dialect, is_served(query.served))
+        for match in query.matches:
+            few = asked.ids(match, query.project) if is_selective(match) else None
+            if few is not None:
+                # By way of the ids: an index on the order would otherwise be walked from its start (SQLite does so).
+                conditions.append(studies.c.id.in_(few))
+        conditions += [asked.of(match) for match in query.matches]
         if query.moments is not None:
             conditions.append(_moments(query.moments))
         if query.sop_classes:
@@ -146,8 +146,10 @@ def is_served(served: ServedResults, table: Any = instances) -> ColumnElement[bo
         may_leave = ~decided.where(releases.c.state.in_(_TAKEN_BACK)).correlate(table).exists()
     else:
         may_leave = decided.where(releases.c.state == ReleaseState.RELEASED).correlate(table).exists()
-    ours = and_(table.c.annotator.in_(sorted(served.annotators)), may_leave)
-    return and_(table.c.visible, or_(table.c.kind != ObjectKind.RESULT, ours))
+    ours = and_(table.c.kind == ObjectKind.RESULT, table.c.annotator.in_(sorted(served.annotators)), may_leave)
+    # What a reader marked is for who weighs the readers against each other; nobody released it.
+    theirs = and_(table.c.kind != ObjectKind.RESULT, table.c.author == "")
+    return and_(table.c.visible, or_(theirs, ours))
 
 
 def _shown(query: ArchiveQuery) -> ColumnElement[bool]:

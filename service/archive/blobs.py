@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,6 +64,15 @@ class FilesystemBlobStore:
     def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> list[int]:
         """Store several, in order, durable together when it returns their sizes in order.
 
+        Raises
+        ------
+        StorageExhausted : no room; none of them is kept
+        """
+        return self.begin_many(blobs)()
+
+    def begin_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> Callable[[], list[int]]:
+        """Write several, in order; what is returned has to be called, once, in any thread, as ``put_many``.
+
         After a power cut before that, a key of the batch may name half a file; nobody was told of it.
 
         Raises
@@ -70,29 +80,45 @@ class FilesystemBlobStore:
         StorageExhausted : no room; none of them is kept
         """
         written: list[_Written] = []
+        made: set[Path] | None = None
+        stack = ExitStack()
         try:
-            with ExitStack() as stack:
-                together = None
-                if len(blobs) >= _TOGETHER and syncfs_reports_failures(os.uname().release):
-                    self._make_directory(self._root, synced=True)
-                    together = stack.enter_context(self._open_sync(self._root))
-                for key, parts in blobs:
-                    written.append(self._write(self.path(key), parts, synced=together is None))
-                for blob in written:
-                    blob.path.replace(blob.target)
-                if together is not None:
-                    together.sync()
-                else:
-                    for directory in {blob.target.parent for blob in written}:
-                        _sync_directory(directory)
-        except BaseException as error:
-            self._known_directories.clear()  # those made a moment ago may not be durable
+            together = None
+            if len(blobs) >= _TOGETHER and syncfs_reports_failures(os.uname().release):
+                self._make_directory(self._root)
+                together, made = stack.enter_context(self._open_sync(self._root)), set()
+            for key, parts in blobs:
+                written.append(self._write(self.path(key), parts, made))
             for blob in written:
-                blob.path.unlink(missing_ok=True)
+                blob.path.replace(blob.target)
+        except BaseException as error:
+            stack.close()
+            self._undo(written)
             if isinstance(error, OSError):
                 raise _gateway_error(error) from error
             raise
+        return partial(self._make_durable, written, made or set(), together, stack)
+
+    def _make_durable(
+        self, written: Sequence[_Written], made: set[Path], together: FileSystemSync | None, stack: ExitStack
+    ) -> list[int]:
+        try:
+            with stack:
+                if together is not None:
+                    together.sync()
+                    self._known_directories |= made
+                else:
+                    for directory in {blob.target.parent for blob in written}:
+                        _sync_directory(directory)
+        except OSError as error:
+            self._undo(written)
+            raise _gateway_error(error) from error
         return [blob.size for blob in written]
+
+    def _undo(self, written: Sequence[_Written]) -> None:
+        self._known_directories.clear()  # those made a moment ago may not be durable
+        for blob in written:
+            blob.path.unlink(missing_ok=True)
 
     def open(self, key: str) -> BinaryIO:
         """A stream over the blob from its start; the caller closes it.
@@ -153,14 +179,20 @@ class FilesystemBlobStore:
                     if _SHARD(shard.name) and shard.is_dir():
                         yield from shard.iterdir()
 
-    def _write(self, target: Path, parts: Iterable[bytes | memoryview], *, synced: bool) -> _Written:
-        self._make_directory(target.parent, synced=synced)
+    def _write(self, target: Path, parts: Iterable[bytes | memoryview], made: set[Path] | None) -> _Written:
+        """Write one beside its place.
+
+        Parameters
+        ----------
+        made : directories that a sync of the file system, still to come, makes durable; without it all is at once
+        """
+        self._make_directory(target.parent, made)
         unfinished = target.parent / f".{os.urandom(8).hex()}{_UNFINISHED}"
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             try:
                 size = _write_all(descriptor, parts)
-                if synced:
+                if made is None:
                     os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
@@ -169,17 +201,21 @@ class FilesystemBlobStore:
             raise
         return _Written(unfinished, target, size)
 
-    def _make_directory(self, directory: Path, *, synced: bool) -> None:
-        if directory in self._known_directories:
+    def _make_directory(self, directory: Path, made: set[Path] | None = None) -> None:
+        """Have a directory, durable unless ``made`` takes it; below the root each level is asked for, once."""
+        if directory in self._known_directories or (made is not None and directory in made):
             return
         missing = [directory]
-        while not missing[-1].parent.is_dir():
-            missing.append(missing[-1].parent)
+        if directory != self._root:
+            self._make_directory(directory.parent, made)
+        else:
+            while not missing[-1].parent.is_dir():
+                missing.append(missing[-1].parent)
         for path in reversed(missing):
             path.mkdir(mode=0o700, exist_ok=True)
-            if synced:  # even if another process made it this moment: that one may not have come to it yet
+            if made is None:  # even if somebody else made it this moment: they may not have come to the sync yet
                 _sync_directory(path.parent)
-        self._known_directories.add(directory)
+        (self._known_directories if made is None else made).add(directory)
 
 
 def _write_all(descriptor: int, parts: Iterable[bytes | memoryview]) -> int:

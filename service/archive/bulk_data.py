@@ -17,6 +17,7 @@ from service.errors import InstanceNotFound
 
 _PATH = re.compile(r"(?:[0-9A-F]{8}/[0-9]{1,9}/)*[0-9A-F]{8}", re.ASCII).fullmatch
 _DEFER_BYTES = 1024
+_PIXEL_GROUP = 0x7FE0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +44,59 @@ class BulkValue:
 
 
 def read_bulk(blob: BinaryIO, instance: InstanceRow, path: str) -> BulkValue:
-    """The value at a path: a tag, behind ``tag/item/`` for each sequence on the way, items counted from 0.
+    """One value; see `BulkReader.value`."""
+    return BulkReader(blob, instance).value(path)
+
+
+class BulkReader:
+    """Finds values of one instance, which is read once however many they are.
 
     Parameters
     ----------
-    blob : the instance's file, from its start
-
-    Raises
-    ------
-    InstanceNotFound : the instance has no such value
+    blob : the instance's file; it stays open as long as it is read from
     """
-    if not _PATH(path):
-        raise InstanceNotFound("no bulk data has such an address")
-    *steps, last = path.split("/")
-    tag = int(last, 16)
-    pixels = instance.blob.pixels
-    in_order = instance.transfer_syntax_uid != ExplicitVRBigEndian
-    if not steps and pixels is not None and pixels.tag == tag and in_order:
-        vr = pixel_vr(tag, encapsulated=pixels.encapsulated, bits_allocated=instance.bits_allocated)
-        return BulkValue(tag, vr, pixels.length, offset=pixels.offset, encapsulated=pixels.encapsulated)
-    blob.seek(0)
-    data_set = dcmread(blob, stop_before_pixels=tag >> 16 != 0x7FE0, defer_size=_DEFER_BYTES, force=True)
-    in_file = instance.transfer_syntax_uid != DeflatedExplicitVRLittleEndian
-    item = _item(data_set, steps)
-    element = item.get_item(tag, keep_deferred=True) if tag in item else None
-    if element is None:
-        raise InstanceNotFound("the instance has no such bulk data")
-    if isinstance(element, RawDataElement) and element.value is None and in_file and in_order:
-        vr = element.VR if element.VR in BINARY_VRS else None
-        if vr is not None:
-            return BulkValue(tag, vr, element.length, offset=element.value_tell)
-    return _inline(item, tag)
+
+    def __init__(self, blob: BinaryIO, instance: InstanceRow) -> None:
+        self._blob = blob
+        self._instance = instance
+        self._headers: dict[bool, Dataset] = {}
+
+    def value(self, path: str) -> BulkValue:
+        """The value at a path: a tag, behind ``tag/item/`` for each sequence on the way, items counted from 0.
+
+        Raises
+        ------
+        InstanceNotFound : the instance has no such value
+        """
+        if not _PATH(path):
+            raise InstanceNotFound("no bulk data has such an address")
+        *steps, last = path.split("/")
+        tag = int(last, 16)
+        syntax = self._instance.transfer_syntax_uid
+        in_order = syntax != ExplicitVRBigEndian
+        pixels = self._instance.blob.pixels
+        if not steps and pixels is not None and pixels.tag == tag and in_order:
+            vr = pixel_vr(tag, encapsulated=pixels.encapsulated, bits_allocated=self._instance.bits_allocated)
+            return BulkValue(tag, vr, pixels.length, offset=pixels.offset, encapsulated=pixels.encapsulated)
+        item = _item(self._read(to_pixels=tag >> 16 != _PIXEL_GROUP), steps)
+        element = item.get_item(tag, keep_deferred=True) if tag in item else None
+        if element is None:
+            raise InstanceNotFound("the instance has no such bulk data")
+        in_file = syntax != DeflatedExplicitVRLittleEndian
+        if isinstance(element, RawDataElement) and element.value is None and in_file and in_order:
+            vr = element.VR if element.VR in BINARY_VRS else None
+            if vr is not None:
+                return BulkValue(tag, vr, element.length, offset=element.value_tell)
+        return _inline(item, tag)
+
+    def _read(self, *, to_pixels: bool) -> Dataset:
+        """The data set, or what stands before its pixels; long values stay in the file."""
+        if to_pixels not in self._headers:
+            self._blob.seek(0)
+            self._headers[to_pixels] = dcmread(
+                self._blob, stop_before_pixels=to_pixels, defer_size=_DEFER_BYTES, force=True
+            )
+        return self._headers[to_pixels]
 
 
 def _item(data_set: Dataset, steps: list[str]) -> Dataset:
@@ -88,7 +111,10 @@ def _item(data_set: Dataset, steps: list[str]) -> Dataset:
 def _inline(item: Dataset, tag: int) -> BulkValue:
     held = item.get_item(tag, keep_deferred=True)
     is_little_endian = held.is_little_endian if isinstance(held, RawDataElement) else True
-    element = item[tag]
+    try:
+        element = item[tag]
+    except Exception as error:  # pydicom raises anything over a broken value
+        raise InstanceNotFound("the element cannot be read") from error
     if not isinstance(element.value, bytes):
         raise InstanceNotFound("the element is not bulk data")
     vr = str(element.VR)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from service.archive.database import Database
 from service.archive.schema import instances
 from service.archive.senders import SentBy
+from service.archive.trash import not_in_trash
 
 _CHUNK = 500
 
@@ -32,7 +33,10 @@ class HeldInstances:
     def of(
         self, project: str, sop_instance_uids: Sequence[str], sent_by: SentBy | None = None
     ) -> dict[str, HeldInstance]:
-        """Those of the instances that are held, visible or not, by UID; only what some sent, where they are named."""
+        """Those of the instances that are held, by UID, visible or not; only what some sent, where they are named.
+
+        What is in the trash is not held: nobody should count on it.
+        """
         found: dict[str, HeldInstance] = {}
         columns = (
             instances.c.sop_instance_uid,
@@ -44,6 +48,7 @@ class HeldInstances:
             for start in range(0, len(sop_instance_uids), _CHUNK):
                 chunk = list(sop_instance_uids[start : start + _CHUNK])
                 query = select(*columns).where(instances.c.project == project, instances.c.sop_instance_uid.in_(chunk))
+                query = query.where(not_in_trash())
                 if sent_by is not None:
                     query = query.where(sent_by.condition())
                 found |= {uid: HeldInstance(*rest) for uid, *rest in connection.execute(query)}

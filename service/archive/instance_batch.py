@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from pydicom.dataset import Dataset
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, select, update
 
+from dicom_nodes.errors import StorageExhausted
+from service.archive.attribute_values import AttributeValues
 from service.archive.database import upsert
 from service.archive.prepared import PreparedInstance
-from service.archive.rows import AddKind, AddOutcome, InstanceRow, instance_query, instance_row
+from service.archive.rows import AddKind, AddOutcome, AnyRow, AnySelect, InstanceRow, instance_query, instance_row
 from service.archive.schema import instances, series, studies
 from service.archive.served_attributes import Attributes, fill, series_columns, study_columns
 from service.archive.vault_store import put_entries
 from service.core.records import ObjectKind
+from service.core.search import Level
 
 _CHUNK = 500
+_TRIES = 5
+"""How often a study is made anew that another process removes at this moment, since nothing was left in it."""
 _TICK = 1e-6
 """Least step of a change time: what depends on it (an ETag) must differ even when the clock stands."""
 
@@ -32,8 +39,12 @@ class _Level:
     patient_digest: bytes | None = None
     last_image_at: float = 0.0
     has_new_image: bool = False
+    is_new: bool = False
     touched: bool = False
     filled: bool = False
+    shows_image: bool = False  # since an image was added that is shown
+    seen: Attributes | None = None
+    """What the latest instance said of it; most of a series say the same."""
 
 
 class InstanceBatch:
@@ -42,6 +53,7 @@ class InstanceBatch:
     def __init__(self, connection: Connection, now: float) -> None:
         self._connection = connection
         self._now = now
+        self._values = AttributeValues(connection)
         self._studies: dict[tuple[str, str], _Level] = {}
         self._series: dict[tuple[int, str], _Level] = {}
 
@@ -65,6 +77,8 @@ class InstanceBatch:
         decided = [
             outcome or self._decide(prepared, held, added) for prepared, outcome in zip(batch, outcomes, strict=True)
         ]
+        self._note_shown(batch, decided, rows)
+        self._keep_instance_values(batch, decided)
         put_entries(
             self._connection,
             (
@@ -76,6 +90,10 @@ class InstanceBatch:
         )
         return decided
 
+    def put_values(self, row: InstanceRow, prepared: PreparedInstance) -> None:
+        """Keep what is searched of an instance whose content was replaced."""
+        self._values.of_instances(row.project, {row.id: prepared.new.header}, are_new=False)
+
     def place(self, prepared: PreparedInstance) -> dict[str, int] | None:
         """The keys of an instance's study and series, which are there from now on; None if the patient is another."""
         study = self._study(prepared)
@@ -84,7 +102,9 @@ class InstanceBatch:
         of_series = self._series_of(study, prepared)
         for level, attributes in ((study, prepared.study), (of_series, prepared.series)):
             level.touched = True
-            level.filled |= fill(level.attributes, attributes)
+            if attributes != level.seen:
+                level.filled |= fill(level.attributes, attributes)
+                level.seen = attributes
         study.patient_digest = study.patient_digest or prepared.new.patient_digest
         if prepared.new.kind is ObjectKind.IMAGE:
             study.has_new_image = True
@@ -104,19 +124,49 @@ class InstanceBatch:
 
     def finish(self) -> None:
         """Write what changed at studies and series."""
-        for study in self._studies.values():
+        for (project, _), study in self._studies.items():
             if study.touched:
                 self._connection.execute(
                     update(studies).where(studies.c.id == study.id).values(**self._study_changes(study))
                 )
-        for of_series in self._series.values():
+                self._keep_values(Level.STUDY, project, study)
+        projects = {study.id: project for (project, _), study in self._studies.items()}
+        for (study_id, _), of_series in self._series.items():
             if of_series.touched:
                 changes = series_columns(of_series.attributes) if of_series.filled else {}
+                changes |= {"shows_image": True} if of_series.shows_image else {}
                 self._connection.execute(
                     update(series)
                     .where(series.c.id == of_series.id)
                     .values(changed_at=self._later_than(of_series.changed_at), **changes)
                 )
+                self._keep_values(Level.SERIES, projects[study_id], of_series)
+
+    def _keep_values(self, level: Level, project: str, row: _Level) -> None:
+        if row.is_new or row.filled:
+            self._values.of_level(level, project, row.id, row.attributes, is_new=row.is_new)
+
+    def _note_shown(
+        self,
+        batch: Sequence[PreparedInstance],
+        outcomes: Sequence[AddOutcome],
+        rows: dict[tuple[str, str], dict[str, Any]],
+    ) -> None:
+        """Remember studies and series that have a new image (`service.archive.shown_images`)."""
+        for prepared, outcome in zip(batch, outcomes, strict=True):
+            if outcome.kind is AddKind.ADDED and prepared.new.kind is ObjectKind.IMAGE:
+                project = prepared.new.project
+                study_id = rows[project, prepared.sop_instance_uid]["study_id"]
+                self._studies[project, prepared.study_uid].shows_image = True
+                self._series[study_id, prepared.series_uid].shows_image = True
+
+    def _keep_instance_values(self, batch: Sequence[PreparedInstance], outcomes: Sequence[AddOutcome]) -> None:
+        headers: dict[str, dict[int, Dataset]] = {}
+        for prepared, outcome in zip(batch, outcomes, strict=True):
+            if outcome.kind is AddKind.ADDED and outcome.instance is not None:
+                headers.setdefault(prepared.new.project, {})[outcome.instance.id] = prepared.new.header
+        for project, of_project in headers.items():
+            self._values.of_instances(project, of_project)
 
     def _row(self, prepared: PreparedInstance) -> dict[str, Any] | None:
         place = self.place(prepared)
@@ -148,7 +198,7 @@ class InstanceBatch:
     def _study(self, prepared: PreparedInstance) -> _Level:
         key = (prepared.new.project, prepared.study_uid)
         if key not in self._studies:
-            self._insert_level(
+            row, is_new = self._locked(
                 studies,
                 {
                     "project": prepared.new.project,
@@ -159,18 +209,17 @@ class InstanceBatch:
                     "last_image_at": prepared.new.received_at,
                     "changed_at": self._now,
                 },
+                (studies.c.project == key[0], studies.c.study_uid == key[1]),
             )
-            query = select(studies).where(studies.c.project == key[0], studies.c.study_uid == key[1]).with_for_update()
-            row = self._connection.execute(query).one()
             self._studies[key] = _Level(
-                row.id, json.loads(row.attributes), row.changed_at, row.patient_digest, row.last_image_at
+                row.id, json.loads(row.attributes), row.changed_at, row.patient_digest, row.last_image_at, is_new=is_new
             )
         return self._studies[key]
 
     def _series_of(self, study: _Level, prepared: PreparedInstance) -> _Level:
         key = (study.id, prepared.series_uid)
         if key not in self._series:
-            self._insert_level(
+            row, is_new = self._locked(
                 series,
                 {
                     "project": prepared.new.project,
@@ -179,18 +228,25 @@ class InstanceBatch:
                     **series_columns(prepared.series),
                     "changed_at": self._now,
                 },
+                (series.c.study_id == key[0], series.c.series_uid == key[1]),
             )
-            query = select(series).where(series.c.study_id == key[0], series.c.series_uid == key[1]).with_for_update()
-            row = self._connection.execute(query).one()
-            self._series[key] = _Level(row.id, json.loads(row.attributes), row.changed_at)
+            self._series[key] = _Level(row.id, json.loads(row.attributes), row.changed_at, is_new=is_new)
         return self._series[key]
 
-    def _insert_level(self, table: Table, values: dict[str, Any]) -> None:
-        self._connection.execute(upsert(self._connection, table).on_conflict_do_nothing(), values)
+    def _locked(self, table: Table, values: dict[str, Any], same: Sequence[ColumnElement[bool]]) -> tuple[AnyRow, bool]:
+        """The row of a study or series, and whether it is new; nobody else changes it until we are done."""
+        for _ in range(_TRIES):
+            insertion = upsert(self._connection, table).on_conflict_do_nothing().returning(table.c.id)
+            is_new = self._connection.execute(insertion, values).first() is not None
+            row = self._connection.execute(select(table).where(*same).with_for_update()).one_or_none()
+            if row is not None:
+                return row, is_new
+        raise StorageExhausted("a study was removed again and again while something was added to it")
 
     def _study_changes(self, study: _Level) -> dict[str, Any]:
         changes = study_columns(study.attributes) if study.filled else {}
         changes |= {"changed_at": self._later_than(study.changed_at), "patient_digest": study.patient_digest}
+        changes |= {"shows_image": True} if study.shows_image else {}
         if study.has_new_image:
             changes |= {"last_image_at": study.last_image_at, "state": "receiving"}
         return changes
@@ -207,12 +263,19 @@ def held_instances(connection: Connection, keys: Iterable[tuple[str, str]]) -> d
     found = {}
     for project, uids in by_project.items():
         for start in range(0, len(uids), _CHUNK):
-            query = instance_query().where(
-                instances.c.project == project, instances.c.sop_instance_uid.in_(uids[start : start + _CHUNK])
-            )
-            for row in map(instance_row, connection.execute(query)):
+            wanted = {"of_project": project, "uids": uids[start : start + _CHUNK]}
+            for row in map(instance_row, connection.execute(_held_query(), wanted)):
                 found[project, row.sop_instance_uid] = row
     return found
+
+
+@cache
+def _held_query() -> AnySelect:
+    """Made once: to make it takes as long as to ask it."""
+    return instance_query().where(
+        instances.c.project == bindparam("of_project"),
+        instances.c.sop_instance_uid.in_(bindparam("uids", expanding=True)),
+    )
 
 
 def _same_patient(study: _Level, digest: bytes | None) -> bool:

@@ -23,12 +23,18 @@ from service.archive.rows import (
     instance_row,
     series_query,
     series_row,
+    study_query,
     study_row,
 )
 from service.archive.schema import instances, series, studies
+from service.archive.shown_images import forget_shown
+from service.archive.shown_instances import hide_instances
 from service.archive.study_list import summaries
 from service.archive.vault_store import put_entries
+from service.archive.view_conditions import found_in, seen_by, shown_to
+from service.core.ports import InstanceReader
 from service.core.records import NewInstance
+from service.core.view import EVERYTHING, View
 from service.errors import InstanceNotFound, PatientMismatch
 
 _CHUNK = 500
@@ -40,11 +46,17 @@ class InstanceIndex:
     Parameters
     ----------
     clock : seconds since the epoch, UTC
+    view : who looks; it bears on what is found and listed, not on what is added and counted
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], view: View = EVERYTHING) -> None:
         self._database = database
         self._clock = clock
+        self._view = view
+
+    def seen_by(self, view: View) -> InstanceReader:
+        """The same index as somebody sees it."""
+        return InstanceIndex(self._database, self._clock, view)
 
     def add(
         self,
@@ -110,7 +122,9 @@ class InstanceIndex:
             if place is None:
                 raise _other_patient()
             changes = prepared.columns | place | {"indexed_at": self._clock()}
+            forget_shown(transaction, instances.c.id == old.id)
             transaction.execute(update(instances).where(instances.c.id == old.id).values(changes))
+            batch.put_values(old, prepared)
             if old.series_row_id != place["series_id"]:
                 batch.touch(old)
             put_entries(transaction, ((prepared.new.project, entry) for entry in prepared.new.vault))
@@ -125,7 +139,8 @@ class InstanceIndex:
 
     def find(self, project: str, sop_instance_uid: str) -> InstanceRow | None:
         """The instance held under a UID, visible or not."""
-        query = instance_query().where(instances.c.project == project, instances.c.sop_instance_uid == sop_instance_uid)
+        held = instances.c.project == project, instances.c.sop_instance_uid == sop_instance_uid
+        query = instance_query().where(*held, seen_by(self._view))
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else instance_row(row)
@@ -138,7 +153,8 @@ class InstanceIndex:
 
     def study(self, project: str, study_uid: str) -> StudyRow | None:
         """The study held under a UID."""
-        query = select(studies).where(studies.c.project == project, studies.c.study_uid == study_uid)
+        query = study_query().where(studies.c.project == project, studies.c.study_uid == study_uid)
+        query = query.where(found_in(self._view, studies))
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else study_row(row)
@@ -146,6 +162,7 @@ class InstanceIndex:
     def series_of(self, project: str, study_uid: str) -> list[SeriesRow]:
         """The series of a study, by number."""
         query = series_query().where(studies.c.project == project, studies.c.study_uid == study_uid)
+        query = query.where(found_in(self._view, series))
         with self._database.read() as connection:
             rows = [series_row(row) for row in connection.execute(query.order_by(series.c.id))]
         return sorted(rows, key=lambda row: (row.series_number is None, row.series_number or 0, row.id))
@@ -154,7 +171,7 @@ class InstanceIndex:
         self, project: str, study_uid: str, series_uid: str | None = None, *, visible_only: bool = True
     ) -> list[InstanceRow]:
         """The instances of a study or of one of its series, by series, then by instance number."""
-        query = _in_order(_within(instance_query(), project, study_uid, series_uid, None, visible_only))
+        query = self._within(instance_query(), project, study_uid, series_uid, None, visible_only)
         with self._database.read() as connection:
             return [instance_row(row) for row in connection.execute(query)]
 
@@ -173,7 +190,7 @@ class InstanceIndex:
                 studies, instances.c.study_id == studies.c.id
             )
         )
-        query = _in_order(_within(query, project, study_uid, series_uid, sop_instance_uid, visible_only))
+        query = self._within(query, project, study_uid, series_uid, sop_instance_uid, visible_only)
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
 
@@ -182,7 +199,7 @@ class InstanceIndex:
     ) -> list[StudySummary]:
         """Studies with what they hold, the most recent first."""
         with self._database.read() as connection:
-            return summaries(connection, project, state, limit, offset)
+            return summaries(connection, project, state, limit, offset, self._view)
 
     def count(self, project: str | None = None) -> int:
         """How many instances are held, visible or not."""
@@ -207,6 +224,23 @@ class InstanceIndex:
                 held |= set(connection.execute(query).scalars()) & set(chunk)
         return held
 
+    def _within(
+        self,
+        query: AnySelect,
+        project: str,
+        study_uid: str,
+        series_uid: str | None,
+        sop_instance_uid: str | None,
+        visible_only: bool,
+    ) -> AnySelect:
+        query = query.where(studies.c.project == project, studies.c.study_uid == study_uid)
+        if series_uid is not None:
+            query = query.where(series.c.series_uid == series_uid)
+        if sop_instance_uid is not None:
+            query = query.where(instances.c.sop_instance_uid == sop_instance_uid)
+        query = query.where(shown_to(self._view) if visible_only else seen_by(self._view))
+        return query.order_by(series.c.id, instances.c.instance_number, instances.c.id)
+
     def _add_all(self, transaction: Connection, prepared: Sequence[PreparedInstance]) -> list[AddOutcome]:
         batch = InstanceBatch(transaction, self._clock())
         outcomes = batch.add(prepared)
@@ -214,39 +248,8 @@ class InstanceIndex:
         return outcomes
 
 
-def hide_instances(connection: Connection, project: str, sop_instance_uids: Sequence[str]) -> None:
-    """Hide instances in the transaction at hand."""
-    for start in range(0, len(sop_instance_uids), _CHUNK):
-        chunk = list(sop_instance_uids[start : start + _CHUNK])
-        connection.execute(
-            update(instances)
-            .where(instances.c.project == project, instances.c.sop_instance_uid.in_(chunk))
-            .values(visible=False)
-        )
-
-
 def _prepared(new: NewInstance | PreparedInstance) -> PreparedInstance:
     return new if isinstance(new, PreparedInstance) else PreparedInstance.of(new)
-
-
-def _within(
-    query: AnySelect,
-    project: str,
-    study_uid: str,
-    series_uid: str | None,
-    sop_instance_uid: str | None,
-    visible_only: bool,
-) -> AnySelect:
-    query = query.where(studies.c.project == project, studies.c.study_uid == study_uid)
-    if series_uid is not None:
-        query = query.where(series.c.series_uid == series_uid)
-    if sop_instance_uid is not None:
-        query = query.where(instances.c.sop_instance_uid == sop_instance_uid)
-    return query.where(instances.c.visible) if visible_only else query
-
-
-def _in_order(query: AnySelect) -> AnySelect:
-    return query.order_by(series.c.id, instances.c.instance_number, instances.c.id)
 
 
 def _other_patient() -> PatientMismatch:

@@ -14,6 +14,12 @@ from service.core.records import OutcomeKind
 
 _RECEIVED = "received"
 _CHUNK = 500
+# Made once: to make a statement takes longer than to have it cached by SQLAlchemy.
+_OF_ROW = update(intake).where(intake.c.id == bindparam("row_id"))
+_BEGIN = _OF_ROW.values(attempts=intake.c.attempts + 1, updated_at=bindparam("now"))
+_WITHDRAW = _OF_ROW.where(intake.c.attempts > 0).values(attempts=intake.c.attempts - 1, updated_at=bindparam("now"))
+_FINISH = _OF_ROW.values(state=bindparam("outcome"), reason=bindparam("why"), updated_at=bindparam("now"))
+_FIND = select(intake).where(intake.c.source_key.in_(bindparam("keys", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +74,17 @@ class IntakeTable:
         """Count an attempt at each, before it is made: an object that kills its worker is known by its number."""
         if not ids:
             return
-        statement = (
-            update(intake)
-            .where(intake.c.id == bindparam("row_id"))
-            .values(attempts=intake.c.attempts + 1, updated_at=self._clock())
-        )
+        now = self._clock()
         with self._database.write() as transaction:
-            transaction.execute(statement, [{"row_id": row_id} for row_id in ids])
+            transaction.execute(_BEGIN, [{"row_id": row_id, "now": now} for row_id in ids])
 
     def withdraw(self, ids: Sequence[int]) -> None:
         """Take an attempt back: what was begun was put off, or stopped from outside."""
         if not ids:
             return
-        statement = (
-            update(intake)
-            .where(intake.c.id == bindparam("row_id"), intake.c.attempts > 0)
-            .values(attempts=intake.c.attempts - 1, updated_at=self._clock())
-        )
+        now = self._clock()
         with self._database.write() as transaction:
-            transaction.execute(statement, [{"row_id": row_id} for row_id in ids])
+            transaction.execute(_WITHDRAW, [{"row_id": row_id, "now": now} for row_id in ids])
 
     def finish(self, row_id: int, kind: OutcomeKind, reason: str = "", *, connection: Connection | None = None) -> None:
         """Note what became of one object."""
@@ -98,15 +96,10 @@ class IntakeTable:
         """Note what became of objects: row, outcome, reason in words."""
         if not outcomes:
             return
-        statement = (
-            update(intake)
-            .where(intake.c.id == bindparam("row_id"))
-            .values(state=bindparam("outcome"), reason=bindparam("why"), updated_at=self._clock())
-        )
+        now = self._clock()
+        rows = [{"row_id": row_id, "outcome": str(kind), "why": why, "now": now} for row_id, kind, why in outcomes]
         with self._database.write_or_join(connection) as transaction:
-            transaction.execute(
-                statement, [{"row_id": row_id, "outcome": str(kind), "why": why} for row_id, kind, why in outcomes]
-            )
+            transaction.execute(_FINISH, rows)
 
     def find(self, source_keys: Sequence[str]) -> dict[str, IntakeRow]:
         """The rows of objects, by source key."""
@@ -114,7 +107,7 @@ class IntakeTable:
         with self._database.read() as connection:
             for start in range(0, len(source_keys), _CHUNK):
                 chunk = list(source_keys[start : start + _CHUNK])
-                for row in connection.execute(select(intake).where(intake.c.source_key.in_(chunk))):
+                for row in connection.execute(_FIND, {"keys": chunk}):
                     found[row.source_key] = IntakeRow(**row._mapping)
         return found
 

@@ -11,6 +11,7 @@ operator and compressed length (u32 each), then the compressed pieces.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -36,9 +37,12 @@ _ONE = 1 << 31
 _LEVEL = 4  # half the work of 6 for a twentieth more
 _COMPACT_LEVEL = 4  # from here on the matches of a whole header before are found
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+_ZLIB_HEADER = b"\x78\x01"  # RFC 1950 2.2: deflate with a window of 32 KiB
 _END_OF_STREAM = b"\x03\x00"  # an empty final block
 _STORED_LIMIT = 0xFFFF
+_LONGEST_URI = 4096
 _BITS_ALLOCATED = 0x00280100
+_NIBBLES = range(4, 32, 4)
 
 
 def encode(
@@ -91,9 +95,52 @@ def stream(blobs: Iterable[bytes], base_url: str, *, gzip: bool, compact: bool =
     return _recompressed(_identity(blobs, base_url)) if compact else _joined(blobs, base_url)
 
 
+def deflated(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
+    """The same as `stream`, in the coding that HTTP calls deflate (RFC 1950), joined as well.
+
+    Its trailer is an Adler-32, which no piece has; it is taken from the pieces inflated again.
+    """
+    base = _escaped(base_url)
+    stored_base, stored_comma = _stored(base), _stored(b",")
+    yield _ZLIB_HEADER + _stored(b"[")
+    adler = zlib.adler32(b"[")
+    for index, blob in enumerate(blobs):
+        out = []
+        if index:
+            out.append(stored_comma)
+            adler = zlib.adler32(b",", adler)
+        for number, (*_, body) in enumerate(_pieces(blob)):
+            if number:
+                out.append(stored_base)
+                adler = zlib.adler32(base, adler)
+            out.append(body)
+            adler = zlib.adler32(_inflated(body), adler)
+        yield b"".join(out)
+    yield _stored(b"]") + _END_OF_STREAM + struct.pack(">I", zlib.adler32(b"]", adler))
+
+
 def text_of(blob: bytes, base_url: str) -> str:
     """The JSON object of one instance."""
     return assemble((blob,), base_url, gzip=False).decode()[1:-1]
+
+
+def fingerprint(blobs: Iterable[bytes]) -> str:
+    """What is the same as long as these blobs, in this order, are."""
+    digest = hashlib.blake2b(digest_size=16)
+    for blob in blobs:
+        digest.update(len(blob).to_bytes(4, "big"))
+        digest.update(blob)
+    return digest.hexdigest()
+
+
+def bulk_addresses(blob: bytes) -> list[tuple[str, str]]:
+    """SOP Instance UID and path (``tag[/item/tag …]``) of each value that is served by an address of its own."""
+    found = []
+    for *_, body in list(_pieces(blob))[1:]:
+        address = _inflated(body, _LONGEST_URI).partition(b'"')[0].decode()
+        instance, _, path = address.partition("/bulkdata/")
+        found.append((instance.rpartition("/")[2], path))
+    return found
 
 
 def _joined(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
@@ -111,7 +158,7 @@ def _joined(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
                 out.append(stored_base)
                 crc, length = zlib.crc32(base, crc), length + len(base)
             out.append(body)
-            crc, length = _multiply(operator, crc) ^ piece_crc, length + piece_length
+            crc, length = _shifted(crc, _multiples(operator)) ^ piece_crc, length + piece_length
         yield b"".join(out)
     crc, length = zlib.crc32(b"]", crc), length + 1
     yield _stored(b"]") + _END_OF_STREAM + struct.pack("<II", crc, length & 0xFFFFFFFF)
@@ -121,8 +168,7 @@ def _identity(blobs: Iterable[bytes], base_url: str) -> Iterator[bytes]:
     base = _escaped(base_url)
     separator = b"["
     for blob in blobs:
-        decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
-        yield separator + base.join([decompressor.decompress(body) for *_, body in _pieces(blob)])
+        yield separator + base.join([_inflated(body) for *_, body in _pieces(blob)])
         separator = b","
     yield b"]" if separator == b"," else b"[]"
 
@@ -144,6 +190,11 @@ def _pieces(blob: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     for length, crc, operator, size in _PIECE.iter_unpack(blob[_HEAD.size : position]):
         yield length, crc, operator, blob[position : position + size]
         position += size
+
+
+def _inflated(body: bytes, limit: int = 0) -> bytes:
+    """The text of a piece, which no other piece is needed for; its first bytes where there is a limit."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, limit)
 
 
 def _escaped(base_url: str) -> bytes:
@@ -182,6 +233,29 @@ def _multiply(a: int, b: int) -> int:
             product ^= b
         a = (a << 1) & 0xFFFFFFFF
         b = (b >> 1) ^ _POLYNOMIAL if b & 1 else b >> 1
+    return product
+
+
+_FOUR_BITS = tuple(_multiply(1 << 27, low) for low in range(16))  # what the four bits that leave bring back
+
+
+@lru_cache(maxsize=1024)
+def _multiples(operator: int) -> tuple[int, ...]:
+    """The operator times each polynomial of four bits, by those bits; the highest is that of x^0."""
+    powers = [operator]
+    while len(powers) < 4:
+        powers.append(powers[-1] >> 1 ^ _POLYNOMIAL * (powers[-1] & 1))  # times x
+    products = [0]
+    for power in reversed(powers):
+        products += [power ^ product for product in products]
+    return tuple(products)
+
+
+def _shifted(crc: int, multiples: tuple[int, ...]) -> int:
+    """The product of a CRC and an operator, four bits at a time, the highest power first."""
+    product = multiples[crc & 15]
+    for shift in _NIBBLES:
+        product = product >> 4 ^ _FOUR_BITS[product & 15] ^ multiples[crc >> shift & 15]
     return product
 
 

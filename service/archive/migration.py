@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from service.errors import SettingsInvalid
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+REVISION_TABLE = "alembic_version"
 # "annogate" as a number: the advisory lock that every process of this program asks PostgreSQL for.
 _ADVISORY_LOCK = int.from_bytes(b"annogate", "big") >> 1
 # Alembic keeps the running migration in a module global, so one thread at a time.
@@ -45,11 +46,17 @@ def revisions() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
+def current_revision(connection: Connection) -> str | None:
+    """The schema that an index has; None where there is no index."""
+    if not inspect(connection).has_table(REVISION_TABLE):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return found
+
+
 def _upgrade(connection: Connection) -> None:
     known = revisions()
-    current = None
-    if inspect(connection).has_table("alembic_version"):
-        current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    current = current_revision(connection)
     if current == known[-1]:
         return
     if current is not None and current not in known:

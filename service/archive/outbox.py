@@ -298,6 +298,19 @@ class OutboxTable:
         with self._database.write_or_join(connection) as transaction:
             return transaction.execute(statement).rowcount
 
+    def give_back(self, release_id: int, reason: str, *, connection: Connection | None = None) -> int:
+        """Send after all what was withdrawn for this reason; how many deliveries that were."""
+        now = self._clock()
+        again = {"state": DeliveryState.WAITING, "next_at": now, "queued_at": now, "finished_at": None, "attempts": 0}
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.release_id == release_id, deliveries.c.state == DeliveryState.DISCARDED)
+            .where(deliveries.c.kind == DeliveryKind.RESULT, deliveries.c.last_error == reason)
+            .values(**again, last_error="", decided_by="")
+        )
+        with self._database.write_or_join(connection) as transaction:
+            return transaction.execute(statement).rowcount
+
     def is_finished(self, delivery_id: int) -> bool:
         """Whether nothing is left to do for a delivery, or there is none of this number."""
         row = self.get(delivery_id)

@@ -10,7 +10,19 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, func, literal, 
 
 from service.archive.database import Database
 from service.archive.rows import RunRow, run_query, run_row
-from service.archive.schema import conflicts, counters, instances, intake, quarantine, runs, studies
+from service.archive.schema import (
+    conflicts,
+    counters,
+    deletions,
+    instances,
+    intake,
+    quarantine,
+    runs,
+    studies,
+    workitems,
+)
+from service.core.deletion import DeletionState
+from service.core.workitem import WorkitemState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,7 @@ class Counts:
     """The tallies of every table that says how far something came.
 
     Instances are "stored" (by kind it would take a walk through the whole index); conflicts stand under what was done.
+    In the trash are instances, by the state of the deletion that took them; work items are those that are not ended.
     """
 
     studies: tuple[Tally, ...]
@@ -35,6 +48,8 @@ class Counts:
     quarantine: tuple[Tally, ...]
     runs: tuple[Tally, ...]
     conflicts: tuple[Tally, ...]
+    trash: tuple[Tally, ...]
+    workitems: tuple[Tally, ...]
     counters: tuple[Tally, ...]
 
     def within(self, projects: Collection[str]) -> Counts:
@@ -78,6 +93,8 @@ class Overview:
                 quarantine=_tallies(connection, quarantine, quarantine.c.state),
                 runs=_tallies(connection, runs, runs.c.state),
                 conflicts=_tallies(connection, conflicts, conflicts.c.action),
+                trash=_in_trash(connection),
+                workitems=_open_workitems(connection),
                 counters=_counters(connection),
             )
 
@@ -101,6 +118,22 @@ def _tallies(connection: Connection, table: Table, state: ColumnElement[str]) ->
     grouped = (table.c.project, state) if isinstance(state, Column) else (table.c.project,)
     query = select(table.c.project, state, func.count()).group_by(*grouped).order_by(*grouped)
     return tuple(Tally(project, word, int(count)) for project, word, count in connection.execute(query))
+
+
+def _in_trash(connection: Connection) -> tuple[Tally, ...]:
+    """As many as deletions took; of one that is being removed some may be gone."""
+    there = deletions.c.state.in_([str(DeletionState.TRASHED), str(DeletionState.REMOVING)])
+    grouped = (deletions.c.project, deletions.c.state)
+    query = select(*grouped, func.sum(deletions.c.instances)).where(there).group_by(*grouped).order_by(*grouped)
+    return tuple(Tally(project, state, int(count)) for project, state, count in connection.execute(query))
+
+
+def _open_workitems(connection: Connection) -> tuple[Tally, ...]:
+    unfinished = [str(state) for state in WorkitemState if not state.is_final]
+    grouped = (workitems.c.project, workitems.c.state)
+    query = select(*grouped, func.count()).where(workitems.c.state.in_(unfinished))
+    rows = connection.execute(query.group_by(*grouped).order_by(*grouped))
+    return tuple(Tally(project, state, int(count)) for project, state, count in rows)
 
 
 def _counters(connection: Connection) -> tuple[Tally, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from service.archive.database import Database
-from service.archive.rows import StudyRow, study_row
+from service.archive.rows import StudyRow, study_query, study_row
 from service.archive.schema import studies
 
 _CHUNK = 500
@@ -42,7 +42,7 @@ class PatientTable:
         """The studies of a project that keeps identity, by what they are called; an empty value asks for nothing."""
         pairs = ((studies.c.accession_number, accession_number), (studies.c.patient_id, patient_id))
         wanted = [column == value for column, value in pairs if value]
-        query = select(studies).where(studies.c.project == project, *wanted).order_by(studies.c.id).limit(_CHUNK)
+        query = study_query().where(studies.c.project == project, *wanted).order_by(studies.c.id).limit(_CHUNK)
         with self._database.read() as connection:
             return [study_row(row) for row in connection.execute(query)]
 

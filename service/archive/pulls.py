@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import case, func, or_, select, update
 
-from service.archive.database import Database, upsert
+from service.archive.database import Database, hold_alone, upsert
 from service.archive.rows import AnyRow
 from service.archive.schema import pull_studies, pulls, studies
 from service.core.pulls import NewPull, PullRow, PullState, StudyPullRow, StudyPullState
@@ -28,6 +28,7 @@ class PullTable:
         """Note a request; one for the same that is still open is the same request."""
         now = self._clock()
         with self._database.write() as transaction:
+            hold_alone(transaction, pulls)  # two who ask at once find each other's
             same = (pulls.c.project == new.project, pulls.c.digest == new.digest, pulls.c.state == PullState.WAITING)
             held = transaction.execute(select(pulls).where(*same)).first()
             if held is not None:

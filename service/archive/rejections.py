@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, case, func, select, update
 
-from service.archive.database import Database, upsert
-from service.archive.instances import hide_instances
-from service.archive.schema import instances, rejections, studies
+from service.archive.database import Database, hold_alone, lean_on, upsert
+from service.archive.schema import instances, rejections, studies, trash
+from service.archive.shown_instances import hide_instances, lock_instances
+from service.archive.trash import not_in_trash
 from service.core.rejection import ObeyedNote, RejectionNote, RejectionRow
 
 HIDDEN, RESTORED = "hidden", "restored"
@@ -44,6 +45,8 @@ class RejectionTable:
         if not rows:
             return
         with self._database.write_or_join(connection) as transaction:
+            # Whoever adds instances looks here whether they are named: what they add can be seen from here on.
+            hold_alone(transaction, rejections)
             statement = upsert(transaction, rejections)
             # Another note after a restoration hides again; the same one does not.
             same = rejections.c.note_uid == statement.excluded.note_uid
@@ -61,6 +64,7 @@ class RejectionTable:
 
     def hide_among(self, project: str, sop_instance_uids: Sequence[str], connection: Connection) -> None:
         """Hide those of the instances that a note named before they came."""
+        lean_on(connection, rejections)
         for start in range(0, len(sop_instance_uids), _CHUNK):
             chunk = list(sop_instance_uids[start : start + _CHUNK])
             query = select(rejections.c.sop_instance_uid).where(
@@ -72,21 +76,28 @@ class RejectionTable:
             if found:
                 hide_instances(connection, project, found)
 
-    def unacted(self, limit: int = 1000) -> list[RejectionRow]:
-        """What was hidden, and what rests on it was not looked at yet."""
-        query = select(rejections).where(rejections.c.acted_at.is_(None)).limit(limit)
+    def unacted(self, limit: int = 100) -> list[tuple[str, RejectionNote]]:
+        """Notes of projects, with every instance that they hid and on which was not looked yet what rests on it."""
+        of = (rejections.c.project, rejections.c.study_uid, rejections.c.note_uid, rejections.c.code)
+        query = select(*of).where(rejections.c.acted_at.is_(None)).distinct().order_by(*of).limit(limit)
         with self._database.read() as connection:
-            return [RejectionRow(**row._mapping) for row in connection.execute(query)]
+            notes = connection.execute(query).all()
+            return [
+                (project, RejectionNote(study, note, code, _unacted_of(project, study, note, connection)))
+                for project, study, note, code in notes
+            ]
 
-    def acted(self, project: str, note_uid: str) -> None:
+    def acted(self, project: str, note: RejectionNote) -> None:
         """Note that what rests on the instances of a note was looked at."""
-        statement = (
-            update(rejections)
-            .where(rejections.c.project == project, rejections.c.note_uid == note_uid, rejections.c.acted_at.is_(None))
-            .values(acted_at=self._clock())
-        )
+        now = self._clock()
         with self._database.write() as transaction:
-            transaction.execute(statement)
+            for start in range(0, len(note.instances), _CHUNK):
+                statement = update(rejections).where(
+                    rejections.c.project == project,
+                    rejections.c.note_uid == note.note_uid,
+                    rejections.c.sop_instance_uid.in_(note.instances[start : start + _CHUNK]),
+                )
+                transaction.execute(statement.values(acted_at=now))
 
     def of_study(self, project: str, study_uid: str) -> list[RejectionRow]:
         """What notes named of a study."""
@@ -126,9 +137,14 @@ class RejectionTable:
         with self._database.read() as connection:
             return [ObeyedNote(**row._mapping) for row in connection.execute(query)]
 
-    def restore(self, project: str, note_uid: str, by: str) -> list[RejectionRow]:
-        """Show again what a note hid; what it was."""
-        wanted = (rejections.c.project == project, rejections.c.note_uid == note_uid, rejections.c.state == HIDDEN)
+    def restore(self, project: str, study_uid: str, note_uid: str, by: str) -> list[RejectionRow]:
+        """Show again what a note hid of a study; what it was."""
+        wanted = (
+            rejections.c.project == project,
+            rejections.c.study_uid == study_uid,
+            rejections.c.note_uid == note_uid,
+            rejections.c.state == HIDDEN,
+        )
         with self._database.write() as transaction:
             found = [RejectionRow(**row._mapping) for row in transaction.execute(select(rejections).where(*wanted))]
             transaction.execute(
@@ -140,16 +156,16 @@ class RejectionTable:
         return found
 
     def show(self, project: str, sop_instance_uids: Sequence[str], connection: Connection) -> None:
-        """Show instances again."""
+        """Show instances again; those in the trash when they are restored."""
         for start in range(0, len(sop_instance_uids), _CHUNK):
             chunk = list(sop_instance_uids[start : start + _CHUNK])
-            connection.execute(
-                update(instances)
-                .where(instances.c.project == project, instances.c.sop_instance_uid.in_(chunk))
-                .values(visible=True)
-            )
+            same = (instances.c.project == project, instances.c.sop_instance_uid.in_(chunk))
+            lock_instances(connection, *same)
+            in_trash = select(instances.c.id).where(*same)
+            connection.execute(update(trash).where(trash.c.instance_id.in_(in_trash)).values(shown_before=True))
+            connection.execute(update(instances).where(*same, not_in_trash()).values(visible=True))
 
-    def look_again(self, project: str, study_uid: str) -> None:
+    def look_again(self, project: str, study_uid: str, connection: Connection | None = None) -> None:
         """Have a study become complete anew: annotators look at what is left of it."""
         now = self._clock()
         statement = (
@@ -157,5 +173,19 @@ class RejectionTable:
             .where(studies.c.project == project, studies.c.study_uid == study_uid)
             .values(state="receiving", changed_at=now)
         )
-        with self._database.write() as transaction:
+        with self._database.write_or_join(connection) as transaction:
             transaction.execute(statement)
+
+
+def _unacted_of(project: str, study_uid: str, note_uid: str, connection: Connection) -> tuple[str, ...]:
+    query = (
+        select(rejections.c.sop_instance_uid)
+        .where(
+            rejections.c.project == project,
+            rejections.c.study_uid == study_uid,
+            rejections.c.note_uid == note_uid,
+            rejections.c.acted_at.is_(None),
+        )
+        .order_by(rejections.c.sop_instance_uid)
+    )
+    return tuple(connection.execute(query).scalars())

@@ -87,17 +87,23 @@ def instance_row(row: AnyRow) -> InstanceRow:
         blob=StoredBlob(row.blob_key, row.blob_size, row.data_set_offset, pixels),
         received_at=row.received_at,
         indexed_at=row.indexed_at,
+        author=row.author,
     )
 
 
+def study_query() -> AnySelect:
+    """Studies; `study_row` takes its rows."""
+    return select(*(column for column in studies.c if column.name != "shows_image"))
+
+
 def study_row(row: AnyRow) -> StudyRow:
-    """A row of ``studies``."""
+    """A row of `study_query`."""
     return StudyRow(**row._mapping)
 
 
 def series_query() -> AnySelect:
     """Series with the UID of their study; `series_row` takes its rows."""
-    columns = [column for column in series.c if column.name != "study_id"]
+    columns = [column for column in series.c if column.name not in {"study_id", "shows_image"}]
     return select(*columns, studies.c.study_uid).select_from(series.join(studies, series.c.study_id == studies.c.id))
 
 

@@ -11,6 +11,8 @@ from service.archive.database import Database, upsert
 from service.archive.rows import RunRow, RunState, run_query, run_row
 from service.archive.schema import runs, studies
 
+Follow = Callable[[RunRow, Connection], object]
+
 
 class RunTable:
     """Runs by study, annotator, series and inputs; workers hold them by leases that expire.
@@ -18,11 +20,13 @@ class RunTable:
     Parameters
     ----------
     clock : seconds since the epoch, UTC
+    follow : told of a run whose state has changed, in the transaction that changes it
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], follow: Follow | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._follow = follow
 
     def enqueue(
         self,
@@ -34,12 +38,14 @@ class RunTable:
         *,
         priority: int = 0,
         not_before: float = 0.0,
+        performer: str = "",
         connection: Connection | None = None,
     ) -> tuple[RunRow, bool]:
         """The run of an annotator over a series with these inputs, and whether it is new; new ones are queued.
 
         The version counts the runs of this annotator over this series, from 1. Those of a higher priority are run
-        first, and none before its time, unless somebody lets it go.
+        first, and none before its time, unless somebody lets it go. With a ``performer`` it is
+        nothing for the gateway's own workers.
         """
         same = (
             runs.c.study_id == study_row_id,
@@ -62,16 +68,19 @@ class RunTable:
                     "queued_at": self._clock(),
                     "priority": priority,
                     "not_before": not_before,
+                    "performer": performer,
                 },
             ).one_or_none()
             row = transaction.execute(run_query().where(*same, runs.c.inputs_digest == inputs_digest)).one()
+            if inserted is not None:
+                self._tell([row.id], transaction)
         return run_row(row), inserted is not None
 
     def lease(self, owner: str, seconds: float, now: float | None = None) -> RunRow | None:
         """Take the run of the highest priority that has waited longest, for so many seconds; None when none waits."""
         now = self._clock() if now is None else now
         order = (runs.c.priority.desc(), runs.c.queued_at, runs.c.id)
-        due = (runs.c.state == RunState.QUEUED, runs.c.not_before <= now)
+        due = (runs.c.state == RunState.QUEUED, runs.c.performer == "", runs.c.not_before <= now)
         waiting = select(runs.c.id).where(*due).order_by(*order).limit(1)
         with self._database.read() as reader:
             # An idle worker's look does not keep writers waiting.
@@ -92,6 +101,7 @@ class RunTable:
                     started_at=now,
                 )
             )
+            self._tell([run_id], transaction)
             return run_row(transaction.execute(run_query().where(runs.c.id == run_id)).one())
 
     def held_back(self, project: str, annotator: str) -> dict[str, list[str]]:
@@ -114,11 +124,56 @@ class RunTable:
         waits = (runs.c.annotator == annotator) & (runs.c.state == RunState.QUEUED) & (runs.c.not_before > 0)
         return self._change(project, study_uid, waits, {"not_before": 0.0})
 
-    def renew(self, run_id: int, owner: str, seconds: float, now: float | None = None) -> bool:
+    def claim(self, run_id: int, owner: str, seconds: float, connection: Connection) -> bool:
+        """Take a run that waits for somebody outside; False when it does not."""
+        now = self._clock()
+        statement = (
+            update(runs)
+            .where(runs.c.id == run_id, runs.c.state == RunState.QUEUED, runs.c.performer != "")
+            .values(
+                state=RunState.RUNNING,
+                attempts=runs.c.attempts + 1,
+                lease_owner=owner,
+                lease_until=now + seconds,
+                started_at=now,
+            )
+        )
+        return connection.execute(statement).rowcount == 1
+
+    def cancel(self, run_id: int, reason: str, connection: Connection) -> bool:
+        """Refuse a run that waits or is at work; whoever works on it stores nothing. False when it has ended."""
+        statement = (
+            update(runs)
+            .where(runs.c.id == run_id, runs.c.state.in_([RunState.QUEUED, RunState.RUNNING]))
+            .values(
+                state=RunState.REFUSED,
+                reason=reason,
+                lease_owner="",
+                lease_until=None,
+                finished_at=self._clock(),
+            )
+        )
+        return connection.execute(statement).rowcount == 1
+
+    def any_waiting(self) -> bool:
+        """Whether there is anything for the gateway's own workers."""
+        query = select(runs.c.id).where(runs.c.state == RunState.QUEUED, runs.c.performer == "").limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).one_or_none() is not None
+
+    def renew(
+        self,
+        run_id: int,
+        owner: str,
+        seconds: float,
+        now: float | None = None,
+        *,
+        connection: Connection | None = None,
+    ) -> bool:
         """Hold a run for longer; False when it is not the owner's any more."""
         now = self._clock() if now is None else now
         statement = update(runs).where(_held_by(run_id, owner)).values(lease_until=now + seconds)
-        with self._database.write() as transaction:
+        with self._database.write_or_join(connection) as transaction:
             return transaction.execute(statement).rowcount == 1
 
     def give_back(self, run_id: int, owner: str) -> bool:
@@ -162,7 +217,10 @@ class RunTable:
             )
         )
         with self._database.write_or_join(connection) as transaction:
-            return transaction.execute(statement).rowcount == 1
+            ended = transaction.execute(statement).rowcount == 1
+            if ended:
+                self._tell([run_id], transaction)
+            return ended
 
     def requeue_expired(self, max_attempts: int, now: float | None = None) -> tuple[int, int]:
         """Queue again what dead workers held; what was tried so often already has failed. Numbers of both."""
@@ -173,6 +231,7 @@ class RunTable:
                 return 0, 0
         released = {"lease_owner": "", "lease_until": None}
         with self._database.write() as transaction:
+            changed = list(transaction.execute(select(runs.c.id).where(expired)).scalars())
             failed = transaction.execute(
                 update(runs)
                 .where(expired, runs.c.attempts >= max_attempts)
@@ -186,19 +245,31 @@ class RunTable:
             requeued = transaction.execute(
                 update(runs).where(expired).values(state=RunState.QUEUED, **released)
             ).rowcount
+            self._tell(changed, transaction)
         return requeued, failed
 
-    def retry(self, run_id: int) -> bool:
+    def retry(self, run_id: int, *, connection: Connection | None = None) -> bool:
         """Queue a failed or refused run again, its attempts forgotten; False when it is neither."""
         statement = (
             update(runs)
             .where(runs.c.id == run_id, runs.c.state.in_([RunState.FAILED, RunState.REFUSED]))
             .values(state=RunState.QUEUED, reason="", attempts=0, queued_at=self._clock(), finished_at=None)
         )
-        with self._database.write() as transaction:
-            return transaction.execute(statement).rowcount == 1
+        with self._database.write_or_join(connection) as transaction:
+            queued = transaction.execute(statement).rowcount == 1
+            if queued:
+                self._tell([run_id], transaction)
+            return queued
 
-    def stop(self, project: str, study_uid: str, series_uids: Sequence[str], reason: str) -> int:
+    def stop(
+        self,
+        project: str,
+        study_uid: str,
+        series_uids: Sequence[str],
+        reason: str,
+        *,
+        connection: Connection | None = None,
+    ) -> int:
         """Refuse what is queued or at work on some series; whoever works on it stores nothing. How many runs."""
         return self._change(
             project,
@@ -211,6 +282,7 @@ class RunTable:
                 "lease_until": None,
                 "finished_at": self._clock(),
             },
+            connection,
         )
 
     def outdate(self, project: str, study_uid: str, series_uids: Sequence[str]) -> int:
@@ -224,11 +296,29 @@ class RunTable:
             {"inputs_digest": marked.concat(func.substr(runs.c.inputs_digest, 1, 40))},
         )
 
-    def _change(self, project: str, study_uid: str, wanted: ColumnElement[bool], values: Mapping[str, object]) -> int:
+    def _change(
+        self,
+        project: str,
+        study_uid: str,
+        wanted: ColumnElement[bool],
+        values: Mapping[str, object],
+        connection: Connection | None = None,
+    ) -> int:
         study = select(studies.c.id).where(studies.c.project == project, studies.c.study_uid == study_uid)
-        statement = update(runs).where(runs.c.study_id.in_(study), wanted).values(**values)
-        with self._database.write() as transaction:
-            return transaction.execute(statement).rowcount
+        with self._database.write_or_join(connection) as transaction:
+            held = select(runs.c.id).where(runs.c.study_id.in_(study), wanted).with_for_update()
+            changed = list(transaction.execute(held).scalars())
+            transaction.execute(update(runs).where(runs.c.id.in_(changed)).values(**values))
+            if "state" in values:
+                self._tell(changed, transaction)
+            return len(changed)
+
+    def _tell(self, run_ids: Sequence[int], connection: Connection) -> None:
+        """Have it known what has become of some runs."""
+        if self._follow is None or not run_ids:
+            return
+        for row in connection.execute(run_query().where(runs.c.id.in_(list(run_ids))).order_by(runs.c.id)).all():
+            self._follow(run_row(row), connection)
 
     def get(self, run_id: int) -> RunRow | None:
         """One run."""

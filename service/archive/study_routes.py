@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, and_, case, delete, func, or_, select
 
 from service.archive.database import Database, upsert
 from service.archive.schema import instances, studies, study_routes, study_signs
@@ -60,27 +60,20 @@ class StudyRouteTable:
         named = "" if route.annotators is None else json.dumps(route.annotators)
         values = {"project": project, "study_uid": study_uid, "priority": route.priority, "annotators": named}
         with self._database.write_or_join(connection) as transaction:
-            held = transaction.execute(
-                select(study_routes.c.priority, study_routes.c.annotators).where(
-                    study_routes.c.project == project, study_routes.c.study_uid == study_uid
-                )
-            ).one_or_none()
-            if held is not None:
-                values["priority"] = max(route.priority, held.priority)
-                values["annotators"] = named or held.annotators
-                if (values["priority"], values["annotators"]) == tuple(held):
-                    return
             statement = upsert(transaction, study_routes)
-            transaction.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[study_routes.c.project, study_routes.c.study_uid],
-                    set_={
-                        "priority": statement.excluded.priority,
-                        "annotators": statement.excluded.annotators,
-                    },
+            held, said = study_routes.c, statement.excluded
+            # One statement, which sees what another process says at the same time; what changes nothing is not written.
+            statement = statement.on_conflict_do_update(
+                index_elements=[held.project, held.study_uid],
+                set_={
+                    "priority": case((said.priority > held.priority, said.priority), else_=held.priority),
+                    "annotators": case((said.annotators == "", held.annotators), else_=said.annotators),
+                },
+                where=or_(
+                    said.priority > held.priority, and_(said.annotators != "", said.annotators != held.annotators)
                 ),
-                values,
             )
+            transaction.execute(statement, values)
 
     def of(self, project: str, study_uid: str) -> StudyRoute:
         """What rules said of a study."""

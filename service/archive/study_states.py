@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, func, select, update
 
 from service.archive.database import Database
-from service.archive.rows import StudyRow, study_row
+from service.archive.rows import StudyRow, study_query, study_row
 from service.archive.schema import studies
 
 RECEIVING, COMPLETE = "receiving", "complete"
@@ -27,7 +27,7 @@ class StudyStates:
 
     def receiving(self, project: str, quiet_since: float | None = None, limit: int = 100) -> list[StudyRow]:
         """Receiving studies of a project, the longest quiet first; those quiet since a time, if one is given."""
-        query = select(studies).where(studies.c.project == project, studies.c.state == RECEIVING)
+        query = study_query().where(studies.c.project == project, studies.c.state == RECEIVING)
         if quiet_since is not None:
             query = query.where(studies.c.last_image_at <= quiet_since)
         with self._database.read() as connection:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
-from service.archive.database import Database, upsert
+from service.archive.database import Database, hold_alone, upsert
 from service.archive.schema import key_backups, retired_vault_keys, vault
 from service.core.records import SealedEntry
 
@@ -118,6 +118,8 @@ class VaultKeyTable:
     def retire(self, key_id: str) -> bool:
         """Let nothing be stored under a key any more, unless an entry is; whether it was retired."""
         with self._database.write() as connection:
+            # Whoever stores entries looks whether their keys are retired: what they store can be seen from here on.
+            hold_alone(connection, retired_vault_keys)
             if connection.execute(select(vault.c.key).where(vault.c.key_id == key_id).limit(1)).first() is not None:
                 return False
             connection.execute(

@@ -39,6 +39,11 @@ class Cleaning:
             for name, deidentifier in self._identity.deidentifiers.items()
         }
 
+    def shift_days(self, project: str, patient_id: str) -> int:
+        """By how many days a project moves back the dates of a patient, named as served."""
+        deidentifier = self._identity.deidentifiers[project]
+        return 0 if deidentifier is None else deidentifier.shift_days_of_pseudonym(patient_id)
+
     @cached_property
     def pixel_cleaner(self) -> SeparatePixelCleaner:
         """What looks at pixels, in a process of its own that starts with the first look."""

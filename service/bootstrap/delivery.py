@@ -90,6 +90,7 @@ class Delivery:
             peers=self._stores.outbox_peers,
             on_decision=self._audit_delivery,
             on_queued=self._ground.ring(OUTBOX_BELL),
+            in_trash=self._stores.trash.holds_any,
         )
 
     @cached_property
@@ -161,8 +162,8 @@ class Delivery:
             return None
         return self._identity.way_back(project)
 
-    def runner(self) -> OutboxRunner:
-        """What works the outbox off."""
+    def runner(self, remove: Callable[[], object]) -> OutboxRunner:
+        """What works the outbox off, and beside it removes what was deleted."""
         from service.delivery.outbox_runner import OutboxRunner
 
         chores: dict[str, Callable[[], object]] = {
@@ -170,6 +171,7 @@ class Delivery:
             "rejections": self.rejection_desk.obey,
             "commitment": self._commitment_keeper.run,
             "tidy": self.outbox_files.tidy,
+            "removal": remove,
         }
         couriers = {name: self._courier(name) for name in self._settings.peers}
         return OutboxRunner(couriers, chores, self._settings.delivery.sweep_s)

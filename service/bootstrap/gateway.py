@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.bootstrap.cleaning import Cleaning
 from service.bootstrap.commitment import Commitment
+from service.bootstrap.deletion import Deletion
 from service.bootstrap.delivery import Delivery
 from service.bootstrap.dicom_edge import DicomEdge
 from service.bootstrap.dimse_peers import DimsePeers
@@ -30,6 +31,7 @@ from service.bootstrap.shown_part import ShownPart
 from service.bootstrap.start import Start
 from service.bootstrap.stores import Stores
 from service.bootstrap.web_edge import WebEdge
+from service.bootstrap.worklist import Worklist
 from service.core.archived import StudyRow
 from service.core.pydicom_reading import read_leniently
 from service.custody.crosswalk import Crosswalk
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from service.delivery.outbox_runner import OutboxRunner
     from service.fetching.pull_runner import PullRunner
     from service.jobs.annotation_run import AnnotationRun
+    from service.jobs.attribute_rounds import AttributeRounds
     from service.jobs.worker import WorkerPool
 
 
@@ -66,12 +69,15 @@ class Gateway:
         self._stores = Stores(self._ground)
         self._identity = Identity(self._ground, self._stores)
         self._cleaning = Cleaning(self._ground, self._stores, self._identity)
+        self._worklist = Worklist(self._ground, self._stores, self._cleaning)
+        self._stores.follow_run = self._worklist.follow_run
         self._reception = Reception(self._ground, self._stores, self._cleaning)
         executor = partial(make_executor, settings)
         self._peers = DimsePeers(self._ground)
         self._jobs = Jobs(self._ground, self._stores, self._identity, self._reception, executor, self._peers)
         self._commitment = Commitment(self._ground, self._stores, self._identity, self._reception, self._peers)
         self._delivery = Delivery(self._ground, self._stores, self._identity, self._jobs, self._commitment, self._peers)
+        self._deletion = Deletion(self._ground, self._stores)
         self._doors = Doors(self._ground, self._stores, self._reception)
         self._query_retrieve = QueryRetrieve(self._ground, self._stores, self._delivery, self._peers)
         self._notices = Notices(self._ground, self._stores, self._identity, self._reception, self._peers)
@@ -86,7 +92,16 @@ class Gateway:
             self._notices,
         )
         self._fetching = Fetching(self._ground, self._stores, self._identity, self._reception, self._peers)
-        self._web = WebEdge(self._ground, self._stores, self._identity, self._reception, self._delivery, self._fetching)
+        self._web = WebEdge(
+            self._ground,
+            self._stores,
+            self._identity,
+            self._reception,
+            self._delivery,
+            self._fetching,
+            self._deletion,
+            self._worklist,
+        )
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
         read_leniently()
 
@@ -150,12 +165,14 @@ class Gateway:
     vault_keys = ShownPart("_stores", Stores.vault_keys)
     releases = ShownPart("_stores", Stores.releases)
     outbox = ShownPart("_stores", Stores.outbox)
+    trash = ShownPart("_stores", Stores.trash)
     outbox_peers = ShownPart("_stores", Stores.outbox_peers)
     study_cleaning = ShownPart("_stores", Stores.study_cleaning)
     runs = ShownPart("_stores", Stores.runs)
     intake = ShownPart("_stores", Stores.intake)
     quarantine_table = ShownPart("_stores", Stores.quarantine_table)
     conflicts = ShownPart("_stores", Stores.conflicts)
+    search_attributes = ShownPart("_stores", Stores.search_attributes)
     counters = ShownPart("_stores", Stores.counters)
     overview = ShownPart("_stores", Stores.overview)
     accounts = ShownPart("_stores", Stores.accounts)
@@ -237,16 +254,28 @@ class Gateway:
         """What leases runs and hands them to processes."""
         return self._jobs.worker_pool()
 
+    def attribute_rounds(self) -> AttributeRounds:
+        """What goes on with attributes that somebody made searchable."""
+        return self._jobs.attribute_rounds()
+
+    # Worklist
+
+    def tidy_worklist(self) -> None:
+        """Forget what ended long ago; see `Worklist.tidy`."""
+        self._worklist.tidy()
+
     # Delivery
 
     release_desk = ShownPart("_delivery", Delivery.release_desk)
     outbox_desk = ShownPart("_delivery", Delivery.outbox_desk)
     recall_desk = ShownPart("_delivery", Delivery.recall_desk)
     rejection_desk = ShownPart("_delivery", Delivery.rejection_desk)
+    deletion_desk = ShownPart("_deletion", Deletion.deletion_desk)
+    final_removal = ShownPart("_deletion", Deletion.final_removal)
 
     def outbox_runner(self) -> OutboxRunner:
         """What works the outbox off."""
-        return self._delivery.runner()
+        return self._delivery.runner(self._deletion.final_removal.run)
 
     def why_held(self, project: str, annotator: str) -> str:
         """What keeps an annotator's results from leaving as long as nobody decides, in words."""

@@ -153,7 +153,8 @@ class Identity:
             kept=PatientTable(self._stores.database).kept,
         )
         # Written down before anything is told.
-        found = lookup.find(asked)
+        trash = self._stores.trash
+        found = [row for row in lookup.find(asked) if not trash.holds_all(project, row.study_uid)]
         detail: dict[str, str | int] = {"question": digest, "found": len(found)}
         self._stores.audit.record(AuditEvent(by, "study.lookup", project=project, detail=detail))
         return found

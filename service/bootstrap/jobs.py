@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from service.core.archived import RunRow
     from service.dimse.peer_count import PeerCounts
     from service.jobs.annotation_run import AnnotationRun
+    from service.jobs.attribute_rounds import AttributeRounds
     from service.jobs.completeness import StudyWatch
     from service.jobs.run_end import RunEnd
     from service.jobs.worker import WorkerPool
@@ -69,6 +70,7 @@ class Jobs:
     @cached_property
     def study_watch(self) -> StudyWatch:
         """What finds complete studies and queues runs."""
+        from service.annotators.outside import OutsideAnnotator
         from service.jobs.completeness import ProjectJobs, StudyWatch
 
         stores, clock = self._stores, self._ground.clock
@@ -96,6 +98,9 @@ class Jobs:
             routes=self._reception.study_routes,
             peer_count=self._peer_counts().count,
             on_complete=self._have_told,
+            performers={
+                name: one.performer for name, one in self.annotators.items() if isinstance(one, OutsideAnnotator)
+            },
         )
 
     def _have_told(self, project: str, study_uid: str, connection: Connection) -> None:
@@ -169,6 +174,12 @@ class Jobs:
             limits=PoolLimits(workers=jobs.workers, attempts=jobs.attempts, lease_s=jobs.lease_s, sweep_s=jobs.sweep_s),
             on_ended=self._audit_run,
         )
+
+    def attribute_rounds(self) -> AttributeRounds:
+        """What goes on with attributes that somebody made searchable."""
+        from service.jobs.attribute_rounds import AttributeRounds
+
+        return AttributeRounds(self._stores.search_attributes, self._ground.settings.jobs.sweep_s)
 
     def _audit_run(self, run: RunRow, end: RunEnd) -> None:
         self._stores.audit.record(audit_events.of_run(run, end))

@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import __version__
+from service.bootstrap.deletion import Deletion
 from service.bootstrap.delivery import Delivery
 from service.bootstrap.fetching import Fetching
-from service.bootstrap.ground import Ground
+from service.bootstrap.ground import GIBIBYTE, MEBIBYTE, Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
+from service.bootstrap.worklist import Worklist
 from service.deident.keys import KeyFile
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+    from service.settings.http import StoreSettings
+    from service.web.dicomweb.services import DicomWebServices
+    from service.web.dicomweb.store_body import StoreLimits
 
 DEFAULT_PROJECT = "default"
 # What `make viewer` unpacks beside the code.
@@ -35,6 +41,8 @@ class WebEdge:
         reception: Reception,
         delivery: Delivery,
         fetching: Fetching,
+        deletion: Deletion,
+        worklist: Worklist,
     ) -> None:
         self._ground = ground
         self._stores = stores
@@ -42,6 +50,8 @@ class WebEdge:
         self._reception = reception
         self._delivery = delivery
         self._fetching = fetching
+        self._deletion = deletion
+        self._worklist = worklist
 
     def refuse_open_listener(self) -> None:
         """Refuse to serve the web to other machines while nobody has to say who they are.
@@ -78,33 +88,20 @@ class WebEdge:
 
     def web_application(self) -> WSGIApplication:
         """The web edge as a WSGI application."""
-        from service.archive.search import InstanceSearch
         from service.web.app import create_app
         from service.web.auth import is_loopback
-        from service.web.dicomweb.services import DicomWebServices
-        from service.web.guard import audit_target
         from service.web.services import WebServices
         from service.web.viewer.configuration import ViewerSettings
 
         ground, stores, reception = self._ground, self._stores, self._reception
-        http, projects = ground.settings.http, tuple(ground.settings.projects)
+        http, named = ground.settings.http, ground.settings.projects
         return create_app(
             WebServices(
                 version=__version__,
-                projects=projects,
+                projects=tuple(named),
                 default_project=DEFAULT_PROJECT,
                 listens_on_loopback=is_loopback(http.host),
-                dicomweb=DicomWebServices(
-                    index=stores.instances,
-                    search=InstanceSearch(stores.database),
-                    blobs=stores.blobs,
-                    store=reception.pipeline.process,
-                    projects=projects,
-                    public_url=http.public_url,
-                    trusted_proxy=http.trusted_proxy,
-                    note=audit_target,
-                    keep=ground.scratch.keep,
-                ),
+                dicomweb=self._dicomweb(),
                 instances=stores.instances,
                 overview=stores.overview,
                 quarantine=stores.quarantine_table,
@@ -121,13 +118,54 @@ class WebEdge:
                 standing=self._delivery.standing,
                 releases=self._delivery.release_desk,
                 outbox=self._delivery.outbox_desk,
+                deletions=self._deletion.deletion_desk,
                 pulls=self._fetching.pull_desk,
+                worklist=self._worklist.services(),
                 recall=self._delivery.recall_desk,
                 rejections=self._delivery.rejection_desk,
                 lookup=self._identity.look_up,
                 cleaning=stores.study_cleaning.of,
                 crosswalk=self._identity.crosswalk,
                 notices=lambda: self._identity.notices() + self._delivery.notices(),
+                search_attributes=stores.search_attributes.all,
+                blind_to_models=frozenset(name for name, one in named.items() if not one.readers_see_models),
                 trusted_proxy=http.trusted_proxy,
+                cors_origins=frozenset(http.cors_origins),
+                clock=ground.clock,
             )
         )
+
+    def _dicomweb(self) -> DicomWebServices:
+        from service.archive.search import InstanceSearch
+        from service.web.dicomweb.services import DicomWebServices
+        from service.web.dicomweb.store_body import Keeping
+        from service.web.guard import audit_target
+
+        ground, stores = self._ground, self._stores
+        http, named = ground.settings.http, ground.settings.projects
+        return DicomWebServices(
+            index=stores.instances,
+            search=InstanceSearch(stores.database),
+            blobs=stores.blobs,
+            store=self._reception.pipeline.begin_batch,
+            projects=tuple(named),
+            trash=stores.trash,
+            public_url=http.public_url,
+            trusted_proxy=http.trusted_proxy,
+            note=audit_target,
+            deidentified=tuple(name for name, project in named.items() if project.deidentify != "none"),
+            store_limits=_store_limits(http.store),
+            keeping=Keeping(ground.scratch.keep, ground.scratch.shelf),
+            clock=ground.clock,
+        )
+
+
+def _store_limits(settings: StoreSettings) -> StoreLimits:
+    from service.web.dicomweb.store_body import StoreLimits
+
+    return StoreLimits(
+        part_bytes=int(settings.part_gib * GIBIBYTE),
+        parts=settings.parts,
+        metadata_bytes=settings.metadata_mib * MEBIBYTE,
+        inflated_bytes=int(settings.inflated_gib * GIBIBYTE),
+    )

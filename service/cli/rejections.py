@@ -83,11 +83,37 @@ def rejections(config_file: Path | None, data_dir: Path | None, as_json: bool, p
 @click.command("restore")
 @with_settings
 @PROJECT
-@click.option("--note", "note_uid", required=True, help="SOP Instance UID of the note, as served.")
+@click.option("--note", "note_uid", help="What this rejection note hid, by its SOP Instance UID as served.")
+@click.option("--deletion", type=int, help="What this deletion took, by its number.")
 @click.argument("study_uid")
-def restore(config_file: Path | None, data_dir: Path | None, project: str, note_uid: str, study_uid: str) -> None:
-    """Show again what a rejection note hid, and look at the study anew."""
+def restore(
+    config_file: Path | None,
+    data_dir: Path | None,
+    project: str,
+    note_uid: str | None,
+    deletion: int | None,
+    study_uid: str,
+) -> None:
+    """Show again what was deleted of a study, or what a rejection note hid, and look at the study anew.
+
+    Without an option all that is in the trash of the study is restored.
+    """
+    if note_uid is not None and deletion is not None:
+        raise click.UsageError("either --note or --deletion")
     with Gateway(settings_of(config_file, data_dir)) as gateway:
         gateway.require_data()
-        count = gateway.rejection_desk.restore(project, study_uid, note_uid, getpass.getuser())
+        if note_uid is not None:
+            count = gateway.rejection_desk.restore(project, study_uid, note_uid, getpass.getuser())
+        else:
+            count = _undelete(gateway, project, study_uid, deletion)
     click.echo(f"{count} instances are shown again")
+
+
+def _undelete(gateway: Gateway, project: str, study_uid: str, deletion: int | None) -> int:
+    """Take one deletion of a study, or all of them, out of the trash; how many instances."""
+    desk, by = gateway.deletion_desk, getpass.getuser()
+    if deletion is None:
+        return sum(row.instances for row in desk.restore_study(project, study_uid, by))
+    if desk.show(project, deletion).study_uid != study_uid:
+        raise InstanceNotFound("this deletion is one of another study")
+    return desk.restore(project, deletion, by).instances

@@ -19,6 +19,7 @@ COMMANDS = {
     "study": "service.cli.state:study",
     "quarantine": "service.cli.quarantine:quarantine",
     "outbox": "service.cli.outbox:outbox",
+    "index": "service.cli.index:index",
     "pull": "service.cli.pull:pull",
     "user": "service.cli.accounts:user",
     "token": "service.cli.accounts:token",

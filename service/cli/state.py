@@ -13,6 +13,7 @@ from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.cli.rejections import recall, rejections, restore
 from service.cli.results import reject, release, results
 from service.cli.tables import moment, print_table
+from service.cli.trash import delete, trash
 from service.errors import InstanceNotFound
 
 
@@ -169,5 +170,5 @@ def show_study(config_file: Path | None, data_dir: Path | None, as_json: bool, p
     )
 
 
-for command in (results, release, reject, recall, rejections, restore, lookup):
+for command in (results, release, reject, recall, rejections, restore, delete, trash, lookup):
     study.add_command(command)

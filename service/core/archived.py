@@ -84,6 +84,8 @@ class InstanceRow:
     blob: StoredBlob
     received_at: float
     indexed_at: float
+    author: str = ""
+    """Account of the reader who made an annotation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,10 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run of an annotator over one series, of one set of inputs; ``findings`` is JSON."""
+    """One run of an annotator over one series, of one set of inputs; ``findings`` is JSON.
+
+    ``performer`` is "" where the gateway carries it out, "ups" where it waits for somebody outside.
+    """
 
     id: int
     project: str
@@ -160,6 +165,7 @@ class RunRow:
     queued_at: float
     started_at: float | None
     finished_at: float | None
+    performer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

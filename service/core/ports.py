@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -15,6 +15,7 @@ from service.core.archived import (
     StudySummary,
 )
 from service.core.records import NewInstance
+from service.core.view import View
 
 
 class BlobStore(Protocol):
@@ -30,6 +31,9 @@ class BlobStore(Protocol):
 
     def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> list[int]:
         """Store several as `put` does, with the directory syncs shared; sizes in order."""
+
+    def begin_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> Callable[[], list[int]]:
+        """Write several; what is returned has to be called once, and makes them durable as `put_many` does."""
 
     def open(self, key: str) -> BinaryIO:
         """A stream over the blob from its start; the caller closes it.
@@ -53,28 +57,11 @@ class LocalBlobStore(BlobStore, Protocol):
         """Where the blob lies, whether or not it is there."""
 
 
-class InstanceStore(Protocol):
-    """The index of studies, series and instances."""
+class InstanceReader(Protocol):
+    """Looks studies, series and instances up, all of them or those of one view."""
 
-    def add(self, new: NewInstance, *, hide: Sequence[str] = ()) -> AddOutcome:
-        """Add one instance; ``hide`` names older instances that are not shown any more.
-
-        Raises
-        ------
-        PatientMismatch : the study belongs to another patient
-        """
-
-    def add_all(self, news: Sequence[NewInstance]) -> list[AddOutcome]:
-        """Add a batch in one transaction; an outcome for each, in order."""
-
-    def replace(self, new: NewInstance) -> Replacement:
-        """Put new content under a UID that is held.
-
-        Raises
-        ------
-        InstanceNotFound : the UID is not held
-        PatientMismatch : the study belongs to another patient
-        """
+    def seen_by(self, view: View) -> InstanceReader:
+        """The same as somebody sees it."""
 
     def find(self, project: str, sop_instance_uid: str) -> InstanceRow | None:
         """The instance held under a UID."""
@@ -102,6 +89,30 @@ class InstanceStore(Protocol):
         """The cached metadata of the same instances in the same order."""
 
     def studies(
-        self, project: str | None = None, *, state: str | None = None, limit: int = 100, offset: int = 0
+        self, project: str, *, state: str | None = None, limit: int = 100, offset: int = 0
     ) -> list[StudySummary]:
         """Studies, the newest first."""
+
+
+class InstanceStore(InstanceReader, Protocol):
+    """The index of studies, series and instances."""
+
+    def add(self, new: NewInstance, *, hide: Sequence[str] = ()) -> AddOutcome:
+        """Add one instance; ``hide`` names older instances that are not shown any more.
+
+        Raises
+        ------
+        PatientMismatch : the study belongs to another patient
+        """
+
+    def add_all(self, news: Sequence[NewInstance]) -> list[AddOutcome]:
+        """Add a batch in one transaction; an outcome for each, in order."""
+
+    def replace(self, new: NewInstance) -> Replacement:
+        """Put new content under a UID that is held.
+
+        Raises
+        ------
+        InstanceNotFound : the UID is not held
+        PatientMismatch : the study belongs to another patient
+        """

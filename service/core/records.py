@@ -35,6 +35,7 @@ class Incoming:
     received_at : seconds since the epoch, UTC
     called_ae_title : of the association that it came by; "" where it came by none
     sent_priority : Priority (0000,0700) that its sender gave it (PS3.7 9.1.1.1); 0, medium, where nobody gave any
+    author : account of the reader who stored it; "" where it came otherwise
     """
 
     project: str
@@ -48,6 +49,7 @@ class Incoming:
     received_at: float
     called_ae_title: str = ""
     sent_priority: int = 0
+    author: str = ""
 
 
 class OutcomeKind(StrEnum):
@@ -61,6 +63,8 @@ class OutcomeKind(StrEnum):
     REPLACED = "replaced"
     OWN_OBJECT = "own-object"
     """A result of ours that came back."""
+    IN_TRASH = "in-trash"
+    """The same instance as one that somebody deleted here, and that still lies in the trash: it stays there."""
     DROPPED = "dropped"
     """A SOP class that the project does not want, or left out by a rule of it; counted."""
     QUARANTINED = "quarantined"
@@ -135,6 +139,7 @@ class NewInstance:
     patient_digest : keyed digest of the original Patient ID and Issuer; two patients under one Study Instance UID
         are told apart by it. None where it is not known: then nothing is compared
     aside : what stands for long values in the header
+    author : account of the reader who made an annotation; "" where none did, or nobody knows who
     """
 
     project: str
@@ -149,3 +154,4 @@ class NewInstance:
     run_id: int | None = None
     patient_digest: bytes | None = field(default=None, repr=False)
     aside: SetAside = field(default=NOTHING_ASIDE, repr=False)
+    author: str = ""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
-from service.core.deliveries import DeliveryItem, DeliveryRow, DeliveryState, PeerBacklog, PeerStanding
+from service.core.deliveries import (
+    DeliveryItem,
+    DeliveryKind,
+    DeliveryRow,
+    DeliveryState,
+    PeerBacklog,
+    PeerStanding,
+)
 from service.errors import DecisionRefused, InstanceNotFound
 
 
@@ -36,6 +43,7 @@ class OutboxDesk:
     ----------
     on_decision : writes the audit trail
     on_queued : wakes who delivers
+    in_trash : by project and SOP Instance UIDs, whether somebody deleted one of them
     """
 
     def __init__(
@@ -45,7 +53,9 @@ class OutboxDesk:
         peers: OutboxPeers,
         on_decision: Callable[[DeliveryDecision], None],
         on_queued: Callable[[], object] = lambda: None,
+        in_trash: Callable[[str, Sequence[str]], bool] = lambda _project, _uids: False,
     ) -> None:
+        self._in_trash = in_trash
         self._outbox = outbox
         self._peers = peers
         self._on_decision = on_decision
@@ -91,9 +101,12 @@ class OutboxDesk:
         Raises
         ------
         InstanceNotFound : there is none of this number
-        DecisionRefused : it was sent, or discarded
+        DecisionRefused : it was sent, or discarded, or the result is in the trash
         """
         delivery = self.show(delivery_id).delivery
+        uids = [uid for form in delivery.objects.values() for uid in form]
+        if delivery.kind is DeliveryKind.RESULT and self._in_trash(delivery.project, uids):
+            raise DecisionRefused("the result was deleted; restore it first")
         if not self._outbox.retry(delivery_id) and not self._outbox.send_again(delivery_id):
             raise DecisionRefused(f"a delivery that is {delivery.state} is not tried again")
         return self._decided("retry", delivery, by)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Callable
 
 import structlog
 
+from dicom_nodes.errors import GatewayError
 from service.archive.instances import InstanceIndex
 from service.archive.rejections import RejectionTable
 from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.core.records import ObjectKind
-from service.core.rejection import OUTGOING, PATIENT_SAFETY, TITLES, ObeyedNote, RejectionEvent, RejectionRow
+from service.core.rejection import (
+    OUTGOING,
+    PATIENT_SAFETY,
+    TITLES,
+    ObeyedNote,
+    RejectionEvent,
+    RejectionNote,
+    RejectionRow,
+)
 from service.delivery.recall_desk import RECALLABLE, RecallDesk
 from service.delivery.release_desk import AUTOMATIC
 from service.errors import InstanceNotFound
@@ -49,18 +57,13 @@ class RejectionDesk:
         self._on_studies = on_studies
 
     def obey(self) -> None:
-        """See to what rests on instances that were rejected since the last time."""
-
-        def of(row: RejectionRow) -> tuple[str, str, str, str]:
-            return row.project, row.study_uid, row.note_uid, row.code
-
-        for (project, study_uid, note_uid, code), rows in groupby(sorted(self._table.unacted(), key=of), key=of):
-            named = [row.sop_instance_uid for row in rows]
-            recalled = self._act(project, study_uid, note_uid, code, named)
-            self._table.acted(project, note_uid)
-            self._on_event(RejectionEvent("obey", project, study_uid, note_uid, code, len(named), AUTOMATIC, recalled))
-            _log.warning("study.rejected", project=project, instances=len(named), recalled=recalled, title=code)
-            self._on_studies()
+        """See to what rests on instances that were rejected since the last time; what fails is tried again then."""
+        for project, note in self._table.unacted():
+            try:
+                self._obey(project, note)
+            except GatewayError as error:
+                # Somebody decided on a result meanwhile, say. The other notes must not wait for it.
+                _log.warning("rejection.put_off", project=project, reason=str(error))
 
     def of_study(self, project: str, study_uid: str) -> list[RejectionRow]:
         """What notes named of a study, and what became of it."""
@@ -84,7 +87,7 @@ class RejectionDesk:
         hidden = [row for row in self.of_study(project, study_uid) if (row.note_uid, row.state) == (note_uid, "hidden")]
         if not hidden:
             raise InstanceNotFound("no such note hides anything of this study")
-        restored = self._table.restore(project, note_uid, by)
+        restored = self._table.restore(project, study_uid, note_uid, by)
         found = [self._index.find(project, row.sop_instance_uid) for row in restored]
         # What ran on these images is not shown any more: it runs again, and leaves as a newer version.
         self._runs.outdate(project, study_uid, sorted({row.series_uid for row in found if row is not None}))
@@ -93,22 +96,42 @@ class RejectionDesk:
         self._on_studies()
         return len(restored)
 
-    def _act(self, project: str, study_uid: str, note_uid: str, code: str, named: Sequence[str]) -> int:
+    def _obey(self, project: str, note: RejectionNote) -> None:
+        named = len(note.instances)
+        recalled = self._act(project, note)
+        self._table.acted(project, note)
+        self._on_event(
+            RejectionEvent("obey", project, note.study_uid, note.note_uid, note.code, named, AUTOMATIC, recalled)
+        )
+        _log.warning("study.rejected", project=project, instances=named, recalled=recalled, title=note.code)
+        self._on_studies()
+
+    def _act(self, project: str, note: RejectionNote) -> int:
         """Stop and recall; how many results were recalled."""
-        found = [self._index.find(project, uid) for uid in named]
+        study_uid = note.study_uid
+        found = [self._index.find(project, uid) for uid in note.instances]
         series = {row.series_uid for row in found if row is not None and row.kind is ObjectKind.IMAGE}
-        self._runs.stop(project, study_uid, sorted(series), _words(note_uid))
-        recalled = 0
-        for release in self._releases.of_study(project, study_uid):
-            rests_on_it = release.series_uid in series or set(release.all_objects) & set(named)
-            if rests_on_it and release.state in RECALLABLE:
-                title = code if code in OUTGOING else PATIENT_SAFETY
-                words = f"the images were rejected: {TITLES[code].meaning}"
-                self._recall.recall(release.id, AUTOMATIC, title, words)
-                recalled += 1
+        self._runs.stop(project, study_uid, sorted(series), _words(note.note_uid))
+        recalled = self._recall_resting(project, note, series)
         self._hide_results(project, study_uid, series)
         if series:
             self._table.look_again(project, study_uid)
+        return recalled
+
+    def _recall_resting(self, project: str, note: RejectionNote, series: set[str]) -> int:
+        """Recall the results on what a note named, or among it; how many."""
+        if self._index.study(project, note.study_uid) is None:
+            return 0  # removed for good: there is nothing left to hide, or to write of
+        named = set(note.instances)
+        title = note.code if note.code in OUTGOING else PATIENT_SAFETY
+        recalled = 0
+        for release in self._releases.of_study(project, note.study_uid):
+            rests_on_it = release.series_uid in series or named.intersection(release.all_objects)
+            if not rests_on_it or release.state not in RECALLABLE:
+                continue
+            words = f"the images were rejected: {TITLES[note.code].meaning}"
+            self._recall.recall(release.id, AUTOMATIC, title, words)
+            recalled += 1
         return recalled
 
     def _hide_results(self, project: str, study_uid: str, series: set[str]) -> None:

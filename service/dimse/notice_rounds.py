@@ -102,6 +102,8 @@ class NoticeRounds:
         title = self._retrieve_ae_title(row.project)
         series: dict[str, list[AvailableInstance]] = defaultdict(list)
         for one in self._index.instances_of(row.project, row.study_uid):
+            if one.author:
+                continue  # peers are served no reader's annotations
             reference = Reference(one.sop_class_uid, one.sop_instance_uid)
             series[one.series_uid].append(AvailableInstance(reference, Availability.ONLINE, title))
         return AvailabilityNotice(row.study_uid, tuple((uid, tuple(found)) for uid, found in series.items()))

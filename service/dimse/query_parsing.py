@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from dicom_nodes.query_model import QueryOptions
 from service.core.archive_query import ArchiveQuery, MomentRange, QueryLevel, ServedResults
 from service.core.matching import AttributeMatch
+from service.core.moments import combined
 from service.core.search import Match, MatchKind
 from service.dimse.identifier_values import IdentifierRefused, attribute_match, column_match, values_of
 from service.dimse.query_keys import (
@@ -23,7 +24,6 @@ from service.dimse.query_keys import (
 )
 
 _STUDY_DATE, _STUDY_TIME, _SOP_CLASSES_IN_STUDY = 0x00080020, 0x00080030, 0x00080062
-_LAST_MOMENT = "235959.999999"
 # What is bytes or points elsewhere is returned and not matched.
 _UNMATCHED = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT"})
 
@@ -152,10 +152,11 @@ class _Parsing:
 
     def _take_column(self, tag: int, element: DataElement) -> None:
         key, fuzzy = COLUMNS[tag], self._asking.options.fuzzy
-        if key.kind is MatchKind.PERSON and (fuzzy or not "".join(values_of(element)).isascii()):
-            # The database folds the case of ASCII letters alone.
+        if key.kind is MatchKind.PERSON:
+            # The index finds names without case and accents; whether accents count is decided on what it finds.
             self._take_kept(level_of(tag), element)
-            return
+            if fuzzy:
+                return
         match = column_match(key, element)
         if match is not None:
             self._matches.append(match)
@@ -194,8 +195,6 @@ def _with_combined_moments(query: ArchiveQuery) -> ArchiveQuery:
     date, time = by_tag.get(_STUDY_DATE), by_tag.get(_STUDY_TIME)
     if date is None or time is None:
         return query
-    (first_day, last_day), (first_time, last_time) = date.values, time.values
-    first = first_day + (first_time or "000000") if first_day else ""
-    last = last_day + last_time + _LAST_MOMENT[len(last_time) :] if last_day else ""
+    ends = combined((date.values[0], date.values[1]), (time.values[0], time.values[1]))
     rest = tuple(match for match in query.matches if match not in (date, time))
-    return replace(query, matches=rest, moments=MomentRange(first, last))
+    return replace(query, matches=rest, moments=MomentRange(*ends))

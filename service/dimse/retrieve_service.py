@@ -127,7 +127,7 @@ class RetrieveService:
         tally, syntax = retrieval.tally, retrieval.request.context.transfer_syntax
         status = tally.final_status if finished else CANCELLED
         failures = tally.failures(syntax) if status != SUCCESS else None
-        retrieval.exchange.respond(status, tally.counts(remaining=not finished), failures)
+        retrieval.exchange.respond(status, tally.end(finished=finished), failures)
         return status
 
     def _move(self, retrieval: _Retrieval) -> bool:

@@ -16,6 +16,7 @@ from dicom_nodes.command_set import (
     COMPLETED_SUB_OPERATIONS,
     DATA_SET_PRESENT,
     DATA_SET_TYPE,
+    ERROR_COMMENT,
     FAILED_SUB_OPERATIONS,
     MEDIUM_PRIORITY,
     MOVE_ORIGINATOR_AE_TITLE,
@@ -99,6 +100,13 @@ class Tally:
         }
         if remaining:
             elements[REMAINING_SUB_OPERATIONS] = min(self.total - self.done, _LARGEST_COUNT)
+        return elements
+
+    def end(self, *, finished: bool) -> dict[int, int | str]:
+        """The elements of the final response; it says so where the list of failures is shorter than their count."""
+        elements = self.counts(remaining=not finished)
+        if self.failed > len(self.failed_uids):
+            elements[ERROR_COMMENT] = f"{len(self.failed_uids)} of {self.failed} failed objects are listed"
         return elements
 
     def failures(self, transfer_syntax_uid: str) -> bytes | None:

@@ -11,6 +11,7 @@ from service.archive.vault_store import VaultStore
 from service.core.archived import StudyRow
 from service.core.cleaning_report import SeriesCleaning
 from service.core.encoded_bytes import EncodedBytes
+from service.core.raw_text import ascii_at
 from service.core.set_aside import NOTHING_ASIDE, SetAside
 from service.deident.cleaned import Cleaned
 from service.deident.cleaning_lines import cleaning_lines
@@ -22,6 +23,7 @@ from service.deident.originals import Json, elements_of_json
 from service.deident.own_values import OwnValues
 from service.deident.pixel_look import PixelLook
 from service.deident.pseudonyms import PatientIdentity
+from service.deident.text_cleaning.cleaned_text import TextKind
 from service.deident.vault import Vault
 
 REMEMBERED_SERIES = 4096
@@ -103,7 +105,7 @@ class ProjectCleaner:
         aside : what stands for long values in the header
         blanked : its pixels, where ``without_comments`` took some out
         """
-        series_uid, sop_class_uid = str(cleaned.SeriesInstanceUID), str(cleaned.SOPClassUID)
+        series_uid, sop_class_uid = ascii_at(cleaned, 0x0020000E), ascii_at(cleaned, 0x00080016)
         if (series_uid, sop_class_uid) in self._reported:
             return None
         if len(self._reported) >= REMEMBERED_SERIES:
@@ -137,6 +139,19 @@ class ProjectCleaner:
         dates = self._dates.of(study)
         cleaned = self._deidentifier.adopt_annotation(header, attributes, own_values, carried_dates=dates, aside=aside)
         return self._deidentifier.with_clean_pixels(cleaned, look=look) if look else cleaned
+
+    def clean_text(self, study: StudyRow | None, text: str) -> str | None:
+        """What may stay of a text about a study, or about none; None when nothing may."""
+        texts = self._deidentifier.texts
+        if texts is None:
+            return None
+        own_values = None if study is None else self._own_values(study)
+        return texts.text(text, own_values or OwnValues((), ()), TextKind.LABEL)
+
+    def tells_identity(self, study: StudyRow | None, texts: list[str]) -> bool:
+        """Whether one of the patient's own values stands in texts about a study."""
+        own_values = None if study is None else self._own_values(study)
+        return own_values is not None and own_values.found_in(texts)
 
     def _own_values(self, study: StudyRow) -> OwnValues | None:
         """What the patient was called in this study, and by which identifiers in any."""

@@ -24,7 +24,7 @@ from service.core.condensed import DEFAULT_HELD
 from service.core.encoded_bytes import Keep
 from service.core.fault_place import fault_place
 from service.core.ports import BlobStore
-from service.core.records import Incoming, NewInstance, Outcome, OutcomeKind, StoredBlob
+from service.core.records import Incoming, NewInstance, ObjectKind, Outcome, OutcomeKind, StoredBlob
 from service.deident.pixels.pixel_outcome import Region
 from service.errors import IdentityNotRemovable, InstanceNotFound, KeysMissing
 from service.ingest.parsing import ParsedInstance, parse, text_of
@@ -108,16 +108,35 @@ class IngestPipeline:
         ------
         GatewayError : the house's own trouble; objects that ``record`` was not told of are to be offered again
         """
+        return self.begin_batch(batch, record, put_off)()
+
+    def begin_batch(
+        self, batch: Sequence[Incoming], record: Record | None = None, put_off: Callable[[int], None] | None = None
+    ) -> Callable[[], list[Outcome]]:
+        """As ``process_batch``, as far as it takes the processor; what is returned waits for the disk and decides.
+
+        That has to be called, once, in any thread; nothing is durable or found before. Batches of one sender are
+        finished in the order in which they were begun. What marks a study is begun when the study is found.
+
+        Raises
+        ------
+        GatewayError : the house's own trouble; nothing was decided
+        """
         persons = self._learn_persons(batch)
         steps = [self._prepare(incoming, looks=put_off is None) for incoming in batch]
-        self._store(steps, record, persons)
-        self._hold(steps, record)
-        for place, step in enumerate(steps):
-            if step.is_put_off and put_off is not None:
-                put_off(place)
-        outcomes = [step.final for step in steps if not step.is_put_off]
-        self._tell(outcomes)
-        return outcomes
+        written, make_durable = self._write(steps)
+
+        def finish() -> list[Outcome]:
+            self._settle(steps, written, make_durable, record, persons)
+            self._hold(steps, record)
+            for place, step in enumerate(steps):
+                if step.is_put_off and put_off is not None:
+                    put_off(place)
+            outcomes = [step.final for step in steps if not step.is_put_off]
+            self._tell(outcomes)
+            return outcomes
+
+        return finish
 
     def process_released(self, incoming: Incoming, regions: Sequence[Region] | None = None) -> Outcome:
         """Take an object in that a person released; when it fails again nothing changes in quarantine.
@@ -278,6 +297,7 @@ class IngestPipeline:
             vault=admitted.vault,
             patient_digest=admitted.patient_digest,
             aside=admitted.aside,
+            author=step.incoming.author if admitted.kind is ObjectKind.ANNOTATION else "",
         )
         step.prepared = PreparedInstance.of(new)
         step.file = admitted.file
@@ -301,11 +321,30 @@ class IngestPipeline:
 
     def _store(self, steps: Sequence[Step], record: Record | None, persons: Mapping[str, str]) -> None:
         """Blobs first, then one transaction for everything that the index learns."""
-        self._settlement.find_held(steps)
-        written = [step for step in steps if step.needs_blob]
-        self._blobs.put_many([(step.blob_key, step.parts) for step in written])
+        self._settle(steps, *self._write(steps), record, persons)
+
+    def _write(self, steps: Sequence[Step]) -> tuple[list[Step], Callable[[], object]]:
+        """Write the blobs that may be needed; of which steps, and what makes them durable."""
+        try:
+            self._settlement.find_held(steps)
+            written = [step for step in steps if step.needs_blob]
+            return written, self._blobs.begin_many([(step.blob_key, step.parts) for step in written])
+        except BaseException:
+            self._report_again(steps)
+            raise
+
+    def _settle(
+        self,
+        steps: Sequence[Step],
+        written: Sequence[Step],
+        make_durable: Callable[[], object],
+        record: Record | None,
+        persons: Mapping[str, str],
+    ) -> None:
+        """Wait for the disk, then decide in one transaction."""
         obsolete: list[str] = []
         try:
+            make_durable()
             if any(step.refusal is None and not step.is_put_off for step in steps):
                 with self._database.write() as connection:
                     self._refuse_outdated(persons)

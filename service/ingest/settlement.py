@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+from dicom_nodes.errors import GatewayError
 from service.archive.conflicts import ConflictTable
 from service.archive.counters import CounterTable
 from service.archive.database import Connection
@@ -13,15 +14,17 @@ from service.archive.prepared import PreparedInstance
 from service.archive.senders import Sender, SentInstance, note_sent
 from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.study_routes import StudyRoute, StudyRouteTable
+from service.archive.trash import held_in_trash
 from service.archive.vault_store import VaultStore
 from service.core.archived import AddKind, AddOutcome
-from service.core.records import Incoming, OutcomeKind
-from service.errors import ContentConflict, PatientMismatch
+from service.core.records import Incoming, Outcome, OutcomeKind
+from service.errors import ContentConflict, InstanceInTrash, PatientMismatch
 from service.ingest.project_rules import ConflictRule, ProjectRules
 from service.ingest.step import Step
 
 AfterAdd = Callable[[Sequence[tuple[Incoming, PreparedInstance]], Connection], None]
 """Told of what was added, in the transaction that adds it."""
+_IN_TRASH = "The instance was deleted here and is in the trash"
 
 
 class Settlement:
@@ -54,7 +57,12 @@ class Settlement:
         self._after_add = after_add
 
     def find_held(self, steps: Sequence[Step]) -> None:
-        """Learn what the index holds already under the UIDs that objects go under, with one look a project."""
+        """Learn what the index holds already under the UIDs that objects go under, with one look a project.
+
+        Raises
+        ------
+        GatewayError : what an object repeats has been removed meanwhile; it is to be offered again
+        """
         by_project: dict[str, list[Step]] = defaultdict(list)
         for step in steps:
             if step.prepared is not None and not step.is_decided:
@@ -63,6 +71,9 @@ class Settlement:
             held = self._index.find_all(project, [step.instance.sop_instance_uid for step in open_steps])
             for step in open_steps:
                 step.held = held.get(step.instance.sop_instance_uid)
+                if step.held is None and step.file is None:
+                    # It was held when it was admitted, and has been removed for good since.
+                    raise GatewayError("an instance was removed for good meanwhile; offer the object again")
                 step.is_duplicate = (
                     step.held is not None and step.held.content_digest == step.instance.new.content_digest
                 )
@@ -72,12 +83,16 @@ class Settlement:
         obsolete: list[str] = []
         fresh = [step for step in written if step.held is None]
         added = self._index.add_all([step.instance for step in fresh], connection)
-        for step, outcome in zip(fresh, added, strict=True):
-            obsolete += self._take(step, outcome, connection)
+        found = list(zip(fresh, added, strict=True))
         for step in steps:
             if step.held is not None and not step.is_decided:
                 kind = AddKind.DUPLICATE if step.is_duplicate else AddKind.CONFLICT
-                obsolete += self._take(step, AddOutcome(kind, step.held), connection)
+                found.append((step, AddOutcome(kind, step.held)))
+        held = [one.instance.id for _, one in found if one.instance is not None and one.kind is not AddKind.ADDED]
+        in_trash = held_in_trash(connection, held)
+        for step, outcome in found:
+            obsolete += self._take(step, outcome, in_trash, connection)
+        for step in steps:
             if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
                 self._counters.add(step.incoming.project, step.dropped_as, connection=connection)
         note_sent(connection, [_sent(step) for step in steps if _is_kept_as_sent(step)])
@@ -120,7 +135,7 @@ class Settlement:
         for project, studies in by_study.items():
             self._cleaning.count(project, studies, connection)
 
-    def _take(self, step: Step, added: AddOutcome, connection: Connection) -> list[str]:
+    def _take(self, step: Step, added: AddOutcome, in_trash: set[int], connection: Connection) -> list[str]:
         """What an answer of the index means for one object; the blob that was replaced, if one was."""
         held = added.instance
         if held is None:
@@ -130,20 +145,34 @@ class Settlement:
         if added.kind is AddKind.ADDED:
             step.settle(OutcomeKind.ARCHIVED, *uids)
             return []
+        if held.id in in_trash:
+            # Somebody deleted it on purpose: a node that sends it again, by a rule of its own, does not undo that.
+            self._leave_in_trash(step, added.kind, uids, connection)
+            return []
         if added.kind is AddKind.DUPLICATE:
             # What differs is at most who the patient or what the study is: the way back learns it.
             self._vault.put_all(step.incoming.project, step.instance.new.vault, connection=connection)
             step.settle(OutcomeKind.DUPLICATE, *uids)
             return []
-        if step.on_conflict is ConflictRule.REPLACE and held.kind is step.instance.new.kind:
+        replaces = step.on_conflict is ConflictRule.REPLACE and held.kind is step.instance.new.kind
+        # What one reader marked no other puts something else in place of.
+        if replaces and held.author == step.instance.new.author:
             return self._replace(step, connection)
-        if step.on_conflict is ConflictRule.KEEP_FIRST:
+        if replaces or step.on_conflict is ConflictRule.KEEP_FIRST:
             step.settle(OutcomeKind.KEPT_FIRST, *uids, reason="The UID is held with other content; the first one stays")
             self._list_conflict(step, connection, "kept-first")
         else:
             step.refusal = ContentConflict("The SOP Instance UID is held with other content")
             self._list_conflict(step, connection, "quarantined")
         return []
+
+    def _leave_in_trash(self, step: Step, kind: AddKind, uids: tuple[str, str, str], connection: Connection) -> None:
+        if kind is AddKind.DUPLICATE:
+            code = InstanceInTrash.dimse_status
+            step.outcome = Outcome(OutcomeKind.IN_TRASH, *uids, step.sop_class_uid, code, _IN_TRASH)
+        else:
+            step.refusal = InstanceInTrash(f"{_IN_TRASH}, with other content")
+            self._list_conflict(step, connection, "quarantined")
 
     def _replace(self, step: Step, connection: Connection) -> list[str]:
         try:

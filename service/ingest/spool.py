@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from typing import Final
 from dicom_nodes.errors import GatewayError
 from dicom_nodes.object_sink import ObjectHeader
 from service.ingest.segment_pool import segment_pool
-from service.ingest.spool_frames import FrameKind, ObjectEnd, encode_object_end, encode_object_header
+from service.ingest.spool_frames import FrameKind, ObjectEnd, encode_object_end, encode_object_header, sealed_bytes
 from service.ingest.spool_reader import SpooledObject, SpoolReader
 from service.ingest.spool_room import SpoolRoom
 from service.ingest.spool_segment import Segment, sync_directory
@@ -31,7 +32,10 @@ _LONGEST_END_S: Final = 5.0
 _PIECE_BYTES: Final = 256 * 1024
 _DIRECT_BYTES: Final = 32 * 1024
 """A piece that is handed in with at least so many bytes is encrypted from where it lies."""
-_APPEND_BYTES: Final = 1 * MEBIBYTE
+_APPEND_BYTES: Final = 640 * 1024
+"""What is encrypted is written once it is so much; an image of half a MiB takes one write."""
+_BUFFER_BYTES: Final = _APPEND_BYTES + _PIECE_BYTES
+_BUFFERS_KEPT: Final = 16
 
 
 class Spool:
@@ -77,6 +81,7 @@ class Spool:
         sync_directory(directory.parent)  # whoever made it may not have
         self._pool = segment_pool(directory, recycled, segment_bytes)
         self._writable: set[Segment] = set()
+        self._buffers = _Buffers()
         self._room = SpoolRoom(self._pool, reserve_bytes, limit_bytes, self._slack)
 
     def begin(self, header: ObjectHeader) -> SpoolWriter:
@@ -91,7 +96,7 @@ class Spool:
             segment = self._segment_for_new_object()
             segment.open_objects += 1
         try:
-            return SpoolWriter(segment, header, self._room, self.finished, self._on_commit)
+            return SpoolWriter(segment, header, self._room, self._buffers, self.finished, self._on_commit)
         except BaseException:
             self.finished(segment)
             raise
@@ -174,6 +179,22 @@ def _harmless(wake: Callable[[], None]) -> Callable[[], None]:
     return call
 
 
+class _Buffers:
+    """Memory for what is encrypted and not written yet, used again: fresh pages cost more than the encryption."""
+
+    def __init__(self) -> None:
+        self._free: deque[memoryview] = deque(maxlen=_BUFFERS_KEPT)
+
+    def take(self) -> memoryview:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return memoryview(bytearray(_BUFFER_BYTES))
+
+    def give(self, buffer: memoryview) -> None:
+        self._free.append(buffer)
+
+
 class SpoolWriter:
     """One object on its way into a segment.
 
@@ -186,6 +207,7 @@ class SpoolWriter:
         segment: Segment,
         header: ObjectHeader,
         room: SpoolRoom,
+        buffers: _Buffers,
         on_finished: Callable[[Segment], None],
         on_commit: Callable[[], None],
     ) -> None:
@@ -195,7 +217,8 @@ class SpoolWriter:
         self._on_finished = on_finished
         self._on_commit = on_commit
         self._number = segment.next_number()
-        self._sealed: list[bytes] = []
+        self._buffers = buffers
+        self._sealed = buffers.take()
         self._sealed_bytes = 0
         self._joined = bytearray()
         self._pieces = 0
@@ -244,6 +267,7 @@ class SpoolWriter:
         for _ in range(2):  # the object is as good as its end, so one that is damaged must not matter
             self._seal(FrameKind.END, end)
         self._written_to = self._append()
+        self._let_buffer_go()
 
     def commit(self) -> None:
         """Write the end and return when all of it is on the disk.
@@ -268,6 +292,7 @@ class SpoolWriter:
         if not self._open:
             return
         self._open = False
+        self._let_buffer_go()
         try:
             # Its end may be written and only not be synced; a reader must not take it then.
             self._segment.revoke(self._number)
@@ -287,13 +312,18 @@ class SpoolWriter:
             self._append()
 
     def _seal(self, kind: FrameKind, payload: bytes | bytearray | memoryview, piece: int = 0) -> None:
-        parts = self._segment.seal(self._number, kind, payload, piece)
-        self._sealed += parts
-        self._sealed_bytes += sum(map(len, parts))
+        if self._sealed_bytes + sealed_bytes(len(payload)) > len(self._sealed):
+            self._append()
+        room = self._sealed[self._sealed_bytes :]
+        self._sealed_bytes += self._segment.seal_into(room, self._number, kind, payload, piece)
+
+    def _let_buffer_go(self) -> None:
+        buffer, self._sealed = self._sealed, memoryview(b"")
+        if buffer:
+            self._buffers.give(buffer)
 
     def _append(self) -> int:
-        end = self._segment.append(self._sealed)
-        self._sealed.clear()
+        end = self._segment.append([self._sealed[: self._sealed_bytes]])
         self._sealed_bytes = 0
         self._settle(self._unsettled - len(self._joined))
         return end

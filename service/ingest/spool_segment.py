@@ -116,7 +116,18 @@ class Segment:
         """One frame of an object, encrypted: header and payload, to be appended."""
         return self._cipher.seal(kind, number, next(self._counters), payload, piece)
 
-    def append(self, parts: Sequence[bytes]) -> int:
+    def seal_into(
+        self,
+        buffer: memoryview,
+        number: int,
+        kind: FrameKind,
+        payload: bytes | bytearray | memoryview,
+        piece: int = 0,
+    ) -> int:
+        """The same, into the start of a buffer; how many bytes it is."""
+        return self._cipher.seal_into(buffer, kind, number, next(self._counters), payload, piece)
+
+    def append(self, parts: Sequence[bytes | memoryview]) -> int:
         """Append sealed frames; where the segment then ends.
 
         Raises
@@ -217,7 +228,7 @@ class Segment:
         return descriptor
 
 
-def _write_all(descriptor: int, parts: Sequence[bytes], offset: int) -> int:
+def _write_all(descriptor: int, parts: Sequence[bytes | memoryview], offset: int) -> int:
     """Write parts one after the other; how many bytes."""
     left = [memoryview(part) for part in parts]
     start = offset

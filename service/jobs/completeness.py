@@ -101,6 +101,7 @@ class StudyWatch:
     routes : what routing rules said of studies, and signs that they are complete
     peer_count : asks the peer for how many images it has
     on_complete : told of a study that became complete, in the transaction that makes it so
+    performers : of annotators that are carried out elsewhere, who does it
     """
 
     def __init__(
@@ -118,7 +119,9 @@ class StudyWatch:
         routes: StudyRouteTable | None = None,
         peer_count: PeerCount = lambda *_: None,
         on_complete: OnComplete = lambda *_: None,
+        performers: Mapping[str, str] | None = None,
     ) -> None:
+        self._performers = performers or {}
         self._on_complete = on_complete
         self._routes = routes
         self._peer_count = peer_count
@@ -251,6 +254,7 @@ class StudyWatch:
                     one.inputs_digest,
                     priority=route.priority,
                     not_before=0.0 if wait_s is None else self._clock() + wait_s,
+                    performer=self._performers.get(one.annotator, ""),
                     connection=connection,
                 )
         _log.info("study.complete", project=project.name, version=version, runs=len(new))

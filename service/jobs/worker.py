@@ -201,7 +201,7 @@ class WorkerPool:
         if len(self._processes) >= self._limits.workers or self._monotonic() < self._no_start_before:
             return None
         # As soon as a study comes in: what annotators need is loaded by the time that it is complete.
-        if self._watch.next_due_at() is not None or self._runs.counts()[RunState.QUEUED]:
+        if self._watch.next_due_at() is not None or self._runs.any_waiting():
             self._start_process()
         return None
 

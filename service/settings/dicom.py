@@ -25,7 +25,7 @@ class DicomSettings(Section):
     unknown_callers: Literal["accept", "reject"] | None = None
     extra_sop_classes: tuple[Uid, ...] = ()
     receive_path: Literal["fast", "pynetdicom"] = "fast"
-    receivers: int = Field(1, ge=1, le=64)
+    receivers: int = Field(2, ge=1, le=64)
     tls: TlsSettings = TlsSettings()
 
 

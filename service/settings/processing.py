@@ -23,6 +23,7 @@ class StorageSettings(Section):
     spool_limit_gib: float = Field(50.0, gt=0)
     disk_reserve_gib: float = Field(1.0, ge=0)
     quarantine_days: int = Field(30, ge=1)
+    trash_days: int = Field(30, ge=0, le=36500)
     header_memory_mib: int = Field(1024, ge=8, le=65536)
 
     @field_validator("index_url")

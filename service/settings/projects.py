@@ -24,6 +24,7 @@ class ProjectSettings(Section):
     drop_sop_classes: tuple[Uid, ...] = ()
     approve: Literal["person", "automatic"] = "person"
     allow_demonstrator: bool = False
+    readers_see_models: bool = True
     deliver_to: tuple[Name, ...] = ()
     move_to: tuple[Name, ...] = ()
     complete_when: tuple[Literal["quiet", "commitment", "notification", "count", "series"], ...] = ("quiet",)

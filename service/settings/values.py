@@ -53,12 +53,26 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _origin(value: str) -> str:
+    origin = value.lower()
+    parts = urlsplit(origin)
+    plain = parts.scheme in ("http", "https") and parts.hostname and origin == f"{parts.scheme}://{parts.netloc}"
+    own_port = (parts.scheme, parts.port) in (("http", 80), ("https", 443)) if plain else False
+    if not plain or own_port or parts.username is not None or "*" in origin:
+        raise ValueError(
+            f"{value!r} is not an origin as browsers send it (https://viewer.example.org, with its port where that is "
+            "not the scheme's own; no path, no wildcard)"
+        )
+    return origin
+
+
 Port = Annotated[int, BeforeValidator(_port)]
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, AfterValidator(_name)]
 Network = Annotated[str, AfterValidator(_network)]
 Uid = Annotated[str, AfterValidator(_uid)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class Section(BaseModel):

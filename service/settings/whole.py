@@ -14,6 +14,7 @@ from service.settings.projects import ProjectSettings
 from service.settings.pull import PullSettings
 from service.settings.query import QuerySettings
 from service.settings.values import Name, Section
+from service.settings.worklist import WorklistSettings
 
 
 class Settings(Section):
@@ -33,6 +34,7 @@ class Settings(Section):
     peers: dict[Name, PeerSettings] = Field(default_factory=dict)
     delivery: DeliverySettings = DeliverySettings()
     pull: PullSettings = PullSettings()
+    worklist: WorklistSettings = WorklistSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -167,14 +167,14 @@ def test_two_workers_look_at_each_object_once(tmp_path):
 def test_trouble_of_the_house_during_a_look_is_waited_out(house, monkeypatch):
     from service.errors import StorageExhausted
 
-    put_many, times = house.blobs.put_many, iter([StorageExhausted("full")])
+    begin_many, times = house.blobs.begin_many, iter([StorageExhausted("full")])
 
     def full_once(blobs):
         for error in times if blobs else ():
             raise error
-        return put_many(blobs)
+        return begin_many(blobs)
 
-    monkeypatch.setattr(house.blobs, "put_many", full_once)
+    monkeypatch.setattr(house.blobs, "begin_many", full_once)
     house.worker._looks._trouble_s = 0.01
     spool(house, "clean")
     work(house)

@@ -71,7 +71,7 @@ def test_kill_anywhere_leaves_every_object_once(house, place, when):
     assert house.segments() == []
 
 
-@pytest.mark.parametrize("place", ["blobs.put_many", "index.add_all", "intake.finish_all"])
+@pytest.mark.parametrize("place", ["blobs.begin_many", "index.add_all", "intake.finish_all"])
 def test_files_that_a_kill_left_are_swept(house, place):
     house.spool(slices(GOOD))
     assert killed_at(house, place, "after")
@@ -83,7 +83,7 @@ def test_files_that_a_kill_left_are_swept(house, place):
 
 def test_sweep_that_is_stopped_leaves_the_rest_for_later(house):
     house.spool(slices(GOOD))
-    assert killed_at(house, "blobs.put_many", "after")
+    assert killed_at(house, "blobs.begin_many", "after")
     before = house.blob_keys()
     assert BlobSweep(house.blobs, house.index, lambda: 4e9, grace_s=0).run(lambda: True) == 0
     assert (house.blob_keys(), len(before)) == (before, GOOD)
@@ -100,7 +100,7 @@ def test_files_of_the_index_are_never_swept(house):
 def test_object_that_ends_every_process_goes_into_quarantine(house):
     house.spool(slices(1))
     for _ in range(3):
-        assert killed_at(house, "blobs.put_many", "before")
+        assert killed_at(house, "blobs.begin_many", "before")
     house.worker.work()
     assert [row.reason for row in house.quarantine.list()] == ["Processing it ended the worker 3 times"]
     assert house.segments() == []
@@ -147,11 +147,11 @@ class Trouble:
     def __getattr__(self, name):
         return getattr(self.blobs, name)
 
-    def put_many(self, blobs):
+    def begin_many(self, blobs):
         if self.times:
             self.times -= 1
             raise self.error
-        return self.blobs.put_many(blobs)
+        return self.blobs.begin_many(blobs)
 
 
 @pytest.mark.parametrize("error", [StorageExhausted("full"), GatewayError("the index failed")])

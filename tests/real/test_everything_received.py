@@ -53,10 +53,16 @@ class Reception:
     folders: dict[str, Received] = field(default_factory=dict)
 
     def run(self, root: Path) -> None:
+        sent: set[str] = set()
         for number, folder in enumerate(folders(root)):
             if folder.name.startswith(MAIN_JOB):
                 continue
             caller = f"FOLDER{number}"
+            uids = {uid_of(one) for one in folder.sendable}
+            if sent & uids:
+                # Of two objects of one UID that wait side by side, whichever is taken in first is served.
+                self.gateway.drain(self.project)
+            sent |= uids
             answers = self.gateway.send(folder.sendable, self.project.upper(), caller)
             self.folders[folder.name] = Received(folder, caller, answers)
         self.gateway.drain(self.project)

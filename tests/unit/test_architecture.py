@@ -44,6 +44,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "service.errors",
         "dicom_nodes.errors",
     ),
+    "service.worklist": (
+        "service.worklist",
+        "service.archive",
+        "service.core",
+        "service.errors",
+        "dicom_nodes.errors",
+    ),
     "service.custody": (
         "service.custody",
         "service.objects",
@@ -55,6 +62,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "service.web": (
         "service.web",
+        "service.worklist",
         "service.custody",
         "service.delivery",
         "service.fetching",
@@ -108,7 +116,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "service.bootstrap",
         *("service.data_directory", "service.log", "service.audit_events", "service.settings", "service.errors"),
         *("service.web", "service.ingest", "service.jobs", "service.annotators", "service.objects"),
-        *("service.custody", "service.dimse", "service.delivery", "service.fetching"),
+        *("service.custody", "service.dimse", "service.delivery", "service.fetching", "service.worklist"),
         *("service.archive", "service.deident", "service.core", "service.__version__", "dicom_nodes"),
     ),
     "service.runtime": ("service", "dicom_nodes"),
@@ -121,6 +129,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 HOMES: dict[str, tuple[str, ...]] = {
     "flask": ("service.web",),
     "werkzeug": ("service.web",),
+    "wsproto": ("service.web",),
     "gunicorn": ("service.runtime",),
     "click": ("service.cli",),
     "rich": ("service.cli",),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
+from dicom_nodes.errors import GatewayError
 from service.archive.audit import AuditEvent, AuditQuery, AuditTrail, Outcome
 from service.archive.database import Database
 
@@ -28,13 +29,15 @@ class Setting:
         self.trail.record_all([AuditEvent("ada", "study.read", target=f"1.2.{number}") for number in range(count)])
 
     def tamper(self, statement: str) -> None:
-        """Change the index as somebody would who can write to the file, triggers or not."""
-        connection = sqlite3.connect(self.path)
-        for trigger in ("audit_refuses_update", "audit_refuses_delete"):
-            connection.execute(f"DROP TRIGGER {trigger}")
-        connection.execute(statement)
-        connection.commit()
-        connection.close()
+        """Change the index as somebody would who can write to it, triggers or not."""
+        triggers = {
+            "sqlite": ("audit_refuses_update", "audit_refuses_delete"),
+            "postgresql": ("audit_append_only ON audit",),
+        }
+        with self.database.write() as connection:
+            for trigger in triggers[self.database.dialect]:
+                connection.exec_driver_sql(f"DROP TRIGGER {trigger}")
+            connection.exec_driver_sql(statement)
 
 
 @pytest.fixture
@@ -103,10 +106,10 @@ def test_search_narrows(setting: Setting, query: AuditQuery, actors: set[str]) -
 @pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'eve'", "DELETE FROM audit"])
 def test_index_refuses_to_change_or_remove_rows(setting: Setting, statement: str) -> None:
     setting.fill(1)
-    connection = sqlite3.connect(setting.path)
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(statement)
-    connection.close()
+    with pytest.raises((IntegrityError, GatewayError)) as refused, setting.database.write() as connection:
+        connection.exec_driver_sql(statement)
+    assert "append-only" in f"{refused.value} {refused.value.__cause__}"
+    assert setting.trail.verify().rows == 1
 
 
 def test_untouched_chain_holds(setting: Setting) -> None:

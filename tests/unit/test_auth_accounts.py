@@ -102,6 +102,7 @@ def test_two_tokens_differ(setting: Setting) -> None:
     assert len(secrets) == 10
 
 
+@pytest.mark.sqlite
 def test_secret_is_not_kept(setting: Setting, tmp_path: Path) -> None:
     secret = setting.accounts.add_token("ci", Role.INTEGRATOR, ["*"]).secret
     kept = b"".join(path.read_bytes() for path in tmp_path.glob("index.sqlite*"))

@@ -72,7 +72,7 @@ def test_wrong_configuration_is_refused_even_where_little_of_it_is_used(tmp_path
     [
         name
         for name in COMMANDS
-        if name not in ("study", "quarantine", "outbox", "user", "token", "audit", "vault", "import", "export")
+        if name not in ("study", "quarantine", "outbox", "index", "user", "token", "audit", "vault", "import", "export")
     ],
 )
 def test_help_of_every_command_names_the_configuration(name: str) -> None:

@@ -75,6 +75,7 @@ def test_no_identity_lies_in_the_store(house, send):
     assert [token for token in IDENTITY if token in stored] == []
 
 
+@pytest.mark.sqlite
 def test_no_identity_lies_in_the_index_outside_the_vault(house, send):
     send(ct_slice(1))
     house.close()
@@ -99,8 +100,8 @@ def test_every_uid_is_another_one(send):
     )
 
 
-def test_class_that_is_known_for_none_has_another_uid_and_a_way_back(house, send):
-    root = "1.2.826.0.1.3680043.9999.4711"
+def test_class_that_a_number_of_the_patients_stands_in_has_another_uid_and_a_way_back(house, send):
+    root = "1.2.826.0.1.3680043.9999.19610502"
     image = ct_slice()
     image.SOPClassUID = root
     send(image)

@@ -112,6 +112,7 @@ def test_no_cached_metadata_holds_identity(kept):
         assert kept.tokens.left_in_text(text) + own_values_in(text.encode()) == []
 
 
+@pytest.mark.sqlite
 def test_nothing_else_on_the_disk_holds_identity(kept):
     looked_at = set()
     for path in kept.house.folder.rglob("*"):

@@ -14,6 +14,7 @@ from service.ingest.quarantine import Quarantine
 from service.ingest.quarantine_desk import QuarantineDesk
 from tests.datasets import ct_slice
 from tests.ingest_house import CLINICAL, SEALING_KEY, IngestHouse
+from tests.referring_objects import SR_UIDS, images, report
 
 ERROR = InstanceUnreadable("Cut short in its header")
 
@@ -62,6 +63,13 @@ def test_same_object_again_is_one_row_counted_twice(house, held):
 
 def test_same_bytes_in_two_projects_are_two_objects(house, held):
     assert house.quarantine.hold(house.incoming(ct_slice(1), "research"), ERROR) != held
+
+
+def test_annotation_that_is_released_is_still_its_readers(house, desk):
+    for image in images():
+        house.pipeline.process(house.incoming(image))
+    desk.release(house.quarantine.hold(house.incoming(report(), author="anna"), ERROR), "alice")
+    assert house.index.find("clinical", SR_UIDS[1]).author == "anna"
 
 
 def test_another_key_opens_nothing(house, held):

@@ -129,20 +129,20 @@ def test_process_that_runs_follows_an_import_of_another(house: IngestHouse) -> N
 
 def test_object_that_was_cleaned_before_an_import_is_offered_again(house: IngestHouse) -> None:
     """The import ends between cleaning and the transaction that lets the object in."""
-    clean = house.pipeline._blobs.put_many
+    clean = house.pipeline._blobs.begin_many
 
     def import_meanwhile(blobs):
         take_in(house, TWO_IDS)
         return clean(blobs)
 
-    house.pipeline._blobs.put_many = import_meanwhile
+    house.pipeline._blobs.begin_many = import_meanwhile
     source = ct_slice(1, patient_id="CLINIC-8")
     source.IssuerOfPatientID = "CLINIC"
     with pytest.raises(GatewayError, match="offer the object again"):
         house.pipeline.process(house.incoming(source, "research"))
     assert house.index.count() == 0
     assert house.blob_keys() == set()
-    house.pipeline._blobs.put_many = clean
+    house.pipeline._blobs.begin_many = clean
     held = receive(house, "CLINIC-8", FIRST, "CLINIC")
     assert held.patient_id == house.deidentifier.pseudonym("HOSP-1", "HOSP")
 
@@ -184,6 +184,7 @@ def test_further_images_under_a_corrected_identifier_wait_until_it_is_mapped(hou
     assert house.pipeline.process(house.incoming(further, "research")).study_uid == held.study_uid
 
 
+@pytest.mark.sqlite
 def test_mapping_lies_nowhere_in_the_open(house: IngestHouse) -> None:
     take_in(house, TWO_IDS)
     house.close()

@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from service.core.deliveries import DeliveryKind, DeliveryState, ItemState, ReleaseState
-from service.core.rejection import OUTGOING, PATIENT_SAFETY, TITLES
+from service.core.rejection import OUTGOING, PATIENT_SAFETY, TITLES, RejectionNote
 from service.errors import DecisionRefused, InstanceNotFound
 from service.objects.rejection_note import NamedInstance, rejection_notes_in, write_rejection_note
 from service.objects.validation import validate
@@ -133,6 +133,28 @@ def test_restored_images_are_shown_and_looked_at_again(house: DeliveryHouse) -> 
     assert shown(house, study_uid) == SLICES
 
 
+def test_result_on_the_last_of_many_rejected_images_is_recalled(house: DeliveryHouse) -> None:
+    study_uid = house.make_results()
+    house.release_all()
+    rows = house.jobs.index.instances_of(house.project, study_uid)
+    images = tuple(row.sop_instance_uid for row in rows if row.kind.value == "image")
+    many = tuple(f"1.2.{number}" for number in range(1500))
+    note = RejectionNote(study_uid, "2.25.1", PATIENT_SAFETY, many + images)
+    house.jobs.ingest.rejections.obey(house.project, note)
+    house.rejection_desk.obey()
+    assert house.releases.page(house.project)[0].state is ReleaseState.RECALLED
+    assert [event.instances for event in house.events] == [len(many) + len(images)]
+
+
+def test_restoring_what_a_note_hid_of_a_study_shows_nothing_of_another(house: DeliveryHouse) -> None:
+    table, study_uid = house.jobs.ingest.rejections, house.jobs.receive(original_slices()).study_uid
+    rows = house.jobs.index.instances_of(house.project, study_uid)
+    table.obey(house.project, RejectionNote(study_uid, "2.25.1", PATIENT_SAFETY, (rows[0].sop_instance_uid,)))
+    table.obey(house.project, RejectionNote("2.25.7", "2.25.1", PATIENT_SAFETY, ("2.25.71",)))
+    assert house.rejection_desk.restore(house.project, study_uid, "2.25.1", "lead") == 1
+    assert [row.state for row in table.of_study(house.project, "2.25.7")] == ["hidden"]
+
+
 def delivered(house: DeliveryHouse) -> int:
     """Bring the released result to the peer, as the index has it then; the number of its release."""
     (row,) = house.deliveries()
@@ -164,6 +186,22 @@ def test_result_that_was_delivered_is_taken_back_by_a_note(house: DeliveryHouse)
     assert b"PAT-4711" in parcel.data_set
     assert [row.kind.value for row in house.jobs.results(study_uid) if row.annotator] == []
     assert house.decisions[-1].action == "recall"
+
+
+def test_notes_are_obeyed_although_one_before_them_cannot_be(house: DeliveryHouse) -> None:
+    study_uid = house.make_results()
+    house.release_all()
+    delivered(house)
+    table, results = house.jobs.ingest.rejections, house.jobs.results(study_uid)
+    for row in results:
+        house.jobs.ingest.blobs.delete(row.blob.key)
+    table.obey(house.project, RejectionNote(study_uid, "2.25.8", PATIENT_SAFETY, (results[0].sop_instance_uid,)))
+    # The study of the other has been removed for good: there is nothing to recall.
+    house.releases.open(project=house.project, study_uid="9.9", annotator="fixed", objects={"any": ["9.9.1"]})
+    table.obey(house.project, RejectionNote("9.9", "2.25.9", PATIENT_SAFETY, ("9.9.1",)))
+    house.rejection_desk.obey()
+    assert [(event.study_uid, event.recalled) for event in house.events] == [("9.9", 0)]
+    assert [note.study_uid for _, note in table.unacted()] == [study_uid]
 
 
 @pytest.mark.parametrize(("code", "reason"), [("113001", "blurred"), ("113037", " "), ("1", "wrong")])
