@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from service.bootstrap.cleaning import Cleaning
@@ -322,9 +323,9 @@ class Gateway:
         """What tells whether each part is well; each raises when it is not."""
         return self._web.pings()
 
-    def web_application(self) -> WSGIApplication:
-        """The web edge as a WSGI application."""
-        return self._web.web_application()
+    def web_application(self, new_helper: Callable[[], socket] | None = None) -> WSGIApplication:
+        """The web edge as a WSGI application; see `WebEdge.web_application`."""
+        return self._web.web_application(new_helper)
 
 
 def make_executor(settings: Settings) -> AnnotationRun:

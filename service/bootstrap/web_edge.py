@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from service import __version__
@@ -21,6 +22,7 @@ from service.deident.keys import KeyFile
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
+    from service.ingest.direct_intake import BeginIntake
     from service.settings.http import StoreSettings
     from service.web.dicomweb.services import DicomWebServices
     from service.web.dicomweb.store_body import StoreLimits
@@ -86,8 +88,13 @@ class WebEdge:
             "keys": lambda: KeyFile.load(directory.keys),
         }
 
-    def web_application(self) -> WSGIApplication:
-        """The web edge as a WSGI application."""
+    def web_application(self, new_helper: Callable[[], socket] | None = None) -> WSGIApplication:
+        """The web edge as a WSGI application.
+
+        Parameters
+        ----------
+        new_helper : starts a process that takes in what is stored, and gives the channel to it
+        """
         from service.web.app import create_app
         from service.web.auth import is_loopback
         from service.web.services import WebServices
@@ -101,7 +108,7 @@ class WebEdge:
                 projects=tuple(named),
                 default_project=DEFAULT_PROJECT,
                 listens_on_loopback=is_loopback(http.host),
-                dicomweb=self._dicomweb(),
+                dicomweb=self._dicomweb(self._store(new_helper)),
                 instances=stores.instances,
                 overview=stores.overview,
                 quarantine=stores.quarantine_table,
@@ -135,7 +142,18 @@ class WebEdge:
             )
         )
 
-    def _dicomweb(self) -> DicomWebServices:
+    def _store(self, new_helper: Callable[[], socket] | None) -> BeginIntake:
+        """What takes instances in for STOW-RS: with helpers, if they can be had."""
+        from service.ingest.intake_helper import IntakeHelpers
+
+        here, most = self._reception.pipeline.begin_batch, self._ground.settings.http.store.helpers
+        if new_helper is None or not most:
+            return here
+        helpers = IntakeHelpers(here, new_helper, most)
+        self._ground.opened.callback(helpers.close)
+        return helpers.begin
+
+    def _dicomweb(self, store: BeginIntake) -> DicomWebServices:
         from service.archive.search import InstanceSearch
         from service.web.dicomweb.services import DicomWebServices
         from service.web.dicomweb.store_body import Keeping
@@ -147,7 +165,7 @@ class WebEdge:
             index=stores.instances,
             search=InstanceSearch(stores.database),
             blobs=stores.blobs,
-            store=self._reception.pipeline.begin_batch,
+            store=store,
             projects=tuple(named),
             trash=stores.trash,
             public_url=http.public_url,

@@ -19,8 +19,10 @@ from service.bootstrap import (
     STUDIES_BELL,
     Gateway,
 )
+from service.ingest.intake_helper import take_in
 from service.runtime.early_imports import import_early
 from service.runtime.freed_memory import keep_freed_memory
+from service.runtime.process_name import name_process
 from service.settings import Settings
 
 HOUSEKEEPING_S = 3600.0
@@ -171,12 +173,29 @@ def run_jobs(context: RoleContext) -> None:
 
 def run_web(context: RoleContext) -> None:
     """Serve HTTP."""
+    from service.runtime.helper_keeper import HelperKeeper
     from service.runtime.web_server import WebServer
 
     assert context.listening is not None  # noqa: S101 (the supervisor and `--only web` bind it)
-    http = context.settings.http
+    http, listening = context.settings.http, context.listening
+
+    def help_store(channel: socket.socket) -> None:
+        name_process("annogate-store")
+        with Gateway(context.settings) as gateway:
+            take_in(channel, gateway.pipeline.begin_batch)
+
+    import_early()
+    keeper = HelperKeeper(help_store, listening.close)
     # Each gunicorn worker makes its own gateway after the fork: connections and threads do not cross one.
-    WebServer(context.settings, context.listening, context.say_ready, workers=http.workers, threads=http.threads).run()
+    WebServer(
+        context.settings,
+        listening,
+        context.say_ready,
+        workers=http.workers,
+        threads=http.threads,
+        new_helper=keeper.new_helper,
+    ).run()
+    keeper.close()
 
 
 def stop_on_sigterm(also: Callable[[], None] = lambda: None) -> threading.Event:

@@ -23,6 +23,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
     Parameters
     ----------
     say_ready : called when the first worker can answer
+    new_helper : starts a process that takes in what is stored; may be called in every worker
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         *,
         workers: int,
         threads: int,
+        new_helper: Callable[[], socket.socket] | None = None,
     ) -> None:
         self._settings = settings
+        self._new_helper = new_helper
         self.stall_s = settings.http.stall_s
         """How long a thread waits for a caller that neither sends nor reads."""
         self._options: dict[str, Any] = {
@@ -66,7 +69,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         """Make the application, in the worker's own process."""
         self._gateway = Gateway(self._settings)
-        return with_checked_bodies(self._gateway.web_application())
+        return with_checked_bodies(self._gateway.web_application(self._new_helper))
 
     def close(self) -> None:
         """End the worker's parts: audit rows that wait are written."""

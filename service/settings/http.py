@@ -16,6 +16,7 @@ class StoreSettings(Section):
     parts: int = Field(20_000, ge=1, le=1_000_000)
     metadata_mib: int = Field(32, ge=1, le=1024)
     inflated_gib: float = Field(4.0, gt=0)
+    helpers: int = Field(2, ge=0, le=64)
 
 
 class HttpSettings(Section):
