@@ -121,3 +121,14 @@ def test_images_that_came_are_said_to_be_shown(tmp_path: Path) -> None:
             shelf.take("image", *place)
         assert len(shelf.said(studies)) == len(STUDIES)
         assert len(shelf.said(series)) == 2 * len(STUDIES)
+
+
+@pytest.mark.parametrize("step", ["hide", "trash", "move"])
+def test_series_whose_only_image_goes_is_said_to_show_none(tmp_path: Path, step: str) -> None:
+    with Database.open(tmp_path / "index.sqlite") as database:
+        shelf = Shelf(database)
+        shelf.take("image", STUDIES[0], 1)
+        (alone,) = shelf.said(series)
+        shelf.take(step, STUDIES[0], 1)
+        assert alone not in shelf.said(series)
+        assert shelf.said(studies) <= shelf.true("study_id")
