@@ -9,10 +9,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flask import Flask
 from flask.testing import FlaskClient
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels.encoders.base import get_encoder
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
@@ -23,9 +26,11 @@ from service.web.dicomweb.blueprint import dicomweb_blueprint
 from service.web.dicomweb.capabilities import capabilities_blueprint
 from service.web.dicomweb.services import DicomWebServices
 from service.web.problems import register_problem_handlers
+from tests.datasets import as_file, ct_slice
 from tests.ingest_house import IngestHouse
 
 DEFAULT = "clinical"
+PIXELS = np.arange(256, dtype="i2").reshape(16, 16) - 100
 
 
 class _ReadingClient(FlaskClient):
@@ -125,3 +130,36 @@ def served(app: Flask) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def get(client: FlaskClient, outcome: Outcome, path: str = "", accept: str = "", **headers: str) -> TestResponse:
+    named = {name.replace("_", "-"): value for name, value in headers.items()} | ({"Accept": accept} if accept else {})
+    return client.get(f"/dicom-web{address(outcome)}{path}", headers=named)
+
+
+def compressed(uid: str, pixels: np.ndarray = PIXELS, frames: int = 1) -> bytes:
+    """A file whose frames, all alike but for their first value, are compressed."""
+    ds = ct_slice(pixels=pixels)
+    if frames > 1:
+        ds.NumberOfFrames = frames
+    encoder = get_encoder(uid)
+    streams = []
+    for number in range(frames):
+        frame = pixels.copy()
+        frame[0, 0] += number
+        streams.append(encoder.encode(frame, rows=16, columns=16, samples_per_pixel=1, bits_allocated=16,
+                                      bits_stored=16, pixel_representation=1, photometric_interpretation="MONOCHROME2",
+                                      number_of_frames=1))  # fmt: skip
+    ds.PixelData = encapsulate(streams)
+    ds["PixelData"].VR = "OB"
+    ds["PixelData"].is_undefined_length = True
+    return as_file(ds, uid)
+
+
+def document(sop_class_uid: str, **values: object) -> Dataset:
+    ds = ct_slice()
+    del ds.PixelData
+    ds.SOPClassUID = sop_class_uid
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    return ds

@@ -1,4 +1,4 @@
-"""Retrieving over HTTP: whole objects, metadata, frames, bulk data and rendered images."""
+"""Retrieving over HTTP: whole objects, metadata, frames and bulk data."""
 
 from __future__ import annotations
 
@@ -7,41 +7,33 @@ import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.encoders.base import get_encoder
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     MPEG4HP41,
     BasicTextSRStorage,
-    CTImageStorage,
-    EncapsulatedPDFStorage,
     ExplicitVRLittleEndian,
-    GrayscaleSoftcopyPresentationStateStorage,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     JPEGLSLossless,
     RLELossless,
     SecondaryCaptureImageStorage,
 )
-from werkzeug.test import TestResponse
 
 from service.core.records import Outcome
 from tests.datasets import as_file, ct_slice, encode
-from tests.dicomweb_gateway import DicomWebGateway, address, data_sets_of, parts_of
+from tests.dicomweb_gateway import PIXELS, DicomWebGateway, address, compressed, data_sets_of, document, get, parts_of
 
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 EXPLICIT = 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'
 OHIF_FRAMES = "multipart/related; type=application/octet-stream; transfer-syntax=*"
-PIXELS = np.arange(256, dtype="i2").reshape(16, 16) - 100
 
 
 @pytest.fixture
@@ -54,30 +46,6 @@ def gateway(tmp_path: Path) -> Iterator[DicomWebGateway]:
 @pytest.fixture
 def client(gateway: DicomWebGateway) -> FlaskClient:
     return gateway.client()
-
-
-def get(client: FlaskClient, outcome: Outcome, path: str = "", accept: str = "", **headers: str) -> TestResponse:
-    named = {name.replace("_", "-"): value for name, value in headers.items()} | ({"Accept": accept} if accept else {})
-    return client.get(f"/dicom-web{address(outcome)}{path}", headers=named)
-
-
-def compressed(uid: str, pixels: np.ndarray = PIXELS, frames: int = 1) -> bytes:
-    """A file whose frames, all alike but for their first value, are compressed."""
-    ds = ct_slice(pixels=pixels)
-    if frames > 1:
-        ds.NumberOfFrames = frames
-    encoder = get_encoder(uid)
-    streams = []
-    for number in range(frames):
-        frame = pixels.copy()
-        frame[0, 0] += number
-        streams.append(encoder.encode(frame, rows=16, columns=16, samples_per_pixel=1, bits_allocated=16,
-                                      bits_stored=16, pixel_representation=1, photometric_interpretation="MONOCHROME2",
-                                      number_of_frames=1))  # fmt: skip
-    ds.PixelData = encapsulate(streams)
-    ds["PixelData"].VR = "OB"
-    ds["PixelData"].is_undefined_length = True
-    return as_file(ds, uid)
 
 
 # Whole objects
@@ -322,67 +290,7 @@ def test_bulk_data_that_is_not_there_is_not_found(gateway: DicomWebGateway, clie
     assert get(client, gateway.store(ct_slice()), f"/bulkdata/{path}").status_code == 404
 
 
-# Rendered
-
-
-@pytest.mark.parametrize("accept", ["", "image/jpeg", "image/png", "image/gif"])
-def test_instance_is_drawn_in_each_form(gateway: DicomWebGateway, client: FlaskClient, accept: str) -> None:
-    response = get(client, gateway.store(ct_slice(pixels=PIXELS)), "/rendered", accept)
-    assert response.content_type == (accept or "image/jpeg")
-    assert Image.open(BytesIO(response.data)).size == (16, 16)
-
-
-def test_window_is_applied(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome = gateway.store(ct_slice(pixels=PIXELS))
-    response = get(client, outcome, "/rendered?window=1000,10,linear", "image/png")
-    assert Image.open(BytesIO(response.data)).getextrema() == (0, 0)
-
-
-def test_thumbnail_is_small_at_every_level(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome = gateway.store(ct_slice(rows=300, columns=200))
-    study = f"/dicom-web/studies/{outcome.study_uid}"
-    instance = f"/dicom-web{address(outcome)}"
-    for path in (study, f"{study}/series/{outcome.series_uid}", instance, f"{instance}/frames/1"):
-        assert Image.open(BytesIO(client.get(f"{path}/thumbnail").data)).size == (85, 128)
-
-
-def test_series_is_drawn_image_by_image(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome, *_ = [gateway.store(ct_slice(number)) for number in (1, 2, 3)]
-    response = client.get(f"/dicom-web/studies/{outcome.study_uid}/series/{outcome.series_uid}/rendered")
-    parts = parts_of(response.data, response.content_type)
-    assert [headers["Content-Type"] for headers, _ in parts] == ["image/jpeg"] * 3
-
-
-def test_frames_are_drawn_as_parts(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome = gateway.store_file(compressed(RLELossless, frames=3))
-    response = get(client, outcome, "/frames/1,3/rendered", 'multipart/related; type="image/png"')
-    assert len(parts_of(response.data, response.content_type)) == 2
-
-
-def test_bad_rendering_parameter_is_a_problem(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    assert get(client, gateway.store(ct_slice()), "/rendered?quality=0").status_code == 400
-
-
-def test_annotation_is_burned_in(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome = gateway.store(ct_slice(rows=128, columns=128))
-    plain, named = (
-        np.asarray(Image.open(BytesIO(get(client, outcome, f"/rendered?{query}", "image/png").data)))
-        for query in ("", "annotation=patient")
-    )
-    assert (plain[:40] != named[:40]).any()
-    assert (plain[64:] == named[64:]).all()
-
-
-def test_annotation_of_a_thumbnail_is_answered_with_a_warning(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    response = get(client, gateway.store(ct_slice()), "/thumbnail?annotation=patient")
-    assert (response.status_code, response.headers["Warning"][:12]) == (200, "299 annogate")
-
-
-def test_frames_move_where_a_gif_is_asked_for(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome = gateway.store_file(compressed(RLELossless, frames=3))
-    for path, frames in (("/rendered", 3), ("/frames/1,3/rendered", 2), ("/frames/2/rendered", 1)):
-        moving = Image.open(BytesIO(get(client, outcome, path, "image/gif").data))
-        assert (getattr(moving, "n_frames", 1), moving.size) == (frames, (16, 16))
+# Compressed for who asks
 
 
 @pytest.mark.parametrize(
@@ -420,85 +328,3 @@ def test_each_object_of_a_series_goes_in_the_first_form_it_can(gateway: DicomWeb
     received = data_sets_of(response.data, response.content_type)
     assert {ds.file_meta.TransferSyntaxUID for ds in received} == {JPEGLSLossless, ExplicitVRLittleEndian}
     assert client.get(address, headers={"Accept": accept.partition(",")[0]}).status_code == 406
-
-
-def test_presentation_state_is_drawn_as_its_image(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    shown = gateway.store(ct_slice(pixels=PIXELS))
-    image = Dataset()
-    image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = CTImageStorage, shown.sop_instance_uid
-    series = Dataset()
-    series.SeriesInstanceUID, series.ReferencedImageSequence = shown.series_uid, Sequence([image])
-    state = document(
-        GrayscaleSoftcopyPresentationStateStorage,
-        SOPInstanceUID="1.2.3.4.6",
-        SeriesInstanceUID="1.2.3.4.7",
-        Modality="PR",
-        ReferencedSeriesSequence=Sequence([series]),
-        PresentationLUTShape="INVERSE",
-    )
-    outcome = gateway.store(state)
-    plain, inverted = (
-        np.asarray(Image.open(BytesIO(get(client, one, "/rendered", "image/png").data))).astype(int)
-        for one in (shown, outcome)
-    )
-    assert (plain + inverted == 255).all()
-    for query in ("window=1,2,linear", "viewport=10,10,0,0,5,5"):
-        assert get(client, outcome, f"/rendered?{query}").status_code == 400
-    gateway.store(document(GrayscaleSoftcopyPresentationStateStorage, SOPInstanceUID="1.2.3.4.8"))
-    lone = f"/dicom-web/studies/{outcome.study_uid}/series/{shown.series_uid}/instances/1.2.3.4.8/rendered"
-    assert client.get(lone).status_code == 406
-
-
-def document(sop_class_uid: str, **values: object) -> Dataset:
-    ds = ct_slice()
-    del ds.PixelData
-    ds.SOPClassUID = sop_class_uid
-    for keyword, value in values.items():
-        setattr(ds, keyword, value)
-    return ds
-
-
-def test_report_is_drawn_as_a_page(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome = gateway.store(document(BasicTextSRStorage, CompletionFlag="COMPLETE"))
-    response = get(client, outcome, "/rendered")
-    assert response.content_type == "text/html; charset=utf-8"
-    assert b"Complete" in response.data
-    xml = get(client, outcome, "/rendered?charset=iso-8859-1", "text/xml")
-    assert xml.content_type == "text/xml; charset=iso-8859-1"
-    assert "Complete" in "".join(ElementTree.fromstring(xml.data).itertext())
-    assert get(client, outcome, "/rendered?charset=ebcdic").status_code == 406
-
-
-def test_report_as_an_image_is_refused_in_words(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    response = get(client, gateway.store(document(BasicTextSRStorage)), "/rendered", "image/jpeg")
-    assert response.status_code == 406
-    assert "text/html" in response.get_json(force=True)["detail"]
-
-
-def test_encapsulated_document_is_handed_out(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome = gateway.store(document(EncapsulatedPDFStorage, EncapsulatedDocument=b"%PDF-1.7 x"))
-    response = get(client, outcome, "/rendered")
-    assert (response.content_type, response.data) == ("application/pdf", b"%PDF-1.7 x")
-
-
-def test_instance_without_an_image_cannot_be_drawn(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    outcome = gateway.store(document("1.2.840.10008.5.1.4.1.1.481.5"))
-    assert get(client, outcome, "/rendered").status_code == 406
-    assert get(client, outcome, "/thumbnail").status_code == 406
-
-
-def test_broken_attributes_are_told_in_words_when_rendered(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    ds = ct_slice()
-    ds.VOILUTSequence = Sequence([Dataset()])
-    ds.KVP = None
-    outcome = gateway.store(ds)
-    response = get(client, outcome, "/rendered")
-    assert (response.status_code, "attribute" in response.get_json(force=True)["detail"]) == (406, True)
-
-
-def test_claimed_frames_without_pixels_are_not_rendered(gateway: DicomWebGateway, client: FlaskClient) -> None:
-    ds = dcmread(BytesIO(compressed(RLELossless)))
-    ds.NumberOfFrames = 2147483647
-    outcome = gateway.store_file(as_file(ds, RLELossless))
-    for accept in ("image/gif", 'multipart/related; type="image/png"'):
-        assert get(client, outcome, "/rendered", accept).status_code == 400
