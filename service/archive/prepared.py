@@ -55,6 +55,7 @@ class PreparedInstance:
             "kind": str(new.kind),
             "annotator": new.annotator,
             "author": new.author,
+            "stored_by": new.stored_by,
             "run_id": new.run_id,
             **served.numbers,
             "content_digest": new.content_digest,

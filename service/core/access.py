@@ -54,6 +54,11 @@ class Caller:
         return EVERY_PROJECT in self.projects or project in self.projects
 
     @property
+    def stores_as(self) -> str:
+        """Under what is kept who stored something: their account, or "local" on this host, where there are none."""
+        return self.account or str(self.kind)
+
+    @property
     def reaches_every_project(self) -> bool:
         """Whether the grant names no single projects."""
         return EVERY_PROJECT in self.projects

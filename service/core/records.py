@@ -36,6 +36,8 @@ class Incoming:
     called_ae_title : of the association that it came by; "" where it came by none
     sent_priority : Priority (0000,0700) that its sender gave it (PS3.7 9.1.1.1); 0, medium, where nobody gave any
     author : account of the reader who stored it; "" where it came otherwise
+    stored_by : who stored it over the web, whatever their role (`service.core.access.Caller.stores_as`); "" where it
+        came otherwise
     """
 
     project: str
@@ -50,6 +52,7 @@ class Incoming:
     called_ae_title: str = ""
     sent_priority: int = 0
     author: str = ""
+    stored_by: str = ""
 
 
 class OutcomeKind(StrEnum):
@@ -140,6 +143,7 @@ class NewInstance:
         are told apart by it. None where it is not known: then nothing is compared
     aside : what stands for long values in the header
     author : account of the reader who made an annotation; "" where none did, or nobody knows who
+    stored_by : who stored an annotation over the web, reader or not; "" where it came otherwise
     """
 
     project: str
@@ -155,3 +159,4 @@ class NewInstance:
     patient_digest: bytes | None = field(default=None, repr=False)
     aside: SetAside = field(default=NOTHING_ASIDE, repr=False)
     author: str = ""
+    stored_by: str = ""

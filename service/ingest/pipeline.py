@@ -298,6 +298,7 @@ class IngestPipeline:
             patient_digest=admitted.patient_digest,
             aside=admitted.aside,
             author=step.incoming.author if admitted.kind is ObjectKind.ANNOTATION else "",
+            stored_by=step.incoming.stored_by if admitted.kind is ObjectKind.ANNOTATION else "",
         )
         step.prepared = PreparedInstance.of(new)
         step.file = admitted.file

@@ -114,4 +114,4 @@ def seen_by_callers(services: WebServices) -> WebServices:
 def _stored(store: BeginIntake, batch: Sequence[Incoming]) -> Callable[[], list[Outcome]]:
     caller = present_caller()
     author = caller.account if caller.role is Role.READER else ""
-    return store([replace(incoming, author=author) for incoming in batch])
+    return store([replace(incoming, author=author, stored_by=caller.stores_as) for incoming in batch])

@@ -119,6 +119,7 @@ instances = Table(
     Column("received_at", Float, nullable=False),
     Column("indexed_at", Float, nullable=False),
     Column("author", String(32), nullable=False, server_default=""),  # account of the reader who made an annotation
+    Column("stored_by", String(32), nullable=False, server_default=""),  # who stored an annotation over the web
     UniqueConstraint("project", "sop_instance_uid"),
 )
 # Counting what is shown, and to whom, needs these alone, without the rows and their metadata.
