@@ -11,8 +11,9 @@ from service.archive.database import Connection, Database
 from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
 from service.archive.releases import ReleaseTable
+from service.archive.result_versions import newer_is_done, shown_of_earlier
 from service.archive.runs import RunTable
-from service.core.archived import AddKind, InstanceRow, RunRow, RunState, StudyRow
+from service.core.archived import AddKind, InstanceRow, RunRow, StudyRow
 from service.core.blob_key import blob_key
 from service.core.deliveries import LABEL_MAP
 from service.core.ports import BlobStore
@@ -53,12 +54,9 @@ class ResultStore:
 
     def earlier_results(self, run: RunRow) -> list[InstanceRow]:
         """What earlier versions of the run's annotator on its series show now."""
-        versions = {other.id for other in self._siblings(run) if other.version < run.version}
-        return [
-            row
-            for row in self._index.instances_of(run.project, run.study_uid)
-            if row.kind is ObjectKind.RESULT and row.run_id in versions
-        ]
+        with self._database.read() as connection:
+            shown = shown_of_earlier(connection, run)
+        return list(self._index.find_all(run.project, shown).values())
 
     def close(self, run: RunRow, owner: str, end: RunEnd) -> RunEnd:
         """End a run that stores nothing."""
@@ -91,7 +89,7 @@ class ResultStore:
                     added = self._index.add_all(prepared, connection)
                     if any(outcome.kind is not AddKind.ADDED for outcome in added):
                         raise ObjectInvalid("a result's SOP Instance UID is taken")
-                    replaced = [row.sop_instance_uid for row in self.earlier_results(run)]
+                    replaced = shown_of_earlier(connection, run)
                     self._index.hide(run.project, [*replaced, *twins], connection)
                     self._note_release(run, forms, connection)
             is_stored = settled is end
@@ -117,8 +115,7 @@ class ResultStore:
 
     def _settle(self, run: RunRow, owner: str, end: RunEnd, connection: Connection) -> RunEnd:
         """End the run in the transaction at hand; another end than the given one means that nothing is to be stored."""
-        newer = any(other.version > run.version and other.state is RunState.DONE for other in self._siblings(run))
-        wanted = SUPERSEDED if newer else end
+        wanted = SUPERSEDED if newer_is_done(connection, run) else end
         held = self._runs.finish(
             run.id,
             owner,
@@ -129,14 +126,6 @@ class ResultStore:
             connection=connection,
         )
         return wanted if held else LEASE_LOST
-
-    def _siblings(self, run: RunRow) -> list[RunRow]:
-        """Every run of the same annotator on the same series, this one included."""
-        return [
-            other
-            for other in self._runs.of_study(run.project, run.study_uid)
-            if (other.annotator, other.series_uid) == (run.annotator, run.series_uid)
-        ]
 
     def _new_instance(self, run: RunRow, study: StudyRow, file: ResultFile) -> NewInstance:
         digest = hashlib.sha256()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.archive import result_versions
 from service.core.archived import RunState
 
 
@@ -28,5 +29,4 @@ class RunEnd:
 
 
 LEASE_LOST = RunEnd.failed("the lease was lost meanwhile: another worker has the run")
-SUPERSEDED = RunEnd.refused("a newer run over the same series is done already")
-"""Images came, were looked at, and this run took longer than that one."""
+SUPERSEDED = RunEnd.refused(result_versions.SUPERSEDED)
