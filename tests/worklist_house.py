@@ -9,16 +9,19 @@ from typing import Any
 
 from service.archive.database import Database
 from service.archive.instances import InstanceIndex
+from service.archive.releases import ReleaseTable
 from service.archive.runs import RunTable
 from service.archive.workitem_events import EventQueue
 from service.archive.workitem_subscriptions import SubscriptionTable
 from service.archive.workitems import WorkitemTable
+from service.core.archived import RunRow
 from service.core.bell import Bell
 from service.core.search import Attributes
 from service.core.workitem_rules import WorkitemRules
 from service.web.dicomweb.event_channels import EventChannels
 from service.web.dicomweb.ups_services import WorklistServices
 from service.worklist.announcements import Announcements
+from service.worklist.claimed_runs import ClaimedRuns
 from service.worklist.desk import WorklistDesk, WorklistLimits
 from service.worklist.project_time import ProjectTime, ShiftDays, not_moved
 from service.worklist.run_workitems import RunWorkitems
@@ -72,18 +75,27 @@ class WorklistHouse:
             clock=clock,
         )
         self.runs = RunTable(database, clock, self.run_workitems.follow)
+        self.releases = ReleaseTable(database, clock)
+        self.ended: list[RunRow] = []
         self.desk = WorklistDesk(
             database=database,
             table=self.table,
             subscriptions=self.subscriptions,
             announcements=self.announcements,
-            runs=self.runs,
+            runs=ClaimedRuns(
+                runs=self.runs,
+                index=self.index,
+                releases=self.releases,
+                clock=clock,
+                claim_s=CLAIM_S,
+                on_ended=self.ended.append,
+            ),
             rules=RULES,
             identity=ServedIdentity(self.index, RULES, guards or {"default": None, "other": None}, self.time),
             time=self.time,
             new_uid=new_uid,
             clock=clock,
-            limits=WorklistLimits(workitems=1000, claim_s=CLAIM_S, looked_at=looked_at),
+            limits=WorklistLimits(workitems=1000, looked_at=looked_at),
         )
         self.subscribers = SubscriptionDesk(
             database=database,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, func, select, update
 
+from dicom_nodes.errors import GatewayError
 from service.archive.database import Database
 from service.archive.instance_batch import InstanceBatch, held_instances
 from service.archive.prepared import PreparedInstance
@@ -110,6 +111,7 @@ class InstanceIndex:
         ------
         InstanceNotFound : the UID is not held
         PatientMismatch : the study belongs to another patient
+        GatewayError : what was held is gone, or has become a result, meanwhile; the object is to be offered again
         """
         prepared = _prepared(new)
         key = (prepared.new.project, prepared.sop_instance_uid)
@@ -121,6 +123,11 @@ class InstanceIndex:
             place = batch.place(prepared)
             if place is None:
                 raise _other_patient()
+            # Whoever makes an annotation a result holds the study, as we do from here on.
+            if (now := batch.held([key]).get(key)) is None or now.kind is not old.kind:
+                raise GatewayError(
+                    "what is held has been removed, or become a result, meanwhile; offer the object again"
+                )
             changes = prepared.columns | place | {"indexed_at": self._clock()}
             forget_shown(transaction, instances.c.id == old.id)
             transaction.execute(update(instances).where(instances.c.id == old.id).values(changes))

@@ -320,10 +320,14 @@ class RunTable:
         for row in connection.execute(run_query().where(runs.c.id.in_(list(run_ids))).order_by(runs.c.id)).all():
             self._follow(run_row(row), connection)
 
-    def get(self, run_id: int) -> RunRow | None:
-        """One run."""
-        with self._database.read() as connection:
-            row = connection.execute(run_query().where(runs.c.id == run_id)).one_or_none()
+    def get(self, run_id: int, connection: Connection | None = None) -> RunRow | None:
+        """One run; as the transaction at hand left it, where there is one."""
+        query = run_query().where(runs.c.id == run_id)
+        if connection is not None:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else run_row(row)
+        with self._database.read() as reader:
+            row = reader.execute(query).one_or_none()
         return None if row is None else run_row(row)
 
     def of_study(self, project: str, study_uid: str) -> list[RunRow]:

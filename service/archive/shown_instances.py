@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, case, select, update
 
-from service.archive.schema import instances, trash
+from service.archive.schema import instances, series, studies, trash
 from service.archive.shown_images import forget_shown
 
 _CHUNK = 500
+_TICK = 1e-6
+"""Least step of a change time: it must differ even when the clock stands."""
 
 
 def lock_instances(connection: Connection, *wanted: ColumnElement[bool]) -> None:
@@ -34,3 +36,11 @@ def hide_instances(connection: Connection, project: str, sop_instance_uids: Sequ
         forget_shown(connection, *same)
         in_trash = trash.c.instance_id.in_(select(instances.c.id).where(*same))
         connection.execute(update(trash).where(in_trash).values(shown_before=False))
+
+
+def touch_levels(connection: Connection, now: float, *wanted: ColumnElement[bool]) -> None:
+    """Mark the studies and series of some instances as changed: what depends on it (an ETag) must differ."""
+    for table, key in ((studies, instances.c.study_id), (series, instances.c.series_id)):
+        later = case((table.c.changed_at >= now, table.c.changed_at + _TICK), else_=now)
+        held = table.c.id.in_(select(key).where(*wanted))
+        connection.execute(update(table).where(held).values(changed_at=later))

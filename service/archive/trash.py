@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, literal, or_, select, update
 
 from dicom_nodes.errors import GatewayError
 from service.archive.database import Database
 from service.archive.rows import AnyRow, InstanceRow, instance_query, instance_row
 from service.archive.schema import deletions, instances, series, studies, trash
 from service.archive.shown_images import forget_shown
-from service.archive.shown_instances import lock_instances
+from service.archive.shown_instances import lock_instances, touch_levels
 from service.core.deletion import DeletedPlace, DeletionRow, DeletionState
 
 _CHUNK = 500
-_TICK = 1e-6
 _GONE = (DeletionState.TRASHED, DeletionState.REMOVING, DeletionState.REMOVED)
 
 
@@ -197,12 +196,7 @@ class TrashTable:
         return None if row is None else deletion_row(row)
 
     def _touch(self, transaction: Connection, deletion_id: int) -> None:
-        """Mark study and series as changed: what depends on it (an ETag) must differ."""
-        now = self._clock()
-        for table, key in ((studies, instances.c.study_id), (series, instances.c.series_id)):
-            ids = select(key).where(instances.c.id.in_(_taken_by(deletion_id)))
-            later = case((table.c.changed_at >= now, table.c.changed_at + _TICK), else_=now)
-            transaction.execute(update(table).where(table.c.id.in_(ids)).values(changed_at=later))
+        touch_levels(transaction, self._clock(), instances.c.id.in_(_taken_by(deletion_id)))
 
     def _rows(self, query: Select[Any]) -> list[DeletionRow]:
         with self._database.read() as connection:

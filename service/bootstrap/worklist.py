@@ -7,12 +7,15 @@ import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import structlog
+
+from service import audit_events
 from service.archive.database import Connection
 from service.archive.workitem_events import EventQueue
 from service.archive.workitem_subscriptions import SubscriptionTable
 from service.archive.workitems import WorkitemTable
 from service.bootstrap.cleaning import Cleaning
-from service.bootstrap.ground import DAY_S, Ground
+from service.bootstrap.ground import DAY_S, OUTBOX_BELL, Ground
 from service.bootstrap.stores import Stores
 from service.core.archived import RunRow
 from service.core.search import Attributes
@@ -23,10 +26,13 @@ from service.settings import Settings, config_directory
 if TYPE_CHECKING:
     from service.web.dicomweb.ups_services import WorklistServices
     from service.worklist.announcements import Announcements
+    from service.worklist.claimed_runs import ClaimedRuns
     from service.worklist.desk import WorklistDesk
     from service.worklist.project_time import ProjectTime
     from service.worklist.run_workitems import RunWorkitems
     from service.worklist.subscription_desk import SubscriptionDesk
+
+log = structlog.get_logger("annogate.worklist")
 
 WORKLIST_BELL = "worklist"
 """Rung when somebody has to be told something."""
@@ -88,14 +94,37 @@ class Worklist:
             table=self.table,
             subscriptions=self.subscriptions,
             announcements=self.announcements,
-            runs=stores.runs,
+            runs=self._claimed_runs,
             rules=self.rules,
             identity=ServedIdentity(stores.instances, self.rules, self._cleaning.cleaners, self.time),
             time=self.time,
             new_uid=random_uid,
             clock=self._ground.clock,
-            limits=WorklistLimits(self._settings.workitems, self._settings.claim_hours * 3600.0),
+            limits=WorklistLimits(self._settings.workitems),
         )
+
+    @property
+    def _claimed_runs(self) -> ClaimedRuns:
+        """Runs that somebody outside performs."""
+        from service.worklist.claimed_runs import ClaimedRuns
+
+        return ClaimedRuns(
+            runs=self._stores.runs,
+            index=self._stores.instances,
+            releases=self._stores.releases,
+            clock=self._ground.clock,
+            claim_s=self._settings.claim_hours * 3600.0,
+            on_ended=self._run_ended,
+        )
+
+    def _run_ended(self, run: RunRow) -> None:
+        """Somebody outside ended a run: what it made may leave."""
+        from service.jobs.run_end import RunEnd
+
+        # Without the reason, which is in the performer's own words.
+        log.info("run.ended", run=run.id, annotator=run.annotator, state=str(run.state))
+        self._stores.audit.record(audit_events.of_run(run, RunEnd(run.state)))
+        self._ground.bell.ring(OUTBOX_BELL)
 
     @cached_property
     def subscription_desk(self) -> SubscriptionDesk:

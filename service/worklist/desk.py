@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.archive.database import Connection, Database
-from service.archive.runs import RunTable
 from service.archive.workitem_subscriptions import SubscriptionTable
 from service.archive.workitems import WorkitemTable
 from service.core import workitem as tags
-from service.core.archived import RunState
 from service.core.search import Attributes
 from service.core.view import EVERYTHING, View
 from service.core.workitem import (
@@ -18,7 +16,6 @@ from service.core.workitem import (
     NewWorkitem,
     Workitem,
     WorkitemState,
-    code,
     digest_of,
     first,
     has_value,
@@ -36,6 +33,8 @@ from service.core.workitem_states import (
 )
 from service.errors import BadRequest, ContentConflict, InstanceNotFound
 from service.worklist.announcements import Announcements
+from service.worklist.cancellation import cancelled
+from service.worklist.claimed_runs import ClaimedRuns, Performer
 from service.worklist.event_reports import cancel_requested
 from service.worklist.project_time import ProjectTime
 from service.worklist.served_identity import ServedIdentity
@@ -45,7 +44,7 @@ CREATED_MODIFIED = "The Workitem was created with modifications."
 UPDATED_MODIFIED = "The Workitem was updated with modifications."
 UNCLAIMED = "The target URI did not reference a claimed Workitem."
 UPDATE_INCONSISTENT = "The submitted request is inconsistent with the current state of the Workitem."
-_UNSPECIFIED = code("110513", "DCM", "Discontinued for unspecified reason")
+_ASKED_FOR = "somebody asked for its work item to be cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,10 @@ class WorklistLimits:
     Parameters
     ----------
     workitems : of one project
-    claim_s : an annotator's work item that was claimed and not touched for so long is somebody else's
     looked_at : by one search; those of runs come on top of ``workitems``
     """
 
     workitems: int = 100_000
-    claim_s: float = 86_400.0
     looked_at: int = 200_000
 
 
@@ -77,6 +74,7 @@ class WorklistDesk:
 
     Parameters
     ----------
+    runs : those that work items stand for
     time : tells moments as projects do
     new_uid : makes UIDs of work items
     clock : seconds since the epoch, UTC
@@ -89,7 +87,7 @@ class WorklistDesk:
         table: WorkitemTable,
         subscriptions: SubscriptionTable,
         announcements: Announcements,
-        runs: RunTable,
+        runs: ClaimedRuns,
         rules: WorkitemRules,
         identity: ServedIdentity,
         time: ProjectTime,
@@ -184,7 +182,8 @@ class WorklistDesk:
                 warnings.append(UPDATED_MODIFIED)
             attributes = dict(sorted((held.attributes | kept | self._modified_now(project, about.study_uid)).items()))
             self._change(held, connection, attributes=attributes)
-            self._renew(held, transaction_uid, connection)
+            if held.state is WorkitemState.IN_PROGRESS:
+                self._runs.renew(held, transaction_uid, connection)
         return warnings
 
     def change_state(
@@ -194,8 +193,13 @@ class WorklistDesk:
         transaction_uid: str,
         wanted: WorkitemState,
         view: View = EVERYTHING,
+        stores_as: str = "",
     ) -> list[str]:
         """Claim a work item, or bring it to its end; warnings.
+
+        Parameters
+        ----------
+        stores_as : under which what the caller stores is kept as theirs; with COMPLETED it becomes the run's results
 
         Of two who claim the same one at once exactly one succeeds, whichever processes they ask. Readers do not see
         what another has claimed: a claim that comes too late is told so, and no more.
@@ -203,9 +207,12 @@ class WorklistDesk:
         Raises
         ------
         InstanceNotFound : there is none of this UID, or the view leaves it out
-        WorkitemRefused : it is in no state for that, or the Transaction UID is not its lock
+        WorkitemRefused : it is in no state for that, the Transaction UID is not its lock, or it names as its output
+            what may not become a result of its run
         """
         with self._database.write() as connection:
+            if wanted is WorkitemState.COMPLETED:
+                self._runs.lock(project, workitem_uid, connection)
             held = _found(self._table.get(project, workitem_uid, connection))
             is_owner = held.is_held_by(transaction_uid)
             if not (is_owner or self._table.is_shown(held, view, connection)):
@@ -216,7 +223,7 @@ class WorklistDesk:
             if warning:
                 return [warning]
             if wanted is WorkitemState.IN_PROGRESS:
-                self._claim_run(held, transaction_uid, connection)
+                self._runs.claim(held, transaction_uid, connection)
                 self._change(
                     held,
                     connection,
@@ -228,8 +235,14 @@ class WorklistDesk:
             missing = self._rules.missing_at_end(matched_attributes(held), wanted)
             if missing:
                 raise WorkitemRefused(NOT_AT_END, ", ".join(missing[:10]))
+            if wanted is WorkitemState.COMPLETED:
+                # First, so that whoever sees the results is told that they are there.
+                outcome = self._runs.completed(held, Performer(stores_as, view), connection)
+            else:
+                outcome = self._runs.given_up(held)
             self._change(held, connection, state=wanted)
-            self._end_run(held, transaction_uid, wanted, connection)
+            ended = self._runs.finish(held, transaction_uid, outcome, connection)
+        self._runs.tell(ended)
         return []
 
     def request_cancel(
@@ -250,13 +263,10 @@ class WorklistDesk:
             if warning:
                 return [warning]
             details = self._fit_details(held, details)
-            if held.performer == GATEWAY and held.run_id is not None:
+            is_ours = held.performer == GATEWAY and held.run_id is not None
+            if is_ours or held.state is WorkitemState.SCHEDULED:
                 self._cancel(held, details, connection)
-                self._runs.cancel(held.run_id, "somebody asked for its work item to be cancelled", connection)
-            elif held.state is WorkitemState.SCHEDULED:
-                self._cancel(held, details, connection)
-                if held.run_id is not None:
-                    self._runs.cancel(held.run_id, "somebody asked for its work item to be cancelled", connection)
+                self._runs.cancel(held, _ASKED_FOR, connection)
             elif not self._announcements.listeners(held, connection):
                 raise WorkitemRefused(UNREACHABLE_PERFORMER)
             else:
@@ -359,45 +369,6 @@ class WorklistDesk:
     def _refuse_ours(held: Workitem) -> None:
         if held.performer == GATEWAY and not held.state.is_final:
             raise WorkitemRefused(NOT_THIS_ONE)
-
-    def _claim_run(self, held: Workitem, transaction_uid: str, connection: Connection) -> None:
-        if held.run_id is None:
-            return
-        if not self._runs.claim(held.run_id, owner_of(transaction_uid), self._limits.claim_s, connection):
-            raise WorkitemRefused(0xC302, "its run is taken")
-
-    def _renew(self, held: Workitem, transaction_uid: str, connection: Connection) -> None:
-        if held.run_id is not None and held.state is WorkitemState.IN_PROGRESS:
-            self._runs.renew(held.run_id, owner_of(transaction_uid), self._limits.claim_s, connection=connection)
-
-    def _end_run(self, held: Workitem, transaction_uid: str, state: WorkitemState, connection: Connection) -> None:
-        if held.run_id is None:
-            return
-        done = state is WorkitemState.COMPLETED
-        self._runs.finish(
-            held.run_id,
-            owner_of(transaction_uid),
-            RunState.DONE if done else RunState.REFUSED,
-            reason="" if done else "whoever performed its work item gave it up",
-            connection=connection,
-        )
-
-
-def owner_of(transaction_uid: str) -> str:
-    """How a lease on a run names whoever claimed its work item."""
-    return f"ups:{digest_of(transaction_uid)[:56]}"
-
-
-def cancelled(attributes: Attributes, at: str, details: Attributes) -> Attributes:
-    """The attributes with when and why the work item was cancelled."""
-    note: Attributes = {
-        tags.CANCELLED_AT: {"vr": "DT", "Value": [at]},
-        tags.DISCONTINUATION_REASON: {"vr": "SQ", "Value": [_UNSPECIFIED]},
-        **{tag: element for tag, element in details.items() if has_value(details, tag)},
-    }
-    earlier = tags.items(attributes, tags.PROGRESS)
-    merged = dict(sorted(((earlier[0] if earlier else {}) | note).items()))
-    return attributes | {tags.PROGRESS: {"vr": "SQ", "Value": [merged, *earlier[1:]]}}
 
 
 def _hidden(wanted: WorkitemState, *, is_late: bool) -> WorkitemRefused | InstanceNotFound:

@@ -19,7 +19,7 @@ from service.core.archived import RunRow, RunState
 from service.core.search import Attributes
 from service.core.workitem import GATEWAY, UPS_PUSH, NewWorkitem, Workitem, WorkitemState, code
 from service.worklist.announcements import Announcements
-from service.worklist.desk import cancelled
+from service.worklist.cancellation import UNSPECIFIED, cancelled
 from service.worklist.project_time import ProjectTime
 
 COMPUTER_AIDED_DETECTION: Final = code("110004", "DCM", "Computer Aided Detection")
@@ -48,7 +48,6 @@ _EMPTY: Final[Mapping[str, str]] = {
     "00741210": "SQ",
     tags.PERFORMED: "SQ",
 }
-_UNSPECIFIED: Final = code("110513", "DCM", "Discontinued for unspecified reason")
 
 
 class RunWorkitems:
@@ -182,7 +181,7 @@ class RunWorkitems:
             self._moment(run, None),
             {
                 tags.REASON_FOR_CANCELLATION: {"vr": "LT", "Value": [words]},
-                tags.DISCONTINUATION_REASON: {"vr": "SQ", "Value": [_UNSPECIFIED]},
+                tags.DISCONTINUATION_REASON: {"vr": "SQ", "Value": [UNSPECIFIED]},
             },
         )
 

@@ -15,6 +15,7 @@ from service.core.workitem_states import WorkitemRefused
 from service.worklist.shown_workitem import ShownWorkitems
 from tests.archived import SetClock, new_instance
 from tests.datasets import ct_slice
+from tests.referring_objects import SR
 from tests.worklist_house import CLAIM_S, WorklistHouse, coded, element, given_up, performed, value
 
 SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = list(WorkitemState)
@@ -164,11 +165,14 @@ def test_run_for_somebody_outside_is_nothing_for_the_gateways_workers(house: Wor
 
 def test_outside_performer_claims_and_completes_the_run(house: WorklistHouse) -> None:
     run = enqueue(house, "ups", "reader")
+    header = ct_slice(7, study_uid=STUDY, series_uid="1.2.3.10", sop_instance_uid="1.2.3.10.1")
+    header.SOPClassUID = SR
+    house.index.add(new_instance(header, kind=ObjectKind.ANNOTATION, stored_by="model"))
     uid = workitems(house)[0].workitem_uid
     house.desk.change_state("default", uid, "1.9", IN_PROGRESS)
     assert run_of(house, run).state is RunState.RUNNING
-    house.desk.update("default", uid, "1.9", performed())
-    house.desk.change_state("default", uid, "1.9", COMPLETED)
+    house.desk.update("default", uid, "1.9", performed(STUDY, "1.2.3.10", "1.2.3.10.1"))
+    house.desk.change_state("default", uid, "1.9", COMPLETED, stores_as="model")
     assert (run_of(house, run).state, states(house)) == (RunState.DONE, [COMPLETED])
 
 
@@ -178,7 +182,7 @@ def test_outside_performer_gives_the_run_up(house: WorklistHouse) -> None:
     house.desk.change_state("default", uid, "1.9", IN_PROGRESS)
     house.desk.update("default", uid, "1.9", given_up())
     house.desk.change_state("default", uid, "1.9", CANCELED)
-    assert (run_of(house, run).state, states(house)) == (RunState.REFUSED, [CANCELED])
+    assert (run_of(house, run).state, states(house)) == (RunState.FAILED, [CANCELED])
 
 
 def test_performer_that_falls_silent_loses_the_run_to_whoever_comes(house: WorklistHouse, clock: SetClock) -> None:

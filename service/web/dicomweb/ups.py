@@ -77,8 +77,10 @@ class WorkitemViews:
             wanted = WorkitemState(first(sent, tags.STATE))
         except ValueError:
             raise BadRequest("Procedure Step State is none of those that there are") from None
-        view = self._worklist.view(project)
-        warnings = self._worklist.desk.change_state(project, workitem_uid, _transaction_in(sent), wanted, view)
+        view, stores_as = self._worklist.view(project), present_caller().stores_as
+        warnings = self._worklist.desk.change_state(
+            project, workitem_uid, _transaction_in(sent), wanted, view, stores_as
+        )
         self._services.note(workitem_uid, project=project, state=str(wanted))
         return _said(200, warnings)
 
