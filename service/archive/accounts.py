@@ -28,7 +28,8 @@ TOKEN_PREFIX = "annogate_"  # noqa: S105 - what secret scanners can look for
 _ANY = select(literal(1)).where(select(users.c.name).exists() | select(tokens.c.id).exists())
 _USER = select(users).where(users.c.name == bindparam("wanted"))
 _TOKEN = select(tokens).where(tokens.c.hash == bindparam("wanted"))
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,62}[A-Za-z0-9])?")
+ACCOUNT_NAME = r"^[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,62}[A-Za-z0-9])?$"
+_NAME = re.compile(ACCOUNT_NAME, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,9 @@ class Accounts:
         return self._existing(name)
 
     def user(self, name: str) -> User | None:
-        """The user of this name."""
+        """The user of this name; what cannot be a name, such as one with NUL, is not looked for."""
+        if not _NAME.fullmatch(name):
+            return None
         with self._database.read() as connection:
             row = connection.execute(_USER, {"wanted": name}).first()
         return _user(row) if row else None

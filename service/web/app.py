@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dicom_nodes.errors import GatewayError
+from service.errors import BadRequest
 from service.web.api.views import api_blueprint
 from service.web.auth import Authenticator
 from service.web.caller_view import seen_by_callers
@@ -67,6 +68,7 @@ def create_app(services: WebServices) -> Flask:
         data_blueprints=of_dicomweb | {*WADO_URI_BLUEPRINTS},
     )
     _guard(services).register(app)
+    app.before_request(_refuse_nul)
     _register_errors(app)
     _register_parts(app, services, viewer_installed=distribution is not None)
     viewer = Viewer(
@@ -79,6 +81,18 @@ def create_app(services: WebServices) -> Flask:
     if services.trusted_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     return app
+
+
+def _refuse_nul() -> None:
+    """Refuse an address with a NUL character in it (RFC 3986 7.3); the index in PostgreSQL could not look for it.
+
+    Raises
+    ------
+    BadRequest : there is one
+    """
+    texts = (request.path, *(text for pair in request.args.items(multi=True) for text in pair))
+    if any("\0" in text for text in texts):
+        raise BadRequest("an address holds no NUL character")
 
 
 def _guard(services: WebServices) -> Guard:

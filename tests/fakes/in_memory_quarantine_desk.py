@@ -71,7 +71,10 @@ class InMemoryQuarantineDesk:
         return b"\x89PNG"
 
     def release_seen(self, quarantine_id: str, by: str, regions: Sequence[Region]) -> Outcome:
-        self.drawn[quarantine_id] = self.cases[quarantine_id].checked(regions)
+        case = self.pixel_case(quarantine_id)
+        if case is None:
+            raise InstanceNotFound("the pixels of this object are not what it is held for")
+        self.drawn[quarantine_id] = case.checked(regions)
         return self.release(quarantine_id, by)
 
     def release_cut(self, quarantine_id: str, by: str) -> Outcome:

@@ -51,6 +51,15 @@ def test_rejection_needs_a_reason(gateway: WebGateway) -> None:
     assert "a vessel" in text(client.get("/results?state=rejected"))
 
 
+def test_reason_with_nul_is_refused(gateway: WebGateway) -> None:
+    """PostgreSQL could not keep it."""
+    number = gateway.add_release()
+    client = gateway.client()
+    form = {"sign": sign_of(text(client.get("/results"))), "reason": "a\0vessel"}
+    assert client.post(f"/results/{number}/reject", data=form).status_code == 400
+    assert gateway.releases.show(number).state is ReleaseState.WAITING
+
+
 def test_lead_recalls_a_released_result_with_a_reason(gateway: WebGateway) -> None:
     gateway.add_delivery()
     (release,) = gateway.releases.page("default")

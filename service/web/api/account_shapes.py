@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Self
 
 from pydantic import Field
 
-from service.archive.accounts import NewToken, Token, User
+from service.archive.accounts import ACCOUNT_NAME, NewToken, Token, User
 from service.core.access import Role
-from service.web.api.shapes import Moment, Shape, moment, moment_or_none
+from service.web.api.shapes import AskedMoment, Moment, Shape, Text, moment, moment_or_none
 
 
 class UserShape(Shape):
@@ -42,18 +41,18 @@ class UserList(Shape):
 class NewUser(Shape):
     """A user to be added."""
 
-    name: str = Field(max_length=64, description="1 to 64 letters, digits and . _ @ -")
-    password: str = Field(min_length=12, max_length=1024, repr=False, description="12 characters or more")
+    name: str = Field(pattern=ACCOUNT_NAME, description="1 to 64 letters, digits and . _ @ -")
+    password: Text = Field(min_length=12, max_length=1024, repr=False, description="12 characters or more")
     role: Role = Field(description="What they may do")
-    projects: list[str] = Field(min_length=1, description="Where; * is everywhere")
+    projects: list[Text] = Field(min_length=1, description="Where; * is everywhere")
 
 
 class UserChange(Shape):
     """What to change about a user; what is absent stays."""
 
-    password: str | None = Field(None, min_length=12, max_length=1024, repr=False, description="Another password")
+    password: Text | None = Field(None, min_length=12, max_length=1024, repr=False, description="Another password")
     role: Role | None = Field(None, description="Another role")
-    projects: list[str] | None = Field(None, min_length=1, description="Other projects")
+    projects: list[Text] | None = Field(None, min_length=1, description="Other projects")
     disabled: bool | None = Field(None, description="Lock out, or let in again")
 
 
@@ -91,10 +90,10 @@ class TokenList(Shape):
 class NewTokenRequest(Shape):
     """A token to be made."""
 
-    name: str = Field(max_length=64, description="1 to 64 letters, digits and . _ @ -")
+    name: str = Field(pattern=ACCOUNT_NAME, description="1 to 64 letters, digits and . _ @ -")
     role: Role = Field(description="What it may do")
-    projects: list[str] = Field(min_length=1, description="Where; * is everywhere")
-    expires_at: datetime | None = Field(None, description="Until when; for ever otherwise")
+    projects: list[Text] = Field(min_length=1, description="Where; * is everywhere")
+    expires_at: AskedMoment | None = Field(None, description="Until when; for ever otherwise")
 
 
 class NewTokenShape(Shape):

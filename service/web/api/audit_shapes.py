@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from service.archive.audit import AuditRow, AuditVerdict
-from service.web.api.shapes import Moment, Shape, moment
+from service.web.api.shapes import GREATEST_NUMBER, AskedMoment, Moment, Shape, Text, moment
 
 
 class AuditSearch(Shape):
     """What to look for in the audit trail."""
 
-    actor: str | None = Field(None, max_length=64, description="User, token or AE title")
-    action: str | None = Field(None, max_length=64, description="An action, or a family of them: quarantine.")
-    project: str | None = Field(None, max_length=64, description="Only rows of this project")
-    object: str | None = Field(None, max_length=200, description="A study's UID as served, or what lies below it")
-    since: datetime | None = Field(None, description="Not before this time")
-    until: datetime | None = Field(None, description="Before this time")
+    actor: Text | None = Field(None, max_length=64, description="User, token or AE title")
+    action: Text | None = Field(None, max_length=64, description="An action, or a family of them: quarantine.")
+    project: Text | None = Field(None, max_length=64, description="Only rows of this project")
+    object: Text | None = Field(None, max_length=200, description="A study's UID as served, or what lies below it")
+    since: AskedMoment | None = Field(None, description="Not before this time")
+    until: AskedMoment | None = Field(None, description="Before this time")
     failures_only: bool = Field(False, description="Only what was refused or failed")
-    before: int | None = Field(None, ge=1, description="Only rows before this id, to go on in an earlier answer")
+    before: int | None = Field(
+        None, ge=1, le=GREATEST_NUMBER, description="Only rows before this id, to go on in an earlier answer"
+    )
     limit: int = Field(100, ge=1, le=1000, description="How many at most")
 
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from service.core.deletion import LONGEST_REASON, DeletionRow
-from service.web.api.shapes import Moment, ProjectPage, Shape, moment, moment_or_none
+from service.web.api.shapes import Moment, ProjectPage, Shape, Text, moment, moment_or_none
 
 DeletionStateWord = Literal["trashed", "restored", "removing", "removed"]
 
@@ -16,16 +16,16 @@ class DeletionPage(ProjectPage):
     """Which deletions."""
 
     state: DeletionStateWord | None = Field(None, description="Only those in this state")
-    study: str | None = Field(None, max_length=64, description="Only those of this study, by its UID as served")
+    study: Text | None = Field(None, max_length=64, description="Only those of this study, by its UID as served")
 
 
 class NewDeletion(Shape):
     """What is to be deleted: a study, or one series or instance of it."""
 
-    study_uid: str = Field(max_length=64, description="Study Instance UID, as served")
-    series_uid: str = Field("", max_length=64, description="Series Instance UID, to delete one series alone")
-    sop_instance_uid: str = Field("", max_length=64, description="SOP Instance UID, to delete one instance alone")
-    reason: str = Field("", max_length=LONGEST_REASON, description="In words for colleagues; no name of a patient")
+    study_uid: Text = Field(max_length=64, description="Study Instance UID, as served")
+    series_uid: Text = Field("", max_length=64, description="Series Instance UID, to delete one series alone")
+    sop_instance_uid: Text = Field("", max_length=64, description="SOP Instance UID, to delete one instance alone")
+    reason: Text = Field("", max_length=LONGEST_REASON, description="In words for colleagues; no name of a patient")
 
 
 class DeletionShape(Shape):

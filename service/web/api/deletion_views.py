@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from service.core.deletion import DeletedPlace, DeletionState
-from service.errors import InstanceNotFound
 from service.web.api import deletion_shapes
+from service.web.api.shapes import row_number
 from service.web.guard import present_caller
 from service.web.scope import chosen_project
 from service.web.services import WebServices
-
-
-def deletion_number(text: str) -> int:
-    """The number of a deletion as an address names it.
-
-    Raises
-    ------
-    InstanceNotFound : it is no number
-    """
-    if not text.isdecimal() or len(text) > 18:
-        raise InstanceNotFound("this is no number")
-    return int(text)
 
 
 class DeletionViews:
@@ -38,7 +26,7 @@ class DeletionViews:
 
     def deletion(self, project: str, deletion_id: str) -> deletion_shapes.DeletionShape:
         """One of these."""
-        return deletion_shapes.DeletionShape.of(self._services.deletions.show(project, deletion_number(deletion_id)))
+        return deletion_shapes.DeletionShape.of(self._services.deletions.show(project, row_number(deletion_id)))
 
     def delete(self, project: str, body: deletion_shapes.NewDeletion) -> deletion_shapes.DeletionShape:
         """Move something into the trash."""
@@ -48,7 +36,7 @@ class DeletionViews:
 
     def restore_deletion(self, project: str, deletion_id: str) -> deletion_shapes.DeletionShape:
         """Take it out again."""
-        number = deletion_number(deletion_id)
+        number = row_number(deletion_id)
         return deletion_shapes.DeletionShape.of(
             self._services.deletions.restore(project, number, present_caller().name)
         )

@@ -9,7 +9,7 @@ from pydantic import Field
 from service.core.deliveries import DeliveryItem, ReleaseRow
 from service.core.rejection import RejectionRow
 from service.delivery.outbox_desk import DeliveryReport
-from service.web.api.shapes import Moment, ProjectPage, Shape, moment, moment_or_none
+from service.web.api.shapes import Moment, ProjectPage, Shape, Text, moment, moment_or_none
 
 ReleaseStateWord = Literal["waiting", "released", "rejected", "superseded", "recalled"]
 DeliveryStateWord = Literal["waiting", "held", "sent", "failed", "discarded"]
@@ -25,20 +25,20 @@ class DeliveryPage(ProjectPage):
     """Which deliveries."""
 
     state: DeliveryStateWord | None = Field(None, description="Only those in this state")
-    peer: str | None = Field(None, max_length=64, description="Only what goes to this peer")
+    peer: Text | None = Field(None, max_length=64, description="Only what goes to this peer")
 
 
 class Rejection(Shape):
     """Why a result does not leave."""
 
-    reason: str = Field(min_length=1, max_length=200, description="In words for colleagues; no name of a patient")
+    reason: Text = Field(min_length=1, max_length=200, description="In words for colleagues; no name of a patient")
 
 
 class Recall(Shape):
     """Why a result is taken back."""
 
     code: Literal["113037", "113038", "113039"] = Field("113037", description="Title of the rejection note (DCM)")
-    reason: str = Field(min_length=1, max_length=200, description="In words; it leaves in the note. No patient's name")
+    reason: Text = Field(min_length=1, max_length=200, description="In words; it leaves in the note. No patient's name")
 
 
 class RejectedInstance(Shape):
@@ -72,9 +72,9 @@ class RejectionList(Shape):
 class Lookup(Shape):
     """What the hospital calls a study; it is identity, and stands in no address."""
 
-    accession: str = Field("", max_length=64, description="The original Accession Number")
-    patient_id: str = Field("", max_length=64, description="The original Patient ID")
-    issuer: str = Field("", max_length=64, description="Its issuer, where that matters")
+    accession: Text = Field("", max_length=64, description="The original Accession Number")
+    patient_id: Text = Field("", max_length=64, description="The original Patient ID")
+    issuer: Text = Field("", max_length=64, description="Its issuer, where that matters")
 
 
 class FoundStudy(Shape):

@@ -11,6 +11,7 @@ from service.custody.study_lookup import LookupQuestion
 from service.delivery.release_desk import ReleaseDesk
 from service.errors import InstanceNotFound
 from service.web.api import delivery_shapes
+from service.web.api.shapes import row_number
 from service.web.guard import audit_target, present_caller
 from service.web.scope import chosen_project
 from service.web.services import WebServices
@@ -35,7 +36,7 @@ def reachable_release(services: WebServices, number: str) -> int:
     ------
     InstanceNotFound : there is none for them
     """
-    row = services.releases.show(_number(number))
+    row = services.releases.show(row_number(number))
     _refuse_elsewhere(row.project, "there is no result of this number")
     if not services.view(row.project).results:
         raise InstanceNotFound("there is no result of this number")
@@ -50,7 +51,7 @@ def reachable_delivery(services: WebServices, number: str) -> int:
     ------
     InstanceNotFound : there is none for them
     """
-    row = services.outbox.show(_number(number)).delivery
+    row = services.outbox.show(row_number(number)).delivery
     _refuse_elsewhere(row.project, "there is no delivery of this number")
     audit_target(row.study_uid, project=row.project, delivery=row.id)
     return row.id
@@ -59,12 +60,6 @@ def reachable_delivery(services: WebServices, number: str) -> int:
 def _refuse_elsewhere(project: str, words: str) -> None:
     if not present_caller().may_reach(project):
         raise InstanceNotFound(words)
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal() or len(text) > 18:
-        raise InstanceNotFound("this is no number")
-    return int(text)
 
 
 class DeliveryViews:

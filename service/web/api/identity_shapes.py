@@ -8,14 +8,14 @@ from typing import Self
 from pydantic import Field
 
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
-from service.web.api.shapes import Shape
+from service.web.api.shapes import Shape, Text
 
 
 class CrosswalkQuery(Shape):
     """Which part of a crosswalk."""
 
     level: CrosswalkLevel = Field(CrosswalkLevel.PATIENT, description="Whose identifiers")
-    after: str = Field("", max_length=64, description="The next of the page before")
+    after: Text = Field("", max_length=64, description="The next of the page before")
     limit: int = Field(1000, ge=1, le=10_000, description="How many at most")
 
 

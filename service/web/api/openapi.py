@@ -11,24 +11,28 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from service.archive.accounts import ACCOUNT_NAME
 from service.web.api.operations import OPERATIONS, Operation
-from service.web.api.shapes import Problem
+from service.web.api.shapes import GREATEST_NUMBER, NO_NUL, Problem
 from service.web.route_table import row_of
 
 PREFIX = "/api/v1"
 _EVERY_ERROR = (400, 401, 403)
 _PLACE = re.compile(r"<(\w+)>")
+_WORD = {"type": "string", "minLength": 1, "pattern": NO_NUL}
+_UID = {"type": "string", "maxLength": 64, "pattern": r"^[0-9]+(\.[0-9]+)*$"}  # PS3.5 9.1
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": GREATEST_NUMBER}
 _PLACES = {
-    "project": "A project that you may see",
-    "study_uid": "Study Instance UID, as served",
-    "quarantine_id": "The object's id in quarantine",
-    "name": "The user name",
-    "token_id": "The token's id",
-    "result_id": "The number of a result",
-    "delivery_id": "The number of a delivery",
-    "pull_id": "The number of a request for studies",
-    "deletion_id": "The number of a deletion",
-    "note_uid": "SOP Instance UID of a rejection note, as served",
+    "project": ("A project that you may see", _WORD),
+    "study_uid": ("Study Instance UID, as served", _UID),
+    "quarantine_id": ("The object's id in quarantine", _WORD),
+    "name": ("The user name", {"type": "string", "pattern": ACCOUNT_NAME}),
+    "token_id": ("The token's id", _WORD),
+    "result_id": ("The number of a result", _NUMBER),
+    "delivery_id": ("The number of a delivery", _NUMBER),
+    "pull_id": ("The number of a request for studies", _NUMBER),
+    "deletion_id": ("The number of a deletion", _NUMBER),
+    "note_uid": ("SOP Instance UID of a rejection note, as served", _UID),
 }
 
 
@@ -86,13 +90,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
     for name in _PLACE.findall(operation.path):
-        yield {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "description": _PLACES[name],
-            "schema": {"type": "string"},
-        }
+        words, schema = _PLACES[name]
+        yield {"name": name, "in": "path", "required": True, "description": words, "schema": schema}
 
 
 def _query_parameters(operation: Operation) -> Iterator[dict[str, Any]]:

@@ -73,6 +73,7 @@ OPERATIONS = (
         "The original identifiers behind those of a project: identity, and a row of the audit trail for each page.",
         identity_shapes.CrosswalkPageShape,
         query=identity_shapes.CrosswalkQuery,
+        errors=(404,),
     ),
     Operation(
         "conflicts",
@@ -113,7 +114,7 @@ OPERATIONS = (
         "Let such an object in, its regions blackened, once a person has seen it.",
         quarantine_shapes.Release,
         body=pixel_shapes.SeenRelease,
-        errors=(404, 415),
+        errors=(404, 413, 415),
     ),
     Operation(
         "release",
@@ -163,7 +164,7 @@ OPERATIONS = (
         "Keep a result in the gateway.",
         delivery_shapes.ReleaseShape,
         body=delivery_shapes.Rejection,
-        errors=(404, 409, 415),
+        errors=(404, 409, 413, 415),
     ),
     Operation(
         "recall_result",
@@ -172,7 +173,7 @@ OPERATIONS = (
         "Take a result back, also from the peers that have it, by a rejection note.",
         delivery_shapes.ReleaseShape,
         body=delivery_shapes.Recall,
-        errors=(404, 409, 415),
+        errors=(404, 409, 413, 415),
     ),
     Operation(
         "rejections",
@@ -197,7 +198,7 @@ OPERATIONS = (
         "Find studies by original accession number or Patient ID; a row of the audit trail for each question.",
         delivery_shapes.FoundStudies,
         body=delivery_shapes.Lookup,
-        errors=(415,),
+        errors=(404, 413, 415),
     ),
     Operation(
         "pulls",
@@ -215,7 +216,7 @@ OPERATIONS = (
         pull_shapes.PullShape,
         body=pull_shapes.PullAsked,
         status=202,
-        errors=(404, 415),
+        errors=(404, 413, 415),
     ),
     Operation("pull", "GET", "/pulls/<pull_id>", "One request, study by study.", pull_shapes.PullShape, errors=(404,)),
     Operation(
@@ -291,7 +292,7 @@ OPERATIONS = (
         deletion_shapes.DeletionShape,
         body=deletion_shapes.NewDeletion,
         status=201,
-        errors=(404, 415),
+        errors=(404, 413, 415),
     ),
     Operation(
         "restore_deletion",
@@ -316,7 +317,7 @@ OPERATIONS = (
         account_shapes.UserShape,
         body=account_shapes.NewUser,
         status=201,
-        errors=(409, 415),
+        errors=(409, 413, 415),
     ),
     Operation(
         "change_user",
@@ -325,7 +326,7 @@ OPERATIONS = (
         "Change a user's password, role, projects, or lock them out.",
         account_shapes.UserShape,
         body=account_shapes.UserChange,
-        errors=(404, 415),
+        errors=(404, 413, 415),
     ),
     Operation("tokens", "GET", "/tokens", "All tokens, without their secrets.", account_shapes.TokenList),
     Operation(
@@ -336,7 +337,7 @@ OPERATIONS = (
         account_shapes.NewTokenShape,
         body=account_shapes.NewTokenRequest,
         status=201,
-        errors=(415,),
+        errors=(413, 415),
     ),
     Operation(
         "revoke_token", "DELETE", "/tokens/<token_id>", "End a token at once.", account_shapes.TokenShape, errors=(404,)

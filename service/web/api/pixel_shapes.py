@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from service.ingest.pixel_case import MOST_REGIONS, PixelCase, Region
-from service.web.api.shapes import Shape
+from service.web.api.shapes import Shape, Whole
 
 _LARGEST = 1 << 31
 
@@ -15,11 +15,11 @@ _LARGEST = 1 << 31
 class RegionShape(Shape):
     """A rectangle of pixels."""
 
-    x: int = Field(description="Column of its first pixel, from 0", ge=-_LARGEST, lt=_LARGEST)
-    y: int = Field(description="Row of its first pixel, from 0", ge=-_LARGEST, lt=_LARGEST)
-    width: int = Field(description="Columns", ge=1, lt=_LARGEST)
-    height: int = Field(description="Rows", ge=1, lt=_LARGEST)
-    frame: int | None = Field(None, description="The frame, from 1; null for every frame", ge=1, lt=_LARGEST)
+    x: Whole = Field(description="Column of its first pixel, from 0", ge=-_LARGEST, lt=_LARGEST)
+    y: Whole = Field(description="Row of its first pixel, from 0", ge=-_LARGEST, lt=_LARGEST)
+    width: Whole = Field(description="Columns", ge=1, lt=_LARGEST)
+    height: Whole = Field(description="Rows", ge=1, lt=_LARGEST)
+    frame: Whole | None = Field(None, description="The frame, from 1; null for every frame", ge=1, lt=_LARGEST)
 
     def region(self) -> Region:
         """As ingest knows it."""

@@ -8,19 +8,19 @@ from pydantic import Field
 
 from service.core.pulls import PullRow
 from service.fetching.desk import PullReport
-from service.web.api.shapes import Moment, Shape, moment, moment_or_none
+from service.web.api.shapes import Moment, Shape, Text, Whole, moment, moment_or_none
 
 
 class PullAsked(Shape):
     """Which studies of which peer; the criteria are identity and are never told again."""
 
-    peer: str = Field(max_length=64, description="Name of the peer in the configuration")
-    accession: str | None = Field(None, max_length=64, description="Accession number, as the peer has it")
-    patient_id: str | None = Field(None, max_length=64, description="Patient ID, as the peer has it")
-    study_uid: str | None = Field(None, max_length=64, description="Study Instance UID, as the peer has it")
-    keys: dict[str, str] = Field(default_factory=dict, description="Further keys by keyword, such as StudyDate")
-    priors_of: str | None = Field(None, max_length=64, description="Instead: a study that is here, as served")
-    count: int = Field(1, ge=1, le=100, description="How many of its priors")
+    peer: Text = Field(max_length=64, description="Name of the peer in the configuration")
+    accession: Text | None = Field(None, max_length=64, description="Accession number, as the peer has it")
+    patient_id: Text | None = Field(None, max_length=64, description="Patient ID, as the peer has it")
+    study_uid: Text | None = Field(None, max_length=64, description="Study Instance UID, as the peer has it")
+    keys: dict[str, Text] = Field(default_factory=dict, description="Further keys by keyword, such as StudyDate")
+    priors_of: Text | None = Field(None, max_length=64, description="Instead: a study that is here, as served")
+    count: Whole = Field(1, ge=1, le=100, description="How many of its priors")
 
     def criteria(self) -> dict[str, str]:
         """By keyword."""

@@ -49,9 +49,7 @@ class PullViews:
         return self.pull(pull_id)
 
     def _reachable(self, pull_id: str) -> PullReport:
-        if not pull_id.isdecimal() or len(pull_id) > 18:
-            raise InstanceNotFound("this is no number")
-        report = self._pulls.report(int(pull_id))
+        report = self._pulls.report(shapes.row_number(pull_id))
         if not present_caller().may_reach(report.pull.project):
             raise InstanceNotFound("there is no pull of this number")
         audit_target(report.pull.origin_study_uid, project=report.pull.project, pull=report.pull.id)

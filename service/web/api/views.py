@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from dicom_nodes.errors import CallerNotAllowed
 from service.archive.audit import AuditQuery
@@ -26,6 +25,7 @@ from service.web.api import (
 )
 from service.web.api.deletion_views import DeletionViews
 from service.web.api.delivery_views import DeliveryViews, standing_of
+from service.web.api.misfits import refusing_misfits
 from service.web.api.openapi import PREFIX, openapi_document, type_words
 from service.web.api.operations import OPERATIONS, Operation
 from service.web.api.pull_views import PullViews
@@ -35,6 +35,8 @@ from service.web.scope import chosen_project, visible_projects
 from service.web.services import WebServices
 from service.web.study_report import study_of
 from service.web.viewer.configuration import study_path
+
+_BODY_LIMIT_BYTES = 1 << 20
 
 
 def api_blueprint(services: WebServices) -> Blueprint:
@@ -63,51 +65,45 @@ def _answering(operation: Operation, act: Callable[..., BaseModel]) -> Callable[
 
     def view(**places: str) -> Response:
         given: dict[str, Any] = dict(places)
-        query = _parsed(operation.query, request.args.to_dict()) if operation.query else None
-        if operation.query is None and request.args:
+        if operation.query is not None:
+            given["query"] = _asked(operation.query)
+        elif request.args:
             raise BadRequest("this address takes no parameters")
-        if query is not None:
-            given["query"] = query
         if operation.body is not None:
-            given["body"] = _parsed(operation.body, _json_body())
+            given["body"] = _brought(operation.body)
         answer = act(**given)
         return Response(answer.model_dump_json(), status=operation.status, content_type="application/json")
 
     return view
 
 
-def _json_body() -> object:
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("the body is to be application/json")
-    try:
-        return json.loads(request.get_data(cache=False))
-    except ValueError as error:
-        raise BadRequest("the body is no JSON") from error
+def _asked(model: type[BaseModel]) -> BaseModel:
+    """The parameters of the address.
+
+    Raises
+    ------
+    BadRequest : one is unknown, stands twice, or has a value that does not fit
+    """
+    if any(len(values) > 1 for _, values in request.args.lists()):
+        raise BadRequest("each parameter of this address may stand in it once")
+    with refusing_misfits(model):
+        return model.model_validate_strings(request.args.to_dict())
 
 
-def _parsed(model: type[BaseModel], values: object) -> BaseModel:
-    """Values as the model has them; what is wrong is named by its key, never quoted.
+def _brought(model: type[BaseModel]) -> BaseModel:
+    """The body, which is JSON (RFC 8259); a number is no text there, and a text no number.
 
     Raises
     ------
     BadRequest : a key is unknown, absent, or has a value that does not fit
+    RequestEntityTooLarge : it is longer than any that means something
+    UnsupportedMediaType : it says that it is something else
     """
-    try:
-        # As JSON, so that numbers and times may be written as they stand in an address.
-        return (
-            model.model_validate_strings(values)
-            if isinstance(values, dict) and request.method == "GET"
-            else (model.model_validate(values))
-        )
-    except ValidationError as error:
-        raise BadRequest("; ".join(_words(model, item) for item in error.errors(include_url=False))) from None
-
-
-def _words(model: type[BaseModel], item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        return f"there is no such key; there are {', '.join(model.model_fields)}"
-    return f"{place or 'the body'}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("the body is to be application/json")
+    request.max_content_length = _BODY_LIMIT_BYTES
+    with refusing_misfits(model):
+        return model.model_validate_json(request.get_data(cache=False), strict=True)
 
 
 class ApiViews(DeliveryViews, PullViews, DeletionViews, SearchAttributeViews):

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service.core.deletion import DeletedPlace, DeletionState
 from service.errors import DecisionRefused, InstanceNotFound
-from service.web.api.deletion_views import deletion_number
+from service.web.api.shapes import row_number
 from service.web.guard import present_caller
 from service.web.route_table import DECIDERS
 from service.web.scope import chosen_project
@@ -66,7 +66,7 @@ def register_trash_page(
     @pages.post("/trash/<project>/<deletion_id>/restore")
     def restore(project: str, deletion_id: str) -> AnyResponse:
         check_form()
-        number = deletion_number(deletion_id)
+        number = row_number(deletion_id)
         return _back(project, "restored", lambda by: services.deletions.restore(project, number, by))
 
 

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service.core.archived import QuarantineRow
 from service.core.records import OutcomeKind
-from service.errors import FramesNotReadable, InstanceNotFound, PixelRestFound, PixelsNeedPerson
+from service.errors import BadRequest, FramesNotReadable, InstanceNotFound, PixelRestFound, PixelsNeedPerson
 from service.web.api.delivery_views import standing_of
 from service.web.dashboard import presentation
 from service.web.dashboard.delivery_pages import register_delivery_pages
@@ -188,6 +188,8 @@ def _register_quarantine(pages: Blueprint, services: WebServices, signs: FormSig
 
 def _check(signs: FormSigns) -> None:
     signs.check(present_caller(), request.form.get("sign", ""))
+    if any("\0" in text for text in request.form.values()):
+        raise BadRequest("a text holds no NUL character")
 
 
 def _decidable(services: WebServices, signs: FormSigns, quarantine_id: str) -> str:
