@@ -8,8 +8,14 @@ STUDY  ?=
 WORKERS ?= auto
 ROUNDS  ?= 5
 # What reads and writes the index is tested on PostgreSQL as well; databases are emptied between tests, not made anew.
-INDEX_TESTS := $(patsubst %,tests/unit/test_%.py,archive_intake archive_overview archive_runs archive_small_tables \
-	audit_trail index_races search_attributes views)
+INDEX_TESTS := $(patsubst %,tests/unit/test_%.py,archive_bulk_data archive_commitments archive_database \
+	archive_instances archive_intake archive_matching archive_overview archive_quarantine_rows archive_runs \
+	archive_search archive_shown_images archive_small_tables archive_study_dates audit_buffer audit_trail \
+	auth_accounts cli_outbox cli_quarantine cli_search_attributes cli_trash crosswalk delivery_commitment index_copy \
+	index_races ingest_pipeline ingest_quarantine jobs_completeness key_rotation outbox_tables patient_import \
+	rejections run_workitems search_attributes study_cleaning study_lookup trash views way_back web_api_misfits \
+	web_pulls worklist_desk worklist_subscriptions worklist_views) \
+	tests/faults/test_fuzzed_dicomweb.py tests/integration/test_openapi.py
 BENCH_STAMP := $(VENV)/.bench-installed
 # `make bench BENCH="deid deid_pixels" IMAGES=DIR` runs some, and looks for text in the images of a folder as well.
 BENCH   ?= archive_metadata deid deid_faces deid_frames deid_pixels dicomweb_store ingest receive
@@ -59,7 +65,7 @@ unit: $(STAMP)
 	$(BIN)/pytest tests/unit -q
 
 test: lint types viewer-if-possible
-	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then ANNOGATE_TEST_INDEX=postgresql $(BIN)/pytest -q $(INDEX_TESTS); \
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then ANNOGATE_TEST_INDEX=postgresql $(BIN)/pytest -q --hypothesis-profile=repeatable $(INDEX_TESTS); \
 	else echo "PostgreSQL is not here: the index is tested on SQLite alone." >&2; fi
 	$(BIN)/pytest -m "not bench" --hypothesis-profile=repeatable $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS) --dist loadgroup --no-loadscope-reorder)
 

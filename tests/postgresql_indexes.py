@@ -121,7 +121,12 @@ def indexes_in_postgresql() -> Iterator[Callable[[], AbstractContextManager[None
         opened = Database.open
 
         def open_there(location: str | Path) -> Database:
-            return opened(location if str(location).startswith("postgresql") else lent.url(str(location)))
+            if "://" in str(location):
+                return opened(location)
+            place = Path(location)
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.touch(mode=0o600)  # the commands ask by the file whether a gateway ran there
+            return opened(lent.url(str(location)))
 
         patch.setattr(Database, "open", open_there)
         yield lent.round

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -31,7 +32,7 @@ def house(tmp_path):
 
 
 def with_rule(tmp_path, rule):
-    return IngestHouse(tmp_path, {"clinical": replace(CLINICAL, on_conflict=rule)})
+    return closing(IngestHouse(tmp_path, {"clinical": replace(CLINICAL, on_conflict=rule)}))
 
 
 def report(**changes):
@@ -110,21 +111,21 @@ def test_other_content_is_listed_and_the_first_stays(house):
 
 
 def test_other_content_replaces_where_the_project_says_so(tmp_path):
-    house = with_rule(tmp_path, ConflictRule.REPLACE)
-    house.pipeline.process(house.incoming(ct_slice(1)))
-    outcome = house.pipeline.process(house.incoming(other_content()))
-    assert outcome.kind is OutcomeKind.REPLACED
-    row = house.index.find("clinical", outcome.sop_instance_uid)
-    assert house.stored(row).PixelData == other_content().PixelData
-    assert house.blob_keys() == {row.blob.key}
+    with with_rule(tmp_path, ConflictRule.REPLACE) as house:
+        house.pipeline.process(house.incoming(ct_slice(1)))
+        outcome = house.pipeline.process(house.incoming(other_content()))
+        assert outcome.kind is OutcomeKind.REPLACED
+        row = house.index.find("clinical", outcome.sop_instance_uid)
+        assert house.stored(row).PixelData == other_content().PixelData
+        assert house.blob_keys() == {row.blob.key}
 
 
 def test_other_content_is_quarantined_where_the_project_says_so(tmp_path):
-    house = with_rule(tmp_path, ConflictRule.QUARANTINE)
-    house.pipeline.process(house.incoming(ct_slice(1)))
-    outcome = house.pipeline.process(house.incoming(other_content()))
-    assert (outcome.kind, outcome.failure_reason) == (OutcomeKind.QUARANTINED, 0xC003)
-    assert len(house.blob_keys()) == 1
+    with with_rule(tmp_path, ConflictRule.QUARANTINE) as house:
+        house.pipeline.process(house.incoming(ct_slice(1)))
+        outcome = house.pipeline.process(house.incoming(other_content()))
+        assert (outcome.kind, outcome.failure_reason) == (OutcomeKind.QUARANTINED, 0xC003)
+        assert len(house.blob_keys()) == 1
 
 
 def test_second_patient_under_a_study_is_quarantined(house):
@@ -137,10 +138,10 @@ def test_second_patient_under_a_study_is_quarantined(house):
 
 def test_unwanted_sop_class_is_dropped_and_counted(tmp_path):
     ct = ct_slice().SOPClassUID
-    house = IngestHouse(tmp_path, {"clinical": replace(CLINICAL, drop_sop_classes=frozenset({ct}))})
-    outcomes = house.pipeline.process_batch([house.incoming(ct_slice(n)) for n in (1, 2)])
-    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.DROPPED}
-    assert house.counters.all("clinical") == {f"dropped {ct}": 2}
+    with closing(IngestHouse(tmp_path, {"clinical": replace(CLINICAL, drop_sop_classes=frozenset({ct}))})) as house:
+        outcomes = house.pipeline.process_batch([house.incoming(ct_slice(n)) for n in (1, 2)])
+        assert {outcome.kind for outcome in outcomes} == {OutcomeKind.DROPPED}
+        assert house.counters.all("clinical") == {f"dropped {ct}": 2}
 
 
 def test_unreadable_object_is_quarantined_with_its_reason(house):

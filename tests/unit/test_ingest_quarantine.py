@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -106,8 +107,8 @@ def test_object_is_released_once_what_kept_it_back_has_changed(tmp_path):
     with_project = IngestHouse(tmp_path)
     held = with_project.pipeline.process(with_project.incoming(ct_slice(1), "later")).quarantine_id
     with_project.close()
-    again = IngestHouse(tmp_path, {"later": replace(CLINICAL, name="later")})
-    outcome = QuarantineDesk(again.quarantine, again.pipeline, lambda decision: None).release(held, "alice")
+    with closing(IngestHouse(tmp_path, {"later": replace(CLINICAL, name="later")})) as again:
+        outcome = QuarantineDesk(again.quarantine, again.pipeline, lambda decision: None).release(held, "alice")
     assert (outcome.kind, outcome.sop_class_uid) == (OutcomeKind.ARCHIVED, ct)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -82,9 +83,10 @@ def test_study_is_complete_once_among_two_processes(house, tmp_path):
 def test_quiet_time_goes_on_across_a_restart(house, tmp_path):
     outcome = house.receive_slices(3)
     house.close()
-    again = JobsHouse(tmp_path, [FixedAnnotator()], ingest=IngestHouse(tmp_path, clock=house.clock))
-    assert again.go_quiet() == 1
-    assert state_of(again, outcome.study_uid) == ("complete", 1)
+    ingest = IngestHouse(tmp_path, clock=house.clock)
+    with closing(JobsHouse(tmp_path, [FixedAnnotator()], ingest=ingest)) as again:
+        assert again.go_quiet() == 1
+        assert state_of(again, outcome.study_uid) == ("complete", 1)
 
 
 def test_object_on_its_way_holds_the_study_open(house):
@@ -183,10 +185,10 @@ def test_series_that_is_not_matched_gets_no_run(house):
 
 def test_each_annotator_runs_on_each_series_that_it_matches(tmp_path):
     annotators = [FixedAnnotator(name="one"), FixedAnnotator(name="two"), FixedAnnotator(name="pet", modality="PT")]
-    house = JobsHouse(tmp_path, annotators)
-    outcome = house.receive([ct_slice(1), ct_slice(1, series_uid="1.2.826.8")])
-    assert house.go_quiet() == 4
-    assert {run.annotator for run in house.all_runs(outcome.study_uid)} == {"one", "two"}
+    with closing(JobsHouse(tmp_path, annotators)) as house:
+        outcome = house.receive([ct_slice(1), ct_slice(1, series_uid="1.2.826.8")])
+        assert house.go_quiet() == 4
+        assert {run.annotator for run in house.all_runs(outcome.study_uid)} == {"one", "two"}
 
 
 def test_next_due_time_is_worked_out(house):
