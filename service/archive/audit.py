@@ -21,9 +21,8 @@ from enum import IntEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, select
-from sqlalchemy.exc import IntegrityError
 
-from service.archive.database import Database
+from service.archive.database import Database, hold_alone
 from service.archive.schema import audit
 
 # Column, what fills it, and how long it may be.
@@ -34,7 +33,6 @@ _TEXTS = {
     "project": ("project", 64),
     "object": ("target", 200),
 }
-_ATTEMPTS = 10
 _VERIFY_PAGE = 5000
 
 
@@ -161,17 +159,16 @@ class AuditTrail:
         self.record_all([event])
 
     def record_all(self, events: Sequence[AuditEvent]) -> None:
-        """Write events in their order, in one transaction."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._database.write() as connection:
-                    connection.execute(insert(audit), self._rows(events, connection))
-            except IntegrityError:
-                # Another process took the same numbers (only where the index lets two write at once): chain anew.
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        """Write events in their order, in one transaction.
+
+        Raises
+        ------
+        StorageExhausted : the disk is full, or another process kept the index locked for 30 s
+        """
+        with self._database.write() as connection:
+            # Each row is chained to the one before it, so that two who write at once would take the same number.
+            hold_alone(connection, audit)
+            connection.execute(insert(audit), self._rows(events, connection))
 
     def _rows(self, events: Sequence[AuditEvent], connection: Connection) -> list[dict[str, object]]:
         last = connection.execute(select(audit.c.id, audit.c.chain).order_by(audit.c.id.desc()).limit(1)).first()
