@@ -94,7 +94,7 @@ def test_killed_helper_loses_and_doubles_nothing(gateway: GatewayProcess, series
     ended = threading.Event()
 
     def kill() -> None:
-        while not ended.wait(0.05):
+        while not ended.wait(0.002):
             for pid in helpers_of(gateway):
                 if len(killed) < 3 and pid not in killed:
                     killed.append(pid)
