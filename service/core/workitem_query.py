@@ -11,6 +11,7 @@ from pydicom.datadict import tag_for_keyword
 
 from service.core import workitem as tags
 from service.core.matching import ValueMatch, kind_of
+from service.core.query_values import count_of, flag_of
 from service.core.search import Attributes, MatchKind
 from service.core.workitem import has_value
 from service.core.workitem_rules import AttributeRule, Rules, WorkitemRules
@@ -170,17 +171,17 @@ class _Reader:
                 self._unsupported.append(piece)
 
     def limit_to(self, value: str) -> None:
-        self._limit = _count("limit", value, least=1)
+        self._limit = count_of("limit", value, least=1)
 
     def skip(self, value: str) -> None:
-        self._offset = _count("offset", value, least=0)
+        self._offset = count_of("offset", value, least=0)
 
     def match_fuzzily(self, value: str) -> None:
-        self._fuzzy = _flag("fuzzymatching", value)
+        self._fuzzy = flag_of("fuzzymatching", value)
 
     def check_flag(self, value: str) -> None:
         """Several values and the empty value are matched in any case."""
-        _flag("The parameter", value)
+        flag_of("The parameter", value)
 
     def nothing(self, value: str) -> None:
         """Read elsewhere: what the caller accepts."""
@@ -267,15 +268,3 @@ def _moment(rule: AttributeRule, value: str) -> Condition:
     full = {"DA": "99991231", "TM": "235959.999999"}.get(rule.vr, _LAST_MOMENT)
     last = last + full[len(last) :] if last else ""
     return ValueMatch(rule.tag, MatchKind.DATE, (first, last), is_range=True)
-
-
-def _count(name: str, value: str, *, least: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < least:
-        raise BadRequest(f"{name}: not an integer of {least} or more")
-    return int(value)
-
-
-def _flag(name: str, value: str) -> bool:
-    if value not in ("true", "false"):
-        raise BadRequest(f"{name}: neither true nor false")
-    return value == "true"

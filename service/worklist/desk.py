@@ -9,6 +9,7 @@ from service.archive.database import Connection, Database
 from service.archive.workitem_subscriptions import SubscriptionTable
 from service.archive.workitems import WorkitemTable
 from service.core import workitem as tags
+from service.core.archived import RunRow
 from service.core.search import Attributes
 from service.core.view import EVERYTHING, View
 from service.core.workitem import (
@@ -197,12 +198,12 @@ class WorklistDesk:
     ) -> list[str]:
         """Claim a work item, or bring it to its end; warnings.
 
+        Of two who claim the same one at once exactly one succeeds, whichever processes they ask. Readers do not see
+        what another has claimed: a claim that comes too late is told so, and no more.
+
         Parameters
         ----------
         stores_as : under which what the caller stores is kept as theirs; with COMPLETED it becomes the run's results
-
-        Of two who claim the same one at once exactly one succeeds, whichever processes they ask. Readers do not see
-        what another has claimed: a claim that comes too late is told so, and no more.
 
         Raises
         ------
@@ -223,25 +224,9 @@ class WorklistDesk:
             if warning:
                 return [warning]
             if wanted is WorkitemState.IN_PROGRESS:
-                self._runs.claim(held, transaction_uid, connection)
-                self._change(
-                    held,
-                    connection,
-                    state=wanted,
-                    transaction_digest=digest_of(transaction_uid),
-                    claimed_by=view.reader or "",
-                )
+                self._claim(held, transaction_uid, view, connection)
                 return []
-            missing = self._rules.missing_at_end(matched_attributes(held), wanted)
-            if missing:
-                raise WorkitemRefused(NOT_AT_END, ", ".join(missing[:10]))
-            if wanted is WorkitemState.COMPLETED:
-                # First, so that whoever sees the results is told that they are there.
-                outcome = self._runs.completed(held, Performer(stores_as, view), connection)
-            else:
-                outcome = self._runs.given_up(held)
-            self._change(held, connection, state=wanted)
-            ended = self._runs.finish(held, transaction_uid, outcome, connection)
+            ended = self._end(held, wanted, transaction_uid, Performer(stores_as, view), connection)
         self._runs.tell(ended)
         return []
 
@@ -319,6 +304,36 @@ class WorklistDesk:
 
     def _modified_now(self, project: str, study_uid: str) -> Attributes:
         return {tags.MODIFIED_AT: {"vr": "DT", "Value": [self._time.moment(project, study_uid, self._clock())]}}
+
+    def _claim(self, held: Workitem, transaction_uid: str, view: View, connection: Connection) -> None:
+        self._runs.claim(held, transaction_uid, connection)
+        self._change(
+            held,
+            connection,
+            state=WorkitemState.IN_PROGRESS,
+            transaction_digest=digest_of(transaction_uid),
+            claimed_by=view.reader or "",
+        )
+
+    def _end(
+        self,
+        held: Workitem,
+        wanted: WorkitemState,
+        transaction_uid: str,
+        performer: Performer,
+        connection: Connection,
+    ) -> RunRow | None:
+        """Complete a work item, or give it up; the run that ended with it."""
+        missing = self._rules.missing_at_end(matched_attributes(held), wanted)
+        if missing:
+            raise WorkitemRefused(NOT_AT_END, ", ".join(missing[:10]))
+        if wanted is WorkitemState.COMPLETED:
+            # First, so that whoever sees the results is told that they are there.
+            outcome = self._runs.completed(held, performer, connection)
+        else:
+            outcome = self._runs.given_up(held)
+        self._change(held, connection, state=wanted)
+        return self._runs.finish(held, transaction_uid, outcome, connection)
 
     def _change(
         self,

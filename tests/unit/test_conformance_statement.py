@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -12,18 +11,12 @@ import pytest
 from dicom_nodes.storage_classes import standard_storage_classes
 from dicom_nodes.transfer_syntaxes import transfer_syntaxes
 from service.core.search import SEARCH_KEYS
+from tests.tool_module import tool_module
 
 
 @pytest.fixture(scope="module")
 def tool(repository: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "make_conformance_statement", repository / "tools/make_conformance_statement.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tool_module(repository, "make_conformance_statement")
 
 
 @pytest.fixture(scope="module")

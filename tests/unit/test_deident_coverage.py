@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from service.deident.rules import Action
+from tests.tool_module import tool_module
 
 
 @pytest.fixture(scope="module")
 def tool(repository: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "make_deident_coverage", repository / "tools/make_deident_coverage.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tool_module(repository, "make_deident_coverage")
 
 
 @pytest.fixture(scope="module")

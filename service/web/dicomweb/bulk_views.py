@@ -19,7 +19,7 @@ from service.web.dicomweb.frame_negotiation import PixelForm, PixelSource, choos
 from service.web.dicomweb.frame_reader import FrameLayouts
 from service.web.dicomweb.media_types import OCTET_STREAM, MediaRange
 from service.web.dicomweb.multipart import OutgoingPart, encode
-from service.web.dicomweb.partial_answers import answer_parts
+from service.web.dicomweb.partial_answers import answer_from
 from service.web.dicomweb.pixel_parts import pixel_data_parts
 from service.web.dicomweb.resources import Resources
 from service.web.dicomweb.services import DicomWebServices
@@ -61,22 +61,13 @@ class BulkViews:
         if (answer := unchanged(request, tag, row.indexed_at)) is not None:
             return answer
         stored = StoredObject(row, self._services.blobs)
-        try:
-            parts, form = self._parts_at(stored, path, self._asked(project))
-            response = answer_parts(
-                request,
-                parts,
-                form.media_type,
-                multipart=form.multipart,
-                tag=tag,
-                modified=row.indexed_at,
-                boundary=self._services.boundary(),
-            )
-        except BaseException:
-            stored.close()
-            raise
-        response.call_on_close(stored.close)
-        return response
+        return answer_from(
+            stored,
+            request,
+            lambda: self._parts_at(stored, path, self._asked(project)),
+            tag=tag,
+            boundary=self._services.boundary(),
+        )
 
     def bulk_data(self, project: str, study_uid: str, series_uid: str = "", sop_instance_uid: str = "") -> Response:
         """``GET …/bulkdata`` below a study, a series or an instance: every value that the metadata has as a link."""

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from flask import Request, Response
 
 from service.web.dicomweb.answers import accepted, answer_multipart, answer_single, dated, file_sender, finish
 from service.web.dicomweb.byte_ranges import ByteRange, RangeNotSatisfiable, parse_ranges, stretch
 from service.web.dicomweb.file_stretch import FileStretch, Piece, sent
+from service.web.dicomweb.frame_negotiation import PixelForm
 from service.web.dicomweb.multipart import OutgoingPart
+from service.web.dicomweb.stored_object import StoredObject
 from service.web.problems import problem
 
 
 def wants_range(request: Request) -> bool:
     """Whether a part of a representation is asked for, so that it had better not come as multipart."""
     return request.method == "GET" and request.headers.get("Range", "").strip().lower().startswith("bytes")
+
+
+def answer_from(
+    stored: StoredObject,
+    request: Request,
+    make_parts: Callable[[], tuple[Sequence[OutgoingPart], PixelForm]],
+    *,
+    tag: str,
+    boundary: str,
+) -> Response:
+    """Answer with parts that are read from a stored object, which is closed when all of them were sent.
+
+    Parameters
+    ----------
+    make_parts : gives the parts and their form; what it raises closes the object
+    tag : what is the same as long as the bytes of the parts are
+    """
+    try:
+        parts, form = make_parts()
+        response = answer_parts(
+            request,
+            parts,
+            form.media_type,
+            multipart=form.multipart,
+            tag=tag,
+            modified=stored.row.indexed_at,
+            boundary=boundary,
+        )
+    except BaseException:
+        stored.close()
+        raise
+    response.call_on_close(stored.close)
+    return response
 
 
 def answer_parts(

@@ -6,7 +6,7 @@ from flask import Response, request
 
 from service.web.dicomweb.answers import accepted, entity_tag, unchanged
 from service.web.dicomweb.frame_reader import FrameLayouts, FrameReader
-from service.web.dicomweb.partial_answers import answer_parts
+from service.web.dicomweb.partial_answers import answer_from
 from service.web.dicomweb.pixel_parts import frame_parts
 from service.web.dicomweb.resources import Resources, parse_frames
 from service.web.dicomweb.services import DicomWebServices
@@ -31,19 +31,10 @@ class PixelViews:
         root = self._services.links.service_root(request, project)
         address = f"{root}/studies/{row.study_uid}/series/{row.series_uid}/instances/{row.sop_instance_uid}"
         stored = StoredObject(row, self._services.blobs)
-        try:
-            parts, form = frame_parts(FrameReader(stored, self._layouts), numbers, accepted(request), address)
-            response = answer_parts(
-                request,
-                parts,
-                form.media_type,
-                multipart=form.multipart,
-                tag=tag,
-                modified=row.indexed_at,
-                boundary=self._services.boundary(),
-            )
-        except BaseException:
-            stored.close()
-            raise
-        response.call_on_close(stored.close)
-        return response
+        return answer_from(
+            stored,
+            request,
+            lambda: frame_parts(FrameReader(stored, self._layouts), numbers, accepted(request), address),
+            tag=tag,
+            boundary=self._services.boundary(),
+        )

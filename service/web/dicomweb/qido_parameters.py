@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from service.core.moments import combined
+from service.core.query_values import count_of, flag_of
 from service.core.search import SEARCH_KEYS, Level, Match, MomentMatch, SearchKey, SearchQuery
 from service.core.search_attributes import attribute_path
 from service.errors import BadRequest
@@ -148,19 +149,19 @@ class _Reader:
                 self._unsupported.append(field)
 
     def limit_to(self, value: str) -> None:
-        self.limit = _count("limit", value, least=1)
+        self.limit = count_of("limit", value, least=1)
 
     def skip(self, value: str) -> None:
-        self.offset = _count("offset", value, least=0)
+        self.offset = count_of("offset", value, least=0)
 
     def fuzzy(self, value: str) -> None:
-        self._rules = replace(self._rules, fuzzy=_flag("fuzzymatching", value))
+        self._rules = replace(self._rules, fuzzy=flag_of("fuzzymatching", value))
 
     def empty_values(self, value: str) -> None:
-        self._rules = replace(self._rules, empty_values=_flag("emptyvaluematching", value))
+        self._rules = replace(self._rules, empty_values=flag_of("emptyvaluematching", value))
 
     def multiple_values(self, value: str) -> None:
-        self._rules = replace(self._rules, multiple_values=_flag("multiplevaluematching", value))
+        self._rules = replace(self._rules, multiple_values=flag_of("multiplevaluematching", value))
 
     def nothing(self, value: str) -> None:
         """Read elsewhere: what the caller accepts."""
@@ -188,15 +189,3 @@ def _combined(matches: Mapping[Path, Match]) -> tuple[tuple[MomentMatch, ...], t
             found.append(MomentMatch(date.key, time.key, first, last))
             del rest[date_path], rest[time_path]
     return tuple(found), tuple(rest.values())
-
-
-def _count(name: str, value: str, *, least: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < least:
-        raise BadRequest(f"{name}: not an integer of {least} or more")
-    return int(value)
-
-
-def _flag(name: str, value: str) -> bool:
-    if value not in ("true", "false"):
-        raise BadRequest(f"{name}: neither true nor false")
-    return value == "true"
