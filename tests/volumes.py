@@ -11,7 +11,8 @@ from pydicom.uid import EnhancedCTImageStorage, PositronEmissionTomographyImageS
 
 from service.core.annotator import AnnotatorResult
 from service.core.codes import Code, ucum
-from service.core.findings import AlgorithmIdentification, Evaluation, Finding, Line, Mask, Measurement
+from service.core.findings import AlgorithmIdentification, Evaluation, Finding, Mask, Measurement
+from service.core.geometry import Shape, line
 from service.core.volume import Volume
 from tests.datasets import SERIES_UID, STUDY_UID, ct_slice
 
@@ -134,10 +135,10 @@ def ball(volume: Volume, centre: tuple[int, int, int], radius: int = 2) -> Mask:
     return Mask.cut_from(away <= radius**2)
 
 
-def line_on(volume: Volume, start: tuple[float, float, float], end: tuple[float, float, float]) -> Line:
+def line_on(volume: Volume, start: tuple[float, float, float], end: tuple[float, float, float]) -> Shape:
     """A line between two indices (slice, row, column)."""
     first, last = volume.to_patient([start, end]).tolist()
-    return Line(tuple(first), tuple(last))
+    return line(first, last)
 
 
 def nodule(volume: Volume, number: int = 1, centre: tuple[int, int, int] = (3, 6, 7)) -> Finding:
@@ -154,8 +155,8 @@ def nodule(volume: Volume, number: int = 1, centre: tuple[int, int, int] = (3, 6
         laterality=LEFT,
         mask=ball(volume, centre),
         measurements=(
-            Measurement(LONG_AXIS, long_axis.length_mm, MM, line=long_axis),
-            Measurement(SHORT_AXIS, short_axis.length_mm, MM, line=short_axis),
+            Measurement(LONG_AXIS, long_axis.length_mm, MM, shape=long_axis),
+            Measurement(SHORT_AXIS, short_axis.length_mm, MM, shape=short_axis),
             Measurement(VOLUME, 523.5987755982989, MM3),
             Measurement(ATTENUATION, -12.25, HOUNSFIELD, derivation=MEAN),
         ),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.core.findings import Line
+from service.core.geometry import Shape, line
 from service.core.volume import Volume
 
 Points = npt.NDArray[np.float64]
@@ -26,8 +26,8 @@ WIDTHS = 200
 class Axes:
     """Long and short axis as lines in the patient, mm, LPS; both on one slice."""
 
-    long: Line
-    short: Line
+    long: Shape
+    short: Shape
 
 
 def measure_axes(
@@ -96,7 +96,7 @@ def _axes(hull: Points) -> Axes:
     bottoms = np.interp(places, lower[0], lower[1])
     widest = int(np.argmax(tops - bottoms))
     foot = start + places[widest] * along
-    return Axes(_line(start, end), _line(foot + bottoms[widest] * across, foot + tops[widest] * across))
+    return Axes(line(start, end), line(foot + bottoms[widest] * across, foot + tops[widest] * across))
 
 
 def _border(lengthwise: Points, heights: Points, *, upper: bool) -> tuple[Points, Points]:
@@ -104,7 +104,3 @@ def _border(lengthwise: Points, heights: Points, *, upper: bool) -> tuple[Points
     on_side = heights >= -1e-9 if upper else heights <= 1e-9
     order = np.argsort(lengthwise[on_side])
     return lengthwise[on_side][order], heights[on_side][order]
-
-
-def _line(start: Points, end: Points) -> Line:
-    return Line((float(start[0]), float(start[1]), float(start[2])), (float(end[0]), float(end[1]), float(end[2])))

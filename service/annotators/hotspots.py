@@ -31,6 +31,7 @@ from service.annotators.suv_peak import suv_peak
 from service.core.annotator import AnnotatorResult, SeriesSummary
 from service.core.codes import Code
 from service.core.findings import Finding, Mask, Measurement
+from service.core.geometry import point
 from service.core.volume import Volume
 from service.errors import VolumeRefused
 
@@ -102,7 +103,7 @@ class HotspotsAnnotator(BuiltInAnnotator[HotspotParameters]):
             category=self._parameters.category.code,
             type=self._parameters.type.code,
             mask=mask,
-            points=(middle,),
+            shapes=(point(middle),),
             measurements=(
                 _suv(float(values.max()), MAXIMUM),
                 _suv(peak, PEAK),

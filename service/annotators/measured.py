@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from service.core.codes import Code, ucum
-from service.core.findings import Line, Mask, Measurement
+from service.core.findings import Mask, Measurement
+from service.core.geometry import Shape
 from service.core.volume import Volume
 
 MILLIMETRE = ucum("mm", "millimeter")
@@ -46,9 +47,9 @@ def mean_hounsfield(mask: Mask, volume: Volume) -> Measurement:
     return Measurement(ATTENUATION, float(voxels_of(mask, volume).mean(dtype=np.float64)), HOUNSFIELD, derivation=MEAN)
 
 
-def axis(name: Code, line: Line) -> Measurement:
+def axis(name: Code, line: Shape) -> Measurement:
     """Length of a drawn line in millimetres."""
-    return Measurement(name, line.length_mm, MILLIMETRE, line=line)
+    return Measurement(name, line.length_mm, MILLIMETRE, shape=line)
 
 
 def voxels_of(mask: Mask, volume: Volume) -> np.ndarray:

@@ -101,7 +101,6 @@ class NodulesAnnotator(BuiltInAnnotator[NoduleParameters]):
             site=self._parameters.site.code,
             laterality=_side(lungs, candidate),
             mask=self._mask(candidate),
-            lines=tuple(m.line for m in measurements if m.line is not None),
             measurements=measurements,
             confidence=candidate.confidence(self._parameters.search),
             colour=self._parameters.colour(number - 1),

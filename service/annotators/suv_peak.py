@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from service.core.findings import Mask, Point
+from service.core.findings import Mask
+from service.core.geometry import Point
 from service.core.volume import Volume
 
 BALL_ML = 1.0

@@ -1,6 +1,6 @@
 """What an annotator or a reader marks: the one model that every object writer and reader shares.
 
-All points are in the patient coordinate system (LPS, millimetres; PS3.3 C.7.6.2.1.1) unless a name says otherwise.
+Masks lie in the grid of a volume; where shapes lie, each says itself (`service/core/geometry.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.codes import Code
-
-Point = tuple[float, float, float]
+from service.core.geometry import Shape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,45 +55,17 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A straight line between two points, as drawn on one slice; mm, LPS."""
-
-    start: Point
-    end: Point
-
-    @property
-    def length_mm(self) -> float:
-        """Distance between the two ends, in millimetres."""
-        return float(np.linalg.norm(np.subtract(self.end, self.start)))
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A box along the axes of the patient; opposite corners in mm, LPS."""
-
-    low: Point
-    high: Point
-
-
-@dataclass(frozen=True, slots=True)
-class Contour:
-    """A closed planar polygon on one slice; mm, LPS; the last point joins the first."""
-
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Measurement:
     """One number with its name and UCUM unit (PS3.16 TID 300, TID 1419).
 
-    ``line`` is the drawn line that the number was taken from, where there is one (length, long and short axis).
-    ``derivation`` and ``method`` are optional codes of Derivation and Measurement Method.
+    ``shape`` is what the number was taken from, where it was drawn: the line of a length or an axis, the outline of an
+    area, the legs of an angle. ``derivation`` and ``method`` are optional codes of Derivation and Measurement Method.
     """
 
     name: Code
     value: float
     unit: Code
-    line: Line | None = None
+    shape: Shape | None = None
     derivation: Code | None = None
     method: Code | None = None
 
@@ -135,8 +106,9 @@ class Finding:
     type : what it is (segmented property type, finding)
     site : where it is, with ``laterality`` if it has one
     mask : region in the grid of the source volume
-    lines, points, boxes, contours : drawn geometry, mm, LPS
+    shapes : what was drawn, beside the shapes of measurements
     confidence : 0 to 1
+    comment : free words
     colour : display colour, sRGB 0 to 255
     """
 
@@ -147,11 +119,9 @@ class Finding:
     site: Code | None = None
     laterality: Code | None = None
     mask: Mask | None = None
-    lines: tuple[Line, ...] = ()
-    points: tuple[Point, ...] = ()
-    boxes: tuple[Box, ...] = ()
-    contours: tuple[Contour, ...] = ()
+    shapes: tuple[Shape, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     confidence: float | None = None
     colour: tuple[int, int, int] = (255, 160, 0)
+    comment: str = ""

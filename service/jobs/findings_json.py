@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from service.core.codes import Code
 from service.core.findings import Finding, Measurement
+from service.core.geometry import Shape, ShapeKind
 
 _DIGITS: Final = 6
 
@@ -45,11 +46,15 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _centre_mm(finding: Finding) -> list[float] | None:
     """The middle of the longest drawn line, in patient coordinates (LPS); None where nothing is drawn."""
-    drawn = [measurement.line for measurement in finding.measurements if measurement.line is not None]
+    drawn = [shape for shape in _drawn(finding) if shape.kind is ShapeKind.LINE and shape.on_image is None]
     if not drawn:
         return None
     longest = max(drawn, key=lambda line: line.length_mm)
-    return [round((a + b) / 2, _DIGITS) for a, b in zip(longest.start, longest.end, strict=True)]
+    return [round((a + b) / 2, _DIGITS) for a, b in zip(*longest.points, strict=True)]
+
+
+def _drawn(finding: Finding) -> list[Shape]:
+    return [one.shape for one in finding.measurements if one.shape is not None]
 
 
 def _measurement(measurement: Measurement) -> dict[str, Any]:

@@ -6,14 +6,14 @@ from itertools import product
 
 import numpy as np
 
-from service.core.findings import Box, Point
+from service.core.geometry import Point, Shape
 from service.errors import ObjectInvalid
 from service.objects.image_plane import ImagePlane
 
 
-def _edges(box: Box) -> list[tuple[Point, Point]]:
+def _edges(box: Shape) -> list[tuple[Point, Point]]:
     """The twelve edges of a box along the axes of the patient."""
-    corners = list(product(*zip(box.low, box.high, strict=True)))
+    corners = list(product(*zip(*box.points, strict=True)))
     differ_once = [
         (one, other)
         for number, one in enumerate(corners)
@@ -23,7 +23,7 @@ def _edges(box: Box) -> list[tuple[Point, Point]]:
     return [((a[0], a[1], a[2]), (b[0], b[1], b[2])) for a, b in differ_once]
 
 
-def outline_on(plane: ImagePlane, box: Box) -> tuple[Point, ...]:
+def outline_on(plane: ImagePlane, box: Shape) -> tuple[Point, ...]:
     """Corners of the cut of a box by a plane, in order round it; the last is not the first.
 
     Raises

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from service.core.codes import Code, ucum
+from service.core.geometry import ShapeKind
 
 
 def _dcm(value: str, meaning: str) -> Code:
@@ -30,6 +31,10 @@ COMMENT: Final = _dcm("121106", "Comment")
 # TID 1002 and 1004, observer context
 OBSERVER_TYPE: Final = _dcm("121005", "Observer Type")
 DEVICE: Final = _dcm("121007", "Device")
+PERSON: Final = _dcm("121006", "Person")
+PERSON_OBSERVER_NAME: Final = _dcm("121008", "Person Observer Name")
+PERSON_OBSERVER_ORGANIZATION: Final = _dcm("121009", "Person Observer's Organization Name")
+PERSON_OBSERVER_LOGIN: Final = _dcm("128774", "Person Observer's Login Name")
 DEVICE_OBSERVER_UID: Final = _dcm("121012", "Device Observer UID")
 DEVICE_OBSERVER_NAME: Final = _dcm("121013", "Device Observer Name")
 DEVICE_OBSERVER_MANUFACTURER: Final = _dcm("121014", "Device Observer Manufacturer")
@@ -47,6 +52,9 @@ VERTICAL_PIXEL_SPACING: Final = _dcm("111066", "Vertical Pixel Spacing")
 SPACING_BETWEEN_SLICES: Final = _dcm("112226", "Spacing between slices")
 PIXELS: Final = ucum("{pixels}", "pixels")
 MILLIMETRE: Final = ucum("mm", "millimeter")
+SQUARE_MILLIMETRE: Final = ucum("mm2", "square millimeter")
+DEGREE: Final = ucum("deg", "degree")
+SECOND: Final = ucum("s", "second")
 
 # TID 4019, algorithm identification
 ALGORITHM_NAME: Final = _dcm("111001", "Algorithm Name")
@@ -74,6 +82,11 @@ CENTER: Final = _dcm("111010", "Center")
 
 # Lengths; OHIF knows the two axes by these very meanings.
 LENGTH: Final = _sct("410668003", "Length")
+ANGLE: Final = _sct("1483009", "Angle")
+COBB_ANGLE: Final = _sct("285285000", "Cobb angle")
+AREA: Final = _sct("42798000", "Area")
+NUMBER_OF: Final = {ShapeKind.LINE: LENGTH, ShapeKind.ANGLE: ANGLE, ShapeKind.COBB_ANGLE: COBB_ANGLE}
+"""What is measured by drawing such a shape."""
 LONG_AXIS: Final = _sct("103339001", "Long Axis")
 SHORT_AXIS: Final = _sct("103340004", "Short Axis")
 

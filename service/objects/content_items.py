@@ -13,9 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from service.core.codes import Code
-from service.core.findings import Point
+from service.core.geometry import ImagePlace
 from service.errors import ObjectInvalid
-from service.objects.image_plane import ImagePlane
 
 CONTAINS: Final = "CONTAINS"
 HAS_CONCEPT_MOD: Final = "HAS CONCEPT MOD"
@@ -87,6 +86,13 @@ def text(name: Code, value: str, *, relationship: str = CONTAINS) -> Dataset:
     return item
 
 
+def pname(name: Code, value: str, *, relationship: str = CONTAINS) -> Dataset:
+    """A PNAME."""
+    item = _item("PNAME", relationship, name)
+    item.PersonName = value
+    return item
+
+
 def uidref(name: Code, uid: str, *, relationship: str = CONTAINS) -> Dataset:
     """A UIDREF."""
     item = _item("UIDREF", relationship, name)
@@ -131,33 +137,32 @@ def image(reference: Dataset, *, name: Code | None = None, relationship: str = C
     return item
 
 
-def image_on(plane: ImagePlane) -> Dataset:
-    """An item that names the image or frame of a plane."""
-    reference = image_reference(plane.sop_class_uid, plane.sop_instance_uid)
-    if plane.frame_number is not None:
-        reference.ReferencedFrameNumber = plane.frame_number
-    return reference
+def image_at(place: ImagePlace, *, name: Code | None = None, relationship: str = SELECTED_FROM) -> Dataset:
+    """An IMAGE: an image, or frames of it (C.18.4)."""
+    reference = image_reference(place.sop_class_uid, place.sop_instance_uid)
+    if place.frames:
+        reference.ReferencedFrameNumber = place.frames[0] if len(place.frames) == 1 else list(place.frames)
+    return image(reference, name=name, relationship=relationship)
 
 
-def scoord(
+def scoord_at(
     graphic_type: str,
-    points: Sequence[Point],
-    plane: ImagePlane,
+    points: Sequence[Sequence[float]],
+    place: ImagePlace,
     *,
     name: Code | None = None,
     relationship: str = INFERRED_FROM,
 ) -> Dataset:
-    """An SCOORD of points (mm, LPS) on a plane, SELECTED FROM its image (C.18.6; TID 320 row 4)."""
+    """An SCOORD of points (column, row), SELECTED FROM its image (C.18.6; TID 320 row 4)."""
     item = _item("SCOORD", relationship, name)
     item.GraphicType = graphic_type
-    # A ten-thousandth of a pixel: what is left of computing with millimetres would put edges outside the image.
-    item.GraphicData = [round(float(value), 4) + 0.0 for value in plane.to_pixels(points).ravel()]
-    return with_children(item, [image(image_on(plane), relationship=SELECTED_FROM)])
+    item.GraphicData = [float(value) for point in points for value in point]
+    return with_children(item, [image_at(place)])
 
 
 def scoord3d(
     graphic_type: str,
-    points: Sequence[Point],
+    points: Sequence[Sequence[float]],
     frame_of_reference_uid: str,
     *,
     name: Code | None = None,

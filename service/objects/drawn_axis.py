@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from service.core.findings import Line, Mask
+from service.core.findings import Mask
+from service.core.geometry import Shape, line
 from service.core.volume import Volume
 
 Corners = npt.NDArray[np.float64]
 
 
-def largest_axial_extent(mask: Mask, volume: Volume) -> Line:
+def largest_axial_extent(mask: Mask, volume: Volume) -> Shape:
     """The longest straight line within one slice between two edges of a mask, in mm (LPS).
 
     Measured between pixel edges, so that a single voxel has an extent; slices that cannot hold a longer line than the
@@ -29,7 +30,7 @@ def largest_axial_extent(mask: Mask, volume: Volume) -> Line:
         if length > longest:
             longest, ends = length, np.column_stack([np.full(2, float(number)), corners[list(pair)]])
     start, end = volume.to_patient(ends + np.asarray(mask.origin)).tolist()
-    return Line((start[0], start[1], start[2]), (end[0], end[1], end[2]))
+    return line(start, end)
 
 
 def _outermost_corners(plane: npt.NDArray[np.bool_]) -> Corners:

@@ -1,16 +1,18 @@
-"""Findings read back from a measurement report (TID 1500) and its segmentation."""
+"""Findings read back from a measurement report (TID 1500), ours or another maker's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from pydicom.dataset import Dataset
 
 from service.core.codes import Code
-from service.core.findings import Evaluation, Finding, Line, Measurement
+from service.core.findings import Evaluation, Finding, Measurement
+from service.core.geometry import PatientPlace, Shape, ShapeKind
 from service.errors import ObjectInvalid
-from service.objects import concepts
+from service.objects import concepts, own_concepts
 from service.objects.content_tree import (
     child,
     children,
@@ -21,25 +23,40 @@ from service.objects.content_tree import (
     text_child,
 )
 from service.objects.display_colour import rgb_of
-from service.objects.image_plane import plane_of
-from service.objects.tracking import label_of, points_tracking_uid
+from service.objects.shape_items import ALONE, ILLUSTRATION, kind_of, shape_from
+from service.objects.tracking import label_of, points_tracking_uid, tool_of
 
-_UNKNOWN = Code("", "", "")
+_UNKNOWN: Final = Code("", "", "")
+_FREE_TEXT: Final = "CORNERSTONEFREETEXT"
+"""Code Value under which OHIF says a label in words (scheme CORNERSTONEJS)."""
+_CONFIDENCE_DIGITS: Final = 15
+_NO_ANSWERS: Final = (
+    concepts.TRACKING_IDENTIFIER,
+    concepts.FINDING_CATEGORY,
+    concepts.FINDING,
+    concepts.FINDING_SITE,
+    concepts.MEASUREMENT_METHOD,
+    concepts.COMMENT,
+    own_concepts.FINDING_COMMENT,
+    own_concepts.KEYPOINT_NAMES,
+    own_concepts.SKELETON,
+    own_concepts.SHAPE_KINDS,
+)
+"""CODE and TEXT rows of a group that say what the finding is, and are no answers about it."""
 
 
-def findings_of(report: Dataset, segmentation: Dataset | None = None, sources: Sequence[Dataset] = ()) -> list[Finding]:
+def findings_of(report: Dataset, segmentation: Dataset | None = None) -> list[Finding]:
     """The findings of a report, one for each tracking UID, in the order of the document.
 
-    Masks stay in the segmentation. Colours are read from it, lines need the headers of the source images; what is not
-    given is left out. A finding that came without a line has one here: the extent that was drawn for it.
+    Shapes come on their images, in pixels, where they were drawn there, else in the patient. Masks stay in the
+    segmentation; colours are read from it. Numbers and lines that were added for a viewer are left out.
 
     Raises
     ------
-    ObjectInvalid : it is no measurement report
+    ObjectInvalid : it is no measurement report, or what it says has no sense
     """
-    if name_of(report) is None or not concepts.same(name_of(report) or _UNKNOWN, concepts.IMAGING_MEASUREMENT_REPORT):
+    if not concepts.same(name_of(report) or _UNKNOWN, concepts.IMAGING_MEASUREMENT_REPORT):
         raise ObjectInvalid("not an Imaging Measurement Report (126000, DCM)")
-    images = {str(source.SOPInstanceUID): source for source in sources}
     groups: dict[str, list[Dataset]] = {}
     for measurements in children(report, concepts.IMAGING_MEASUREMENTS):
         for group in children(measurements, concepts.MEASUREMENT_GROUP):
@@ -50,81 +67,127 @@ def findings_of(report: Dataset, segmentation: Dataset | None = None, sources: S
         if uid in groups and (points := groups.pop(points_tracking_uid(uid), None)):
             groups[uid] += points
     colours = _colours(segmentation)
-    found = [_finding(uid, parts, images) for uid, parts in groups.items()]
+    found = [_finding(uid, parts) for uid, parts in groups.items()]
     return [
         replace(finding, colour=colours[finding.tracking_uid]) if finding.tracking_uid in colours else finding
         for finding in found
     ]
 
 
-def _finding(uid: str, groups: Sequence[Dataset], images: dict[str, Dataset]) -> Finding:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Coordinates of a group as a shape; with the number that stands above them, if one was measured."""
+
+    shape: Shape
+    measurement: Measurement | None
+
+
+def _finding(uid: str, groups: Sequence[Dataset]) -> Finding:
     first = groups[0]
-    identifier = text_child(first, concepts.TRACKING_IDENTIFIER)
     site_item = child(first, concepts.FINDING_SITE)
-    measurements = tuple(number for group in groups for number in _measurements(group, images))
-    certainty = [one.value for one in measurements if concepts.same(one.name, concepts.CERTAINTY)]
+    drawn = [one for group in groups for one in _drawn(group)]
+    numbers = [one.measurement for one in drawn if one.measurement is not None]
+    numbers += [number for group in groups for number in _undrawn(group)]
+    certainty = [one.value for one in numbers if concepts.same(one.name, concepts.CERTAINTY)]
     evaluations = tuple(answer for group in groups for answer in _evaluations(group))
     side = coded_child(site_item, concepts.LATERALITY) if site_item is not None else None
     lone_side = next((one.value for one in evaluations if concepts.same(one.name, concepts.LATERALITY)), None)
     return Finding(
-        label=label_of(identifier),
+        label=_label(first),
         tracking_uid=uid,
         category=coded_child(first, concepts.FINDING_CATEGORY) or _UNKNOWN,
         type=coded_child(first, concepts.FINDING) or _UNKNOWN,
         site=first_code(site_item, "ConceptCodeSequence") if site_item is not None else None,
         laterality=side or (lone_side if isinstance(lone_side, Code) else None),
-        measurements=tuple(one for one in measurements if not concepts.same(one.name, concepts.CERTAINTY)),
+        shapes=tuple(one.shape for one in drawn if one.measurement is None),
+        measurements=tuple(one for one in numbers if not concepts.same(one.name, concepts.CERTAINTY)),
         evaluations=tuple(one for one in evaluations if not concepts.same(one.name, concepts.LATERALITY)),
-        confidence=certainty[0] / 100 if certainty else None,
+        confidence=round(certainty[0] / 100, _CONFIDENCE_DIGITS) if certainty else None,
+        comment=next(filter(None, (text_child(group, own_concepts.FINDING_COMMENT) for group in groups)), ""),
     )
 
 
-def _measurements(group: Dataset, images: dict[str, Dataset]) -> Iterator[Measurement]:
-    for item in children(group):
-        values: list[Dataset] = list(item.get("MeasuredValueSequence") or [])
-        if item.get("ValueType") != "NUM" or not values:
+def _label(group: Dataset) -> str:
+    """What people call it: within our tracking identifier, in OHIF's words, or the whole identifier of others."""
+    identifier = text_child(group, concepts.TRACKING_IDENTIFIER)
+    if not tool_of(identifier) or identifier.count(":") > 1:
+        return label_of(identifier)
+    finding = coded_child(group, concepts.FINDING)
+    words = finding.meaning if finding is not None and finding.value == _FREE_TEXT else ""
+    return words or text_child(group, concepts.COMMENT) or tool_of(identifier)
+
+
+def _drawn(group: Dataset) -> Iterator[_Drawn]:
+    """What was drawn, in the order of the document; not what was added for a viewer."""
+    words = text_child(group, own_concepts.SHAPE_KINDS).split()
+    tool = tool_of(text_child(group, concepts.TRACKING_IDENTIFIER))
+    boxes = iter(_boxes(group))
+    for number, (item, above) in enumerate(_coordinates(group)):
+        word = words[number] if number < len(words) else str(kind_of(item, tool))
+        if word == ILLUSTRATION:
+            box = None if above is not None else next(boxes, None)
+            if box is not None:
+                yield _Drawn(box, None)
             continue
-        exact = values[0].get("FloatingPointValue")
-        yield Measurement(
-            name=name_of(item) or _UNKNOWN,
-            value=float(values[0].NumericValue if exact is None else exact),
-            unit=code_from(values[0].MeasurementUnitsCodeSequence[0]),
-            line=next((line for line in (_line(below, images) for below in children(item)) if line), None),
-            derivation=coded_child(item, concepts.DERIVATION),
-            method=coded_child(item, concepts.MEASUREMENT_METHOD),
-        )
+        try:
+            kind = ShapeKind(word.removesuffix(ALONE))
+        except ValueError as error:
+            raise ObjectInvalid(f"a shape of the unknown kind {word[:32]}") from error
+        shape = shape_from(item, kind, group)
+        measured = above is not None and not word.endswith(ALONE)
+        yield _Drawn(shape, _measurement(above, shape) if above is not None and measured else None)
 
 
-def _line(item: Dataset, images: dict[str, Dataset]) -> Line | None:
-    """A polyline of two points, SCOORD on one of the images or SCOORD3D."""
-    if item.get("GraphicType") != "POLYLINE":
-        return None
-    numbers = [float(value) for value in item.GraphicData]
-    if item.ValueType == "SCOORD3D" and len(numbers) == 6:
-        return Line((numbers[0], numbers[1], numbers[2]), (numbers[3], numbers[4], numbers[5]))
-    if item.ValueType != "SCOORD" or len(numbers) != 4:
-        return None
-    reference = item.ContentSequence[0].ReferencedSOPSequence[0]
-    source = images.get(str(reference.ReferencedSOPInstanceUID))
-    if source is None:
-        return None
-    start, end = plane_of(source, int(reference.get("ReferencedFrameNumber") or 1)).to_patient(numbers)
-    return Line(start, end)
+def _coordinates(group: Dataset) -> Iterator[tuple[Dataset, Dataset | None]]:
+    """SCOORD and SCOORD3D of a group, each with the NUM that it stands below, if it does."""
+    for item in children(group):
+        if item.get("ValueType") in ("SCOORD", "SCOORD3D"):
+            if not concepts.same(name_of(item) or _UNKNOWN, own_concepts.BOX_CORNERS):
+                yield item, None
+        elif item.get("ValueType") == "NUM" and item.get("MeasuredValueSequence"):
+            for below in children(item):
+                if below.get("ValueType") in ("SCOORD", "SCOORD3D"):
+                    yield below, item
+
+
+def _boxes(group: Dataset) -> Iterator[Shape]:
+    for item in children(group, own_concepts.BOX_CORNERS):
+        numbers = [float(value) for value in item.GraphicData]
+        place = PatientPlace(str(item.get("ReferencedFrameOfReferenceUID", "")))
+        try:
+            yield Shape(ShapeKind.BOX, (tuple(numbers[:3]), tuple(numbers[3:])), place)
+        except ValueError as error:
+            raise ObjectInvalid(f"coordinates that are no {error}") from error
+
+
+def _undrawn(group: Dataset) -> Iterator[Measurement]:
+    """Numbers without coordinates."""
+    for item in children(group):
+        if item.get("ValueType") == "NUM" and item.get("MeasuredValueSequence"):
+            below = {one.get("ValueType") for one in children(item)}
+            if not below & {"SCOORD", "SCOORD3D"}:
+                yield _measurement(item, None)
+
+
+def _measurement(item: Dataset, shape: Shape | None) -> Measurement:
+    value = item.MeasuredValueSequence[0]
+    exact = value.get("FloatingPointValue")
+    units = value.get("MeasurementUnitsCodeSequence")
+    return Measurement(
+        name=name_of(item) or _UNKNOWN,
+        value=float(value.NumericValue if exact is None else exact),
+        unit=code_from(units[0]) if units else _UNKNOWN,
+        shape=shape,
+        derivation=coded_child(item, concepts.DERIVATION),
+        method=coded_child(item, concepts.MEASUREMENT_METHOD),
+    )
 
 
 def _evaluations(group: Dataset) -> Iterator[Evaluation]:
     """CODE and TEXT rows that are neither the group's head nor its label."""
-    heads = (
-        concepts.TRACKING_IDENTIFIER,
-        concepts.FINDING_CATEGORY,
-        concepts.FINDING,
-        concepts.FINDING_SITE,
-        concepts.MEASUREMENT_METHOD,
-        concepts.COMMENT,
-    )
     for item in children(group):
         name = name_of(item)
-        if name is None or any(concepts.same(name, head) for head in heads):
+        if name is None or any(concepts.same(name, other) for other in _NO_ANSWERS):
             continue
         value = first_code(item, "ConceptCodeSequence")
         if item.get("ValueType") == "CODE" and value is not None:

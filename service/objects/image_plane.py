@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from service.core.findings import Point
+from service.core.geometry import Point
 from service.core.volume import Volume
 from service.errors import ObjectInvalid
 
@@ -41,11 +41,11 @@ class ImagePlane:
         cross = np.cross(self.orientation[:3], self.orientation[3:])
         return np.asarray(cross / np.linalg.norm(cross))
 
-    def distance_mm(self, point: Point) -> float:
+    def distance_mm(self, point: Sequence[float]) -> float:
         """How far a point is from the plane, without sign."""
         return abs(float(np.dot(np.subtract(point, self.position), self.normal)))
 
-    def to_pixels(self, points_mm: Sequence[Point]) -> Points:
+    def to_pixels(self, points_mm: Sequence[Sequence[float]]) -> Points:
         """Image-relative coordinates (column, row) of points, projected on the plane; shape (n, 2).
 
         (0, 0) is the top left corner of the first pixel, so its centre is (0.5, 0.5) (PS3.3 C.18.6.1.1).
@@ -113,6 +113,6 @@ def slice_distance_mm(volume: Volume) -> float:
     return abs(float(np.dot(step, normal / np.linalg.norm(normal))))
 
 
-def nearest_plane(planes: Iterable[ImagePlane], points: Sequence[Point]) -> ImagePlane:
+def nearest_plane(planes: Iterable[ImagePlane], points: Sequence[Sequence[float]]) -> ImagePlane:
     """The plane from which the farthest of the points is least far."""
     return min(planes, key=lambda plane: max(plane.distance_mm(point) for point in points))

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from pydicom.dataset import Dataset
 
+from service.core.annotations import PersonObserver
+
 NOT_FOR_DIAGNOSIS = "NOT FOR DIAGNOSIS"
 """Stands in Series Description and in the report of every demonstrator's result."""
 
@@ -24,6 +26,7 @@ class ResultContext:
     uid : makes a new UID at each call; every UID of a new object comes from here
     version : the gateway's version, the second value of Software Versions
     predecessor : the report that this one replaces, if any (Predecessor Documents Sequence)
+    verified_by : the person who has looked at what somebody else made, and stands for it
     """
 
     created_at: datetime
@@ -31,6 +34,7 @@ class ResultContext:
     uid: Callable[[], str]
     version: str
     predecessor: Dataset | None = None
+    verified_by: PersonObserver | None = None
 
     @property
     def date(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from service.core.findings import Contour
+from service.core.geometry import point, polygon
 from service.core.volume import Volume
 from service.objects.writer import write_results
 from tests.patience import PATIENCE_S
@@ -61,7 +61,10 @@ def test_report_with_contours_and_points_has_no_error(tmp_path: Path) -> None:
     volume = axial()
     corners = tuple(tuple(point) for point in volume.to_patient([(3, 4, 4), (3, 4, 8), (3, 8, 8)]).tolist())
     bare = replace(nodule(volume), mask=None, measurements=())
-    findings = [replace(bare, contours=(Contour(corners),)), replace(bare, points=corners, tracking_uid="2.25.4")]
+    findings = [
+        replace(bare, shapes=(polygon(corners),)),
+        replace(bare, shapes=tuple(map(point, corners)), tracking_uid="2.25.4"),
+    ]
     assert errors_in(write(volume, *findings).report, tmp_path) == []
 
 

@@ -41,7 +41,7 @@ def test_axes_of_an_ellipse_are_its_diameters(long_mm, ratio, degrees, pixel, at
     plane = drawn(long_mm, ratio * long_mm, degrees, pixel, at)
     axes = measure_axes(volume(pixel), plane[None], (1, 0, 0), -410)
     assert axes is not None
-    assert axes.long.length_mm == pytest.approx(long_mm, abs=0.35 * pixel)
+    assert axes.long.length_mm == pytest.approx(long_mm, abs=0.4 * pixel)
     assert axes.short.length_mm == pytest.approx(ratio * long_mm, abs=0.5 * pixel)
 
 
@@ -49,8 +49,8 @@ def test_long_axis_stands_on_the_slice_where_it_is_longest() -> None:
     planes = np.stack([drawn(size, size, 0, 0.7, (0, 0)) for size in (8, 14, 10)])
     axes = measure_axes(volume(0.7), planes, (0, 0, 0), -410)
     assert axes is not None
-    assert volume(0.7).to_index(axes.long.start)[0] == pytest.approx(1)
-    assert volume(0.7).to_index(axes.short.start)[0] == pytest.approx(1)
+    assert volume(0.7).to_index(axes.long.points[0])[0] == pytest.approx(1)
+    assert volume(0.7).to_index(axes.short.points[0])[0] == pytest.approx(1)
 
 
 def test_nothing_denser_has_no_axes() -> None:
@@ -62,4 +62,4 @@ def test_origin_of_the_box_moves_the_lines() -> None:
     here, there = (measure_axes(volume(0.7), plane, (0, rows, 0), -410) for rows in (0, 5))
     assert here is not None
     assert there is not None
-    np.testing.assert_allclose(np.subtract(there.long.start, here.long.start), [0, 3.5, 0], atol=1e-9)
+    np.testing.assert_allclose(np.subtract(there.long.points[0], here.long.points[0]), [0, 3.5, 0], atol=1e-9)

@@ -138,10 +138,10 @@ def test_nodule_is_in_the_lung_of_its_side(seed: int) -> None:
 def test_axes_are_drawn_across_each_other_on_one_slice() -> None:
     _, volume = thorax(3)
     for finding in marked("nodules", 3).findings:
-        long, short = finding.lines
-        indices = volume.to_index([long.start, long.end, short.start, short.end])
+        long, short = (one.shape for one in finding.measurements[:2])
+        indices = volume.to_index([*long.points, *short.points])
         assert np.ptp(indices[:, 0]) < 1e-6
-        directions = np.subtract(long.end, long.start), np.subtract(short.end, short.start)
+        directions = np.subtract(*reversed(long.points)), np.subtract(*reversed(short.points))
         assert abs(float(directions[0] @ directions[1])) < 1e-6 * long.length_mm * short.length_mm
         assert long.length_mm >= short.length_mm
         assert long.length_mm == value(finding, "Long axis")

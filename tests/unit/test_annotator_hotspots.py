@@ -189,7 +189,7 @@ def test_each_hot_ball_is_one_hotspot(seed: int) -> None:
         assert measured(finding, "SUVbw", "Maximum") == pytest.approx(ball.suv, rel=0.01)
         assert measured(finding, "SUVbw", "Peak Value Within ROI") == pytest.approx(ball.suv, rel=0.02)
         assert measured(finding, "Metabolic Volume") == pytest.approx(ball.volume_ml, rel=0.5)
-        assert np.linalg.norm(np.subtract(finding.points[0], ball.centre_mm)) < ball.radius_mm
+        assert np.linalg.norm(np.subtract(finding.shapes[0].points[0], ball.centre_mm)) < ball.radius_mm
 
 
 def test_glycolysis_is_mean_times_volume() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from service.core.findings import Box, Mask
+from service.core.findings import Mask
+from service.core.geometry import box
 from service.errors import ObjectInvalid
 from service.objects.box_outline import outline_on
 from service.objects.drawn_axis import largest_axial_extent
@@ -71,7 +72,7 @@ def test_largest_extent_is_the_longest_there_is(voxels: np.ndarray) -> None:
 def test_largest_extent_lies_on_a_slice_of_the_mask() -> None:
     volume = volume_of(ct_sources(8, step_mm=(0.0, 0.8, 2.4)))
     line = largest_axial_extent(ball(volume, (3, 6, 7), 2), volume)
-    assert volume.to_index([line.start, line.end])[:, 0] == pytest.approx([3, 3])
+    assert volume.to_index(list(line.points))[:, 0] == pytest.approx([3, 3])
 
 
 @settings(max_examples=30, deadline=None)
@@ -80,7 +81,7 @@ def test_cut_of_a_box_lies_on_plane_and_box(size: tuple[float, float, float]) ->
     plane = planes_of(VOLUMES["oblique"]())[4]
     middle = np.array(plane.to_patient([(8.5, 8.5)])[0])
     low, high = (tuple(float(value) for value in middle + sign * np.array(size) / 2) for sign in (-1, 1))
-    corners = np.array(outline_on(plane, Box(low, high)))
+    corners = np.array(outline_on(plane, box(low, high)))
     assert all(plane.distance_mm(tuple(corner)) < 1e-6 for corner in corners)
     assert (corners >= np.array(low) - 1e-6).all()
     assert (corners <= np.array(high) + 1e-6).all()
@@ -89,4 +90,4 @@ def test_cut_of_a_box_lies_on_plane_and_box(size: tuple[float, float, float]) ->
 def test_box_beside_the_plane_is_refused() -> None:
     plane = planes_of(VOLUMES["axial"]())[0]
     with pytest.raises(ObjectInvalid):
-        outline_on(plane, Box((0.0, 0.0, 50.0), (1.0, 1.0, 60.0)))
+        outline_on(plane, box((0.0, 0.0, 50.0), (1.0, 1.0, 60.0)))

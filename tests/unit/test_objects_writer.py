@@ -15,7 +15,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
-from service.core.findings import Box, Contour, Evaluation, Mask, Measurement
+from service.core.findings import Evaluation, Mask, Measurement
+from service.core.geometry import box, polygon
+from service.core.geometry import point as drawn_point
 from service.core.volume import Volume
 from service.errors import ObjectInvalid
 from service.objects import concepts
@@ -323,7 +325,7 @@ def test_region_without_a_line_gets_its_largest_extent() -> None:
 def test_a_single_drawn_line_is_a_length() -> None:
     volume = axial()
     line = line_on(volume, (3, 6, 4.5), (3, 6, 9.5))
-    finding = replace(nodule(volume), measurements=(Measurement(LONG_AXIS, line.length_mm, MM, line=line),))
+    finding = replace(nodule(volume), measurements=(Measurement(LONG_AXIS, line.length_mm, MM, shape=line),))
     first, _ = groups(write(volume, finding).report)
     assert text_child(first, concepts.TRACKING_IDENTIFIER) == "Cornerstone3DTools@^0.1.0:Length:Nodule 1"
 
@@ -331,16 +333,16 @@ def test_a_single_drawn_line_is_a_length() -> None:
 def test_line_through_slices_is_drawn_in_space() -> None:
     volume = axial()
     line = line_on(volume, (1, 6, 4), (6, 6, 9))
-    finding = replace(nodule(volume), measurements=(Measurement(SHORT_AXIS, line.length_mm, MM, line=line),))
+    finding = replace(nodule(volume), measurements=(Measurement(SHORT_AXIS, line.length_mm, MM, shape=line),))
     shapes = [item for _, item in descendants(write(volume, finding).report) if item.ValueType == "SCOORD3D"]
-    np.testing.assert_allclose(shapes[0].GraphicData, [*line.start, *line.end])
+    np.testing.assert_allclose(shapes[0].GraphicData, [*line.points[0], *line.points[1]])
     assert shapes[0].ReferencedFrameOfReferenceUID == volume.frame_of_reference_uid
 
 
 def test_contour_is_a_planar_region() -> None:
     volume = axial()
     corners = tuple(tuple(p) for p in volume.to_patient([(3, 4, 4), (3, 4, 8), (3, 8, 8)]).tolist())
-    finding = replace(nodule(volume), mask=None, measurements=(), contours=(Contour(corners),))
+    finding = replace(nodule(volume), mask=None, measurements=(), shapes=(polygon(corners),))
     (group,) = groups(write(volume, finding).report)
     (region,) = children(group, concepts.IMAGE_REGION)
     assert template_of(group) == "1410"
@@ -350,7 +352,7 @@ def test_contour_is_a_planar_region() -> None:
 def test_box_is_drawn_on_its_middle_slice() -> None:
     volume = axial()
     low, high = (tuple(p) for p in volume.to_patient([(2, 4, 4), (4, 8, 10)]).tolist())
-    finding = replace(nodule(volume), mask=None, measurements=(), boxes=(Box(low, high),))
+    finding = replace(nodule(volume), mask=None, measurements=(), shapes=(box(low, high),))
     (group,) = groups(write(volume, finding).report)
     (region,) = children(group, concepts.IMAGE_REGION)
     corners = set(zip(np.round(region.GraphicData[::2], 3), np.round(region.GraphicData[1::2], 3), strict=True))
@@ -363,7 +365,7 @@ def test_box_is_drawn_on_its_middle_slice() -> None:
 def test_point_is_drawn_on_its_slice() -> None:
     volume = axial()
     (point,) = volume.to_patient([(3, 6, 7)]).tolist()
-    finding = replace(nodule(volume), mask=None, measurements=(), points=(tuple(point),))
+    finding = replace(nodule(volume), mask=None, measurements=(), shapes=(drawn_point(point),))
     (group,) = groups(write(volume, finding).report)
     (shape,) = children(group, concepts.CENTER)
     assert (shape.GraphicType, list(shape.GraphicData)) == ("POINT", [7.5, 6.5])
@@ -372,7 +374,7 @@ def test_point_is_drawn_on_its_slice() -> None:
 def test_point_beside_a_line_is_tracked_by_itself_and_read_back_as_one_finding() -> None:
     volume = axial()
     (point,) = volume.to_patient([(1, 6, 7)]).tolist()
-    finding = replace(nodule(volume), points=(tuple(point),))
+    finding = replace(nodule(volume), shapes=(drawn_point(point),))
     report = write(volume, finding).report
     tracked = [uid for group in groups(report) for uid in [child(group, concepts.TRACKING_UID).UID]]
     with_shape = [uid for group, uid in zip(groups(report), tracked, strict=True) if child(group, concepts.CENTER)]
