@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.annotators.components import components
-from service.annotators.distances import BoolArray, Spacing, grow
 from service.annotators.parameters import Positive, Strict
+from service.voxels.distances import BoolArray, Spacing, grow
 
 # In how much of the scan, from its upper end, a trachea is looked for.
 UPPER_PART = 0.6

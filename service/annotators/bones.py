@@ -15,12 +15,12 @@ from service.annotators.built_in import BuiltInAnnotator
 from service.annotators.coarse_grid import coarsen
 from service.annotators.components import components
 from service.annotators.ct_volume import is_ct, require_hounsfield
-from service.annotators.distances import depth_in, grow
 from service.annotators.measured import mean_hounsfield, volume_ml
 from service.annotators.parameters import AnnotatorParameters, Positive, Strict
 from service.core.annotator import AnnotatorResult, SeriesSummary
 from service.core.findings import Finding, Mask
 from service.core.volume import Volume
+from service.voxels.distances import depth_in, grow
 
 # Voxels of the grid on which bodies are told from tables.
 COARSE_MM = 2.0

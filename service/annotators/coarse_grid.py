@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.annotators.distances import BoolArray, Spacing
 from service.core.volume import Volume
+from service.voxels.distances import BoolArray, Spacing
 
 
 @dataclass(frozen=True, slots=True, eq=False)

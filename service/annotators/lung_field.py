@@ -16,9 +16,9 @@ from pydantic import Field
 from service.annotators.airways import AirwayParameters, find_airways
 from service.annotators.coarse_grid import CoarseGrid, coarsen
 from service.annotators.components import components, touching_sides
-from service.annotators.distances import BoolArray, Spacing, close_mask, depth_in, distance_to, grow
 from service.annotators.parameters import Fraction, Positive, Strict
 from service.core.volume import Volume
+from service.voxels.distances import BoolArray, Spacing, close_mask, depth_in, distance_to, grow
 
 # The coarse grid's voxels: small against a lung, large against noise.
 COARSE_MM = 1.6

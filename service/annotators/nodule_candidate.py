@@ -10,9 +10,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from service.annotators.components import components
-from service.annotators.distances import BoolArray, Spacing, depth_in, distance_to, open_mask
 from service.annotators.parameters import Fraction, Positive, Strict
 from service.core.volume import Volume
+from service.voxels.distances import BoolArray, Spacing, depth_in, distance_to, open_mask
 
 Index = tuple[int, int, int]
 Box = tuple[slice, slice, slice]

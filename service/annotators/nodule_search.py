@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from service.annotators.components import components
-from service.annotators.distances import BoolArray, Spacing, depth_in
 from service.annotators.nodule_candidate import (
     Box,
     Index,
@@ -20,6 +19,7 @@ from service.annotators.nodule_candidate import (
     offsets_mm,
 )
 from service.core.volume import Volume
+from service.voxels.distances import BoolArray, Spacing, depth_in
 
 # More seeds than this are a lung full of consolidation, not nodules.
 MOST_SEEDS = 400

@@ -10,7 +10,6 @@ from pydantic import Field
 from service.annotators.axes import measure_axes
 from service.annotators.built_in import BuiltInAnnotator
 from service.annotators.ct_volume import is_ct, require_axial, require_hounsfield, require_slices
-from service.annotators.distances import BoolArray
 from service.annotators.lung_field import FieldParameters, LungField, find_lungs
 from service.annotators.lungs import LEAST_SLICES, LEFT, RIGHT
 from service.annotators.measured import LONG_AXIS, SHORT_AXIS, axis, mean_hounsfield, volume_mm3
@@ -21,6 +20,7 @@ from service.core.annotator import AnnotatorResult, SeriesSummary
 from service.core.codes import Code
 from service.core.findings import Finding, Mask, Measurement
 from service.core.volume import Volume
+from service.voxels.distances import BoolArray
 
 
 class NoduleParameters(AnnotatorParameters):

@@ -1,0 +1,1 @@
+"""What comes of readings: how one version differs from another."""

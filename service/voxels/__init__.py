@@ -1,0 +1,1 @@
+"""Work on voxel grids that several rooms share."""
