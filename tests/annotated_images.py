@@ -12,6 +12,7 @@ from pydicom.uid import (
     DigitalMammographyXRayImageStorageForPresentation,
     UltrasoundMultiFrameImageStorage,
     VLEndoscopicImageStorage,
+    VLWholeSlideMicroscopyImageStorage,
 )
 
 from service.core.annotations import (
@@ -55,6 +56,21 @@ def mammograms() -> list[Dataset]:
     return [flat_image(kind, "MG", number, ImagerPixelSpacing=[0.1, 0.1]) for number in (1, 2)]
 
 
+def slide(columns: int = 5000, rows: int = 3000, tile: int = 256) -> Dataset:
+    """The header of a whole slide image, tiled in full, without its pixels."""
+    image = flat_image(VLWholeSlideMicroscopyImageStorage, "SM")
+    image.SamplesPerPixel, image.PhotometricInterpretation, image.PlanarConfiguration = 3, "RGB", 0
+    image.BitsAllocated = image.BitsStored = 8
+    image.HighBit, image.PixelRepresentation = 7, 0
+    image.Rows = image.Columns = tile
+    image.TotalPixelMatrixColumns, image.TotalPixelMatrixRows = columns, rows
+    image.NumberOfFrames = -(-columns // tile) * -(-rows // tile)
+    image.DimensionOrganizationType = "TILED_FULL"
+    image.FrameOfReferenceUID, image.PositionReferenceIndicator = "2.25.4242", "SLIDE_CORNER"
+    image.ContainerIdentifier = "SLIDE-1"
+    return image
+
+
 SOURCES = {
     "CT slices": lambda: ct_sources(8),
     "enhanced CT": lambda: list(enhanced_volume().sources),
@@ -62,6 +78,7 @@ SOURCES = {
     "mammograms": mammograms,
     "ultrasound cine": lambda: [flat_image(UltrasoundMultiFrameImageStorage, "US", NumberOfFrames=12)],
     "endoscopy": lambda: [flat_image(VLEndoscopicImageStorage, "ES")],
+    "slide": lambda: [slide()],
 }
 
 

@@ -265,7 +265,7 @@ def _layer(reading: AnnotationSet, name: str, order: int) -> Dataset:
     item.GraphicLayerRecommendedDisplayGrayscaleValue = _WHITE
     colours = {finding.colour for finding in reading.findings}
     item.GraphicLayerRecommendedDisplayCIELabValue = cielab_of(colours.pop() if len(colours) == 1 else _NOT_COLOURED)
-    item.GraphicLayerDescription = author_words(reading.author)[:64]
+    item.GraphicLayerDescription = author_words(reading.author).replace("\\", "/")[:64]
     return item
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,22 @@ from pydicom.dataset import Dataset
 from pydicom.uid import VLEndoscopicImageStorage
 
 from service.core.annotations import AnnotationSet, Answer, PersonObserver
-from service.core.findings import Finding
-from service.core.geometry import ImagePlace, rectangle
+from service.core.findings import Finding, Measurement
+from service.core.geometry import ImagePlace, PatientPlace, Shape, ShapeKind, rectangle
+from service.objects.annotation_groups import BulkAnnotations
+from service.objects.bulk_annotations import write_bulk_annotations
+from service.objects.bulk_findings import groups_of_findings
 from service.objects.key_object import BEST_IN_SET, KeyObjectTitle, write_key_object
 from service.objects.presentation_state import write_presentation_states
 from service.objects.source_images import SourceImages
-from tests.annotated_images import SOURCES, flat_image
+from tests.annotated_images import AREA, MM, SOURCES, flat_image, slide
 from tests.datasets import as_file, ct_slice
 from tests.integration.test_annotation_reports_dciodvfy import one_of_each
 from tests.integration.test_objects_dciodvfy import errors_in
 from tests.orthanc_process import OrthancProcess
 from tests.patience import PATIENCE_S
 from tests.unit.test_key_object import OF_SERIES
-from tests.volumes import ABNORMAL, ALGORITHM, LEFT, NODULE, nodule
+from tests.volumes import ABNORMAL, ALGORITHM, LEFT, LUNG, NODULE, nodule
 from tests.written_results import VOLUMES, context, write
 
 READER = PersonObserver("Reader^First", "reader1", "Clinic")
@@ -66,6 +68,37 @@ def test_marks_on_any_image_have_no_error(kind: str, tmp_path: Path) -> None:
         assert errors_in(state, tmp_path) == []
     title = KeyObjectTitle(BEST_IN_SET, (OF_SERIES,))
     assert errors_in(write_key_object(made, sources, (), context(), selected_for=title), tmp_path) == []
+
+
+def bulk_annotations() -> Dataset:
+    """Points, polygons with holes in their numbers, and rectangles on a slide."""
+    image = slide()
+    place = ImagePlace(str(image.SOPClassUID), str(image.SOPInstanceUID))
+    shapes = [
+        Shape(ShapeKind.POINT, ((10.5, 20.5),), place),
+        Shape(ShapeKind.POLYGON, ((1, 1), (9, 1), (9, 9.1)), place),
+        Shape(ShapeKind.POLYGON, ((100, 100), (200, 100), (200, 300), (50, 300)), place),
+        rectangle(4000, 2000, 4500, 2500, place),
+    ]
+    measured = (Measurement(AREA, 12.5, MM, shapes[2]),)
+    mark = Finding("Mitoses", "2.25.7", ABNORMAL, NODULE, LUNG, LEFT, None, tuple(shapes), measured, comment="Words")
+    made = BulkAnnotations(ALGORITHM, place, groups_of_findings([mark]))
+    return write_bulk_annotations(made, "Mitoses", image, context())
+
+
+@pytest.mark.peer("dicom3tools")
+def test_bulk_annotations_have_no_error(tmp_path: Path) -> None:
+    # The dciodvfy of 2022 says so of every object in pixels, of those that have no such attribute as well.
+    unfounded = "Error - Only valid for AnnotationCoordinateType of 3D - attribute <CommonZCoordinateValue> = <>"
+    assert set(errors_in(bulk_annotations(), tmp_path)) <= {unfounded}
+
+
+@pytest.mark.peer("dicom3tools")
+def test_bulk_annotations_on_the_slide_have_no_error(tmp_path: Path) -> None:
+    place = PatientPlace("2.25.4242")
+    mark = Finding("Mitosis", "2.25.7", ABNORMAL, NODULE, shapes=(Shape(ShapeKind.POINT, ((1.5, 2, 0),), place),))
+    made = BulkAnnotations(READER, place, groups_of_findings([mark]))
+    assert errors_in(write_bulk_annotations(made, "Mitoses", slide(), context()), tmp_path) == []
 
 
 @pytest.mark.peer("dicom3tools", "dcmtk")
@@ -112,9 +145,11 @@ def test_orthanc_takes_them(tmp_path: Path) -> None:
     made = reading_of(sources)
     written = [
         write_key_object(made, sources, (), context()),
-        *write_presentation_states([made], "Marks", sources, replace(context(), uid=lambda: "2.25.61")),
+        *write_presentation_states([made], "Marks", sources, context()),
+        bulk_annotations(),
     ]
-    written[1].SOPInstanceUID = "2.25.62"
+    for number, one in enumerate(written):
+        one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"2.25.61{number}"
     with OrthancProcess(tmp_path / "orthanc", "NOBODY", "127.0.0.1", 104) as orthanc:
         for one in written:
             path = tmp_path / "one.dcm"

@@ -26,7 +26,7 @@ from service.objects.presentation_state import write_presentation_states
 from service.objects.source_images import SourceImages
 from service.objects.validation import validate
 from service.web.dicomweb.presentation_state import present
-from tests.annotated_images import LENGTH, SOURCES, annotation_sets, flat_image
+from tests.annotated_images import LENGTH, SOURCES, annotation_sets, flat_image, slide
 from tests.datasets import ct_slice
 from tests.unit.test_dicomweb_rendering import frame
 from tests.volumes import ABNORMAL, ALGORITHM, LEFT, MM, NODULE, ct_sources, nodule, pet_volume
@@ -268,7 +268,10 @@ def test_every_point_that_was_drawn_is_shown_and_no_rule_broken(kind: str, data:
     }
     assert expected <= drawn
     for state in states:
-        assert state.SOPClassUID == GrayscaleSoftcopyPresentationStateStorage
+        colour = kind == "slide"
+        assert state.SOPClassUID == (
+            ColorSoftcopyPresentationStateStorage if colour else GrayscaleSoftcopyPresentationStateStorage
+        )
         assert [str(one) for one in validate(state, sources=sources.headers) if one.severity == "error"] == []
         for item in state.GraphicAnnotationSequence:
             for text in item.get("TextObjectSequence", ()):
@@ -296,3 +299,15 @@ def test_contour_appears_where_it_was_drawn_in_the_rendered_image() -> None:
     assert (shown[25:41, 50] == 255).all()
     assert (shown[40, 20:51] == 255).all()
     assert not shown[20:38, 22:48].any()
+
+
+def test_mark_on_a_slide_as_a_whole_lies_in_its_matrix_of_tiles() -> None:
+    image = slide()
+    (state,) = shown_by(
+        SourceImages.of_images([image]),
+        AnnotationSet(READER, (found(rectangle(4000, 10, 4900, 800, place_on(image))),)),
+    )
+    assert [one.GraphicAnnotationUnits for one in graphics_in(state)] == ["MATRIX"]
+    (area,) = state.DisplayedAreaSelectionSequence
+    assert list(area.DisplayedAreaBottomRightHandCorner) == [5000, 3000]
+    assert area.PixelOriginInterpretation == "VOLUME"
