@@ -5,25 +5,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from skimage.measure import grid_points_in_poly
 
 from service.core.volume import Volume
+from service.objects.structure_set_reader import read_structure_set, region_of
 
 Region = npt.NDArray[np.bool_]
 
 
 def drawn_region(structure_set: Dataset, volume: Volume) -> Region:
     """The voxels whose centre lies within the contours of the one ROI; contours within contours are holes."""
-    (roi,) = structure_set.ROIContourSequence
-    region = np.zeros(volume.shape, dtype=bool)
-    inverse = np.linalg.inv(volume.affine)
-    for contour in roi.ContourSequence:
-        corners = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
-        indices = np.c_[corners, np.ones(len(corners))] @ inverse.T
-        slices = np.unique(np.rint(indices[:, 0]).astype(int))
-        assert np.abs(indices[:, 0] - slices[0]).max() < 0.05, "a contour lies on one slice"
-        region[slices[0]] ^= grid_points_in_poly(volume.shape[1:], indices[:, 1:3])
-    return region
+    (drawn,) = read_structure_set(structure_set).annotations.findings
+    return region_of(drawn, volume).mask.into(volume.shape)
 
 
 def marked_regions(segmentation: Dataset, volume: Volume) -> list[Region]:

@@ -45,8 +45,8 @@ def outlines_of(region: Region) -> list[Outline]:
     level = _runs(padded[1:, 1:-1] - padded[:-1, 1:-1])
     upright = {(row, column, sign): end for column, row, sign, end in _runs((padded[1:-1, :-1] - padded[1:-1, 1:]).T)}
     paths = _Paths()
-    starts = []
-    holes = []
+    starts: list[int] = []
+    holes: list[int] = []
     pending = {(row, column, sign): end for row, column, sign, end in level}
     for row, column, sign, _ in level:
         if (row, column, sign) in pending:
