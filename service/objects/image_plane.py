@@ -113,6 +113,18 @@ def slice_distance_mm(volume: Volume) -> float:
     return abs(float(np.dot(step, normal / np.linalg.norm(normal))))
 
 
+def slice_thickness_mm(source: Dataset, frame_number: int) -> float | None:
+    """Slice Thickness of an image, or of a frame of an enhanced one; None where it is not said."""
+    holder = source
+    if "PerFrameFunctionalGroupsSequence" in source:
+        try:
+            holder = _frame_item(source, frame_number, "PixelMeasuresSequence")
+        except (AttributeError, KeyError, IndexError):
+            return None
+    thickness = holder.get("SliceThickness")
+    return float(thickness) if thickness is not None and float(thickness) > 0 else None
+
+
 def nearest_plane(planes: Iterable[ImagePlane], points: Sequence[Sequence[float]]) -> ImagePlane:
     """The plane from which the farthest of the points is least far."""
     return min(planes, key=lambda plane: max(plane.distance_mm(point) for point in points))
