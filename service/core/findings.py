@@ -17,16 +17,19 @@ from service.core.geometry import Shape
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
-    """A region of a volume as a box of voxels.
+    """A region of a volume, or of other source frames, as a box of voxels.
 
     Parameters
     ----------
     voxels : bool, shape (slices, rows, columns); True is inside
     origin : index (slice, row, column) of ``voxels[0, 0, 0]`` in the volume
+    fractions : where the border is not sharp: float32, 0 to 1, shape of ``voxels``; how likely each voxel is inside, or
+        how much of it; ``voxels`` is then what counts as inside
     """
 
     voxels: npt.NDArray[np.bool_]
     origin: tuple[int, int, int] = (0, 0, 0)
+    fractions: npt.NDArray[np.float32] | None = None
 
     def into(self, shape: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
         """The mask in the grid of the whole volume; bool, of the given (slices, rows, columns)."""
@@ -43,15 +46,39 @@ class Mask:
         ------
         ValueError : no voxel is set
         """
-        if not whole.any():
-            raise ValueError("a mask without a voxel marks nothing")
-        box = []
-        for axis in range(3):
-            others = tuple(a for a in range(3) if a != axis)
-            hit = np.flatnonzero(whole.any(axis=others))
-            box.append(slice(int(hit[0]), int(hit[-1]) + 1))
-        origin = (box[0].start, box[1].start, box[2].start)
-        return cls(np.ascontiguousarray(whole[tuple(box)]), origin)
+        box = _smallest_box(whole)
+        return cls(np.ascontiguousarray(whole[box]), _start_of(box))
+
+    @classmethod
+    def cut_from_fractions(cls, whole: npt.NDArray[np.float32], threshold: float = 0.5) -> Mask:
+        """The smallest box that holds every voxel above 0; what reaches the threshold is inside.
+
+        Parameters
+        ----------
+        whole : shape (slices, rows, columns), 0 to 1
+
+        Raises
+        ------
+        ValueError : no voxel is above 0, or one is not a number from 0 to 1
+        """
+        if not (whole.min(initial=0) >= 0 and whole.max(initial=0) <= 1):
+            raise ValueError("a fraction is a number from 0 to 1")
+        box = _smallest_box(whole > 0)
+        fractions = np.ascontiguousarray(whole[box], dtype=np.float32)
+        return cls(fractions >= threshold, _start_of(box), fractions)
+
+
+def _smallest_box(whole: npt.NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """Where every set voxel lies."""
+    if not whole.any():
+        raise ValueError("a mask without a voxel marks nothing")
+    hits = [np.flatnonzero(whole.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    first, second, third = (slice(int(hit[0]), int(hit[-1]) + 1) for hit in hits)
+    return first, second, third
+
+
+def _start_of(box: tuple[slice, slice, slice]) -> tuple[int, int, int]:
+    return box[0].start, box[1].start, box[2].start
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ def _write(result: AnnotatorResult, title: str, volume: Volume, context: ResultC
 
     What is written in several forms leaves in the one that a peer takes; people see the first.
     """
-    # highdicom is loaded here: only a worker that has something to write needs it.
+    # Loaded here: only a worker that has something to write needs them.
     from service.objects.label_map_twin import write_label_map_twin
     from service.objects.validation import refuse_errors, validate
     from service.objects.writer import write_results

@@ -12,7 +12,7 @@ from service.core.archived import StudyRow
 from service.core.blob_key import blob_key
 from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
-from service.jobs.result_file import TRANSFER_SYNTAX_UID, result_file
+from service.jobs.result_file import result_file
 
 
 class NoteStore:
@@ -38,7 +38,7 @@ class NoteStore:
                 project=study.project,
                 kind=ObjectKind.RESULT,
                 header=file.header,
-                transfer_syntax_uid=TRANSFER_SYNTAX_UID,
+                transfer_syntax_uid=file.transfer_syntax_uid,
                 content_digest=hashlib.sha256(b"".join(file.parts[1:])).digest(),
                 received_at=self._clock(),
                 blob=file.blob,

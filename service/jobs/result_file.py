@@ -8,76 +8,83 @@ from typing import Final
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from service.core.data_set_writing import encode_explicit
+from service.core.encoded_data_set import SEQUENCE_DELIMITER, UNDEFINED_LENGTH
+from service.core.explicit_little_endian import encode_pixel_head
 from service.core.implementation import IMPLEMENTATION_CLASS_UID
 from service.core.records import PixelLocation, StoredBlob
-from service.errors import ObjectInvalid
 
-TRANSFER_SYNTAX_UID: Final = str(ExplicitVRLittleEndian)
 _PREFIX: Final = bytes(128) + b"DICM"
 _PIXEL_DATA: Final = 0x7FE00010
+_SEQUENCE_END: Final = struct.pack("<HHI", SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultFile:
-    """One object in Explicit VR Little Endian (PS3.10 7), its pixel value apart from its header."""
+    """One object in Explicit VR Little Endian (PS3.10 7), its pixel value apart from its header.
+
+    Parameters
+    ----------
+    transfer_syntax_uid : that, or the one in which its frames are compressed
+    """
 
     header: Dataset = field(repr=False)
+    transfer_syntax_uid: str
     parts: tuple[bytes, ...] = field(repr=False)
     blob: StoredBlob
 
 
 def result_file(result: Dataset, key: str, version: str) -> ResultFile:
-    """Encode an object that was made here.
+    """Encode an object that was made here; its frames may be compressed.
 
     Parameters
     ----------
     key : the blob's
     version : of the gateway, for the Implementation Version Name
-
-    Raises
-    ------
-    ObjectInvalid : its pixels are compressed
     """
-    if result.file_meta.TransferSyntaxUID.is_encapsulated:
-        raise ObjectInvalid("a result is written with compressed pixels")
     header = Dataset()
     header.update(result)
     header.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
-    pixels = bytes(header[_PIXEL_DATA].value) if _PIXEL_DATA in header else b""
-    parts = [_PREFIX + _file_meta(result, version)]
-    location = None
-    if _PIXEL_DATA in header:
+    element = header.get(_PIXEL_DATA)
+    if element is not None:
         del header[_PIXEL_DATA]
-    parts.append(_encode(header))
-    if pixels:
-        pixels += b"\0" * (len(pixels) % 2)
-        # OB for bit-packed and 8-bit frames, OW where a sample fills a word (PS3.5 8.1.1, A.2).
-        vr = b"OW" if header.BitsAllocated > 8 else b"OB"
-        parts.append(struct.pack("<HH2s2xI", _PIXEL_DATA >> 16, _PIXEL_DATA & 0xFFFF, vr, len(pixels)))
-        location = PixelLocation(_PIXEL_DATA, sum(map(len, parts)), len(pixels), encapsulated=False)
-        parts.append(pixels)
+    encapsulated = element is not None and element.is_undefined_length
+    syntax = str(result.file_meta.TransferSyntaxUID if encapsulated else ExplicitVRLittleEndian)
+    parts = [_PREFIX + _file_meta(result, syntax, version), encode_explicit(header)]
+    location = None
+    if element is not None and element.value:
+        pixels = _even(bytes(element.value))
+        parts.append(encode_pixel_head(_PIXEL_DATA, _pixel_vr(header, encapsulated), _length(pixels, encapsulated)))
+        location = PixelLocation(_PIXEL_DATA, sum(map(len, parts)), len(pixels), encapsulated)
+        parts += [pixels, _SEQUENCE_END] if encapsulated else [pixels]
     blob = StoredBlob(key, sum(map(len, parts)), len(parts[0]), location)
-    return ResultFile(header, tuple(parts), blob)
+    return ResultFile(header, syntax, tuple(parts), blob)
 
 
-def _file_meta(result: Dataset, version: str) -> bytes:
+def _pixel_vr(header: Dataset, encapsulated: bool) -> str:
+    """OB for compressed, bit-packed and 8-bit frames, OW where a sample fills a word (PS3.5 8.1.1, A.2)."""
+    return "OW" if header.BitsAllocated > 8 and not encapsulated else "OB"
+
+
+def _length(pixels: bytes, encapsulated: bool) -> int:
+    return UNDEFINED_LENGTH if encapsulated else len(pixels)
+
+
+def _even(value: bytes) -> bytes:
+    return value + b"\0" if len(value) % 2 else value
+
+
+def _file_meta(result: Dataset, transfer_syntax_uid: str, version: str) -> bytes:
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID = result.SOPClassUID
     meta.MediaStorageSOPInstanceUID = result.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = version[:16]
     buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=True)
-    return buffer.getvalue()
-
-
-def _encode(header: Dataset) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = False, True
-    write_dataset(buffer, header)
     return buffer.getvalue()

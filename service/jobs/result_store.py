@@ -19,7 +19,7 @@ from service.core.deliveries import LABEL_MAP
 from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
 from service.errors import ObjectInvalid
-from service.jobs.result_file import TRANSFER_SYNTAX_UID, ResultFile, result_file
+from service.jobs.result_file import ResultFile, result_file
 from service.jobs.run_end import LEASE_LOST, SUPERSEDED, RunEnd
 
 
@@ -135,7 +135,7 @@ class ResultStore:
             project=run.project,
             kind=ObjectKind.RESULT,
             header=file.header,
-            transfer_syntax_uid=TRANSFER_SYNTAX_UID,
+            transfer_syntax_uid=file.transfer_syntax_uid,
             content_digest=digest.digest(),
             received_at=self._clock(),
             blob=file.blob,

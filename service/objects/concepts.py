@@ -93,6 +93,11 @@ SHORT_AXIS: Final = _sct("103340004", "Short Axis")
 # IHE AIR, Contributing Equipment
 PROCESSING_EQUIPMENT: Final = _dcm("109102", "Processing Equipment")
 
+# Segmentations
+SEGMENTATION: Final = _dcm("113076", "Segmentation")
+SOURCE_FOR_PROCESSING: Final = _dcm("121322", "Source image for image processing operation")
+BACKGROUND: Final = _dcm("125040", "Background")
+
 MODALITY_CODES: Final = {
     "CT": _dcm("CT", "Computed Tomography"),
     "MR": _dcm("MR", "Magnetic Resonance"),

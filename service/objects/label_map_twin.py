@@ -15,7 +15,9 @@ from service.core.volume import Volume
 from service.objects.report import evidence_of, write_report
 from service.objects.result_context import ResultContext, WrittenResult
 from service.objects.segmentation import write_segmentation
+from service.objects.segmentation_form import SegmentationForm, SegmentationKind
 
+_LABEL_MAP = SegmentationForm(SegmentationKind.LABELMAP)
 _SERIES_APART = 50
 """Added to Series Number: twins stand behind the series that people see."""
 
@@ -31,10 +33,10 @@ def write_label_map_twin(
     ------
     ObjectInvalid : the findings cannot be written
     """
-    if written.segmentation is None:
+    if written.segmentation is None or written.segmentation.SegmentsOverlap == "YES":
         return None
     behind = replace(context, series_number_base=context.series_number_base + _SERIES_APART)
-    segmentation = write_segmentation(result, title, volume, behind, label_map=True)
+    segmentation = write_segmentation(result, title, volume, behind, _LABEL_MAP)
     if segmentation is None:
         return None
     report = write_report(result, title, volume, segmentation, behind)

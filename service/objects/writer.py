@@ -15,7 +15,6 @@ def write_results(result: AnnotatorResult, title: str, volume: Volume, context: 
     """Write what one annotator found on one volume as a Segmentation and a Comprehensive 3D SR.
 
     Each is a series of its own in the study of the volume, with the patient and study attributes of its sources.
-    Importing this module loads highdicom; only the workers do.
 
     Parameters
     ----------

@@ -154,6 +154,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "skimage": ("service.annotators", "service.deident.faces"),
 }
 
+# Their tables are read as data, whether or not anything imports them.
+READ_AS_DATA = {"highdicom"}
+
 # The core's vocabulary.
 CORE_LIBRARIES = {"numpy", "pydicom"}
 
@@ -228,4 +231,4 @@ def test_planted_violation_is_found(module: str, line: str) -> None:
 
 def test_every_outside_library_of_the_table_is_used() -> None:
     used = {name.split(".", maxsplit=1)[0] for path in modules() for name in imports_of(path.read_text())}
-    assert set(HOMES) <= used
+    assert set(HOMES) - READ_AS_DATA <= used

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -14,11 +12,12 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from dicom_nodes.errors import InstanceUnreadable
+from service.core.frame_streams import DEFLATED_FRAMES, inflate_frame, unpack_rle_bits
 from service.core.pixel_format import PixelFormat
 from service.errors import NotAcceptable
 
 RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
-DEFLATED_FRAMES: Final = "1.2.840.10008.1.2.8.1"
 _LOSSY: Final = frozenset(
     {
         "1.2.840.10008.1.2.4.50",
@@ -93,10 +92,13 @@ def decode_frame(stream: bytes, layout: PixelFormat, transfer_syntax_uid: str) -
     """
     if layout.native_frame_bytes > _LARGEST_FRAME_BYTES:
         raise NotAcceptable("A frame this large is not decoded here; ask for transfer-syntax=* to get it as stored")
-    if transfer_syntax_uid == DEFLATED_FRAMES:
-        return from_native(_inflate(stream, layout), layout)
-    if transfer_syntax_uid == RLE_LOSSLESS and layout.bits_allocated == 1:
-        return from_native(_unpack_rle_bits(stream, layout), layout)
+    try:
+        if transfer_syntax_uid == DEFLATED_FRAMES:
+            return from_native(inflate_frame(stream, layout.native_frame_bytes), layout)
+        if transfer_syntax_uid == RLE_LOSSLESS and layout.bits_allocated == 1:
+            return from_native(unpack_rle_bits(stream, layout.samples_per_frame), layout)
+    except InstanceUnreadable as err:
+        raise NotAcceptable(str(err)) from err
     try:
         if _extra_is_needed(transfer_syntax_uid, layout):
             return _decode_with_extra(stream, layout, transfer_syntax_uid)
@@ -216,40 +218,6 @@ def _spread_chroma(values: np.ndarray[Any, Any], layout: PixelFormat) -> np.ndar
     pixels[:, :, 0] = quads[:, :2]
     pixels[:, :, 1:] = quads[:, None, 2:]
     return pixels.reshape(layout.rows, layout.columns, 3)
-
-
-def _inflate(stream: bytes, layout: PixelFormat) -> bytes:
-    """Deflated Image Frame Compression (PS3.5 A.4.13): one raw deflate stream a frame."""
-    expected = layout.native_frame_bytes
-    try:
-        native = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream, expected + 1)
-    except zlib.error as err:
-        raise NotAcceptable("The deflated frame cannot be inflated") from err
-    if len(native) < expected:
-        raise NotAcceptable("The deflated frame is shorter than Rows × Columns ask")
-    return native[:expected]
-
-
-def _unpack_rle_bits(stream: bytes, layout: PixelFormat) -> bytes:
-    """A bit-packed frame that was written in one RLE segment (PS3.5 G.4); pydicom reads whole bytes only."""
-    if len(stream) < 64 or struct.unpack_from("<I", stream)[0] != 1:
-        raise NotAcceptable("A bit-packed RLE frame that is not one segment")
-    expected = layout.native_frame_bytes
-    (position,) = struct.unpack_from("<I", stream, 4)
-    native = bytearray()
-    while len(native) < expected and position < len(stream):
-        control = stream[position]
-        if control < 128:
-            native += stream[position + 1 : position + 2 + control]
-            position += 2 + control
-        elif control > 128:
-            native += stream[position + 1 : position + 2] * (257 - control)
-            position += 2
-        else:
-            position += 1
-    if len(native) < expected:
-        raise NotAcceptable("The RLE frame is shorter than Rows × Columns ask")
-    return bytes(native[:expected])
 
 
 def _name(transfer_syntax_uid: str) -> str:

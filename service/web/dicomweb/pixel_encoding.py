@@ -14,10 +14,11 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from service.core.frame_streams import DEFLATED_FRAMES
 from service.core.pixel_format import PixelFormat
 from service.errors import NotAcceptable
 from service.web.dicomweb.frame_reader import native_bytes
-from service.web.dicomweb.pixel_decoding import DEFLATED_FRAMES, RLE_LOSSLESS, DecodedFrame
+from service.web.dicomweb.pixel_decoding import RLE_LOSSLESS, DecodedFrame
 
 JPEG_BASELINE: Final = "1.2.840.10008.1.2.4.50"
 JPEG_LOSSLESS: Final = "1.2.840.10008.1.2.4.70"
