@@ -103,7 +103,8 @@ class FrameGroups:
         return self._by_segment[number]
 
     def _elements_of(self, frame: SourceFrame) -> Iterator[DataElement]:
-        yield sequence(_DERIVATION_IMAGE, self._derivation(frame))
+        if frame.sop_instance_uid:
+            yield sequence(_DERIVATION_IMAGE, self._derivation(frame))
         if self._space is Space.SLIDE:
             yield sequence(_PLANE_POSITION_SLIDE, _position_on_slide(frame))
         elif self._space is Space.PATIENT:

@@ -12,6 +12,7 @@ from service.errors import ObjectInvalid
 from service.objects import concepts
 from service.objects.content_tree import first_code
 from service.objects.display_colour import rgb_of
+from service.objects.palette_colours import palette_colours
 from service.objects.segmentation_form import SegmentationKind
 
 _LARGEST: Final = 65535
@@ -24,10 +25,12 @@ class ReadSegment:
     Parameters
     ----------
     item : its item of Segment Sequence, with everything that it says
+    palette_colour : what a label map's palette shows it in, sRGB
     """
 
     number: int
     item: Dataset = field(repr=False)
+    palette_colour: tuple[int, int, int] | None = None
 
     @property
     def label(self) -> str:
@@ -78,7 +81,7 @@ class ReadSegment:
     def colour(self) -> tuple[int, int, int] | None:
         """The display colour, sRGB."""
         value = self.item.get("RecommendedDisplayCIELabValue")
-        return None if value is None or len(value) != 3 else rgb_of(tuple(value))
+        return self.palette_colour if value is None or len(value) != 3 else rgb_of(tuple(value))
 
 
 def segments_of(header: Dataset, kind: SegmentationKind) -> tuple[ReadSegment, ...]:
@@ -95,8 +98,11 @@ def segments_of(header: Dataset, kind: SegmentationKind) -> tuple[ReadSegment, .
     if len(set(numbers)) < len(numbers):
         raise ObjectInvalid("a segment number is used twice")
     passed = background_values(header) if kind is SegmentationKind.LABELMAP else frozenset()
+    colours = palette_colours(header)
     found = tuple(
-        ReadSegment(int(number), item) for number, item in zip(numbers, items, strict=True) if number not in passed
+        ReadSegment(int(number), item, colours.get(int(number)))
+        for number, item in zip(numbers, items, strict=True)
+        if number not in passed
     )
     if not found:
         raise ObjectInvalid("it describes no segment")

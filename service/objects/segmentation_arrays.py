@@ -132,10 +132,12 @@ def _joined(read: ReadSegmentation, boxes: list[tuple[tuple[int, int, int], Pixe
     for corner, box in boxes:
         inside, values = _inside(stored, tuple(int(a - b) for a, b in zip(corner, low, strict=True)), box)  # type: ignore[arg-type]
         np.maximum(stored[inside], values, out=stored[inside])
-    origin = (int(low[0]), int(low[1]), int(low[2]))
+    tight = Mask.cut_from(stored.view(bool) if read.kind is SegmentationKind.BINARY else stored > 0)
+    origin = (int(low[0]) + tight.origin[0], int(low[1]) + tight.origin[1], int(low[2]) + tight.origin[2])
     if read.kind is SegmentationKind.BINARY:
-        return Mask(stored.view(bool), origin)
-    fractions = np.divide(stored, read.largest_fraction, dtype=np.float32)
+        return Mask(tight.voxels, origin)
+    box = tuple(slice(o, o + n) for o, n in zip(tight.origin, tight.voxels.shape, strict=True))
+    fractions = np.divide(stored[box], read.largest_fraction, dtype=np.float32)
     return Mask(fractions >= _HALF, origin, fractions)
 
 

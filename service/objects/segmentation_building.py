@@ -46,10 +46,13 @@ _PIXEL_DATA: Final = 0x7FE00010
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentMask:
-    """A segment as it is to be written: its item of Segment Sequence, not yet numbered, and where it is."""
+    """A segment as it is to be written: its item of Segment Sequence, not yet numbered, and where it is.
+
+    One that is nowhere, ``mask`` None, is described and has no frame.
+    """
 
     item: Dataset
-    mask: Mask
+    mask: Mask | None
 
     @property
     def label(self) -> str:
@@ -66,17 +69,18 @@ def build_segmentation(
 
     Raises
     ------
-    ObjectInvalid : there is no segment or there are too many; a mask is empty, lies outside the source or has fractions
-        that are none; segments of a label map overlap
+    ObjectInvalid : there is no segment with a mask, or there are too many; a mask is empty, lies outside the source or
+        has fractions that are none; segments of a label map overlap
     """
-    if not segments:
-        raise ObjectInvalid("a segmentation has at least one segment")
+    masks = [one.mask for one in segments if one.mask is not None]
+    if not masks:
+        raise ObjectInvalid("a segmentation has at least one segment that is somewhere")
     if len(segments) > MOST_SEGMENTS:
         raise ObjectInvalid(f"{len(segments)} segments are more than a segmentation can number ({MOST_SEGMENTS})")
     fractional = form.kind.is_fractional
     cutter = FrameCutter(source)
-    patches = [cutter.cut(one.mask, one.label, fractions=fractional) for one in segments]
-    overlap = any_overlap([one.mask for one in segments], fractions=fractional)
+    patches = [[] if one.mask is None else cutter.cut(one.mask, one.label, fractions=fractional) for one in segments]
+    overlap = any_overlap(masks, fractions=fractional)
     labelled = form.kind is SegmentationKind.LABELMAP
     if labelled and overlap:
         raise ObjectInvalid("segments overlap, which a label map cannot say: write them as BINARY")
@@ -120,6 +124,9 @@ def _describe_instance(
     segmentation.ContentDate = segmentation.SeriesDate = segmentation.InstanceCreationDate = context.date
     segmentation.ContentTime = segmentation.SeriesTime = segmentation.InstanceCreationTime = context.time
     segmentation.PresentationLUTShape = "IDENTITY"
+    if source.space is not Space.PATIENT:
+        # Where no Image Orientation (Patient) says it (PS3.3 C.7.6.1.1.1).
+        segmentation.PatientOrientation = source.header.get("PatientOrientation")
     segmentation.LossyImageCompression = "00"
     if source.header.get("LossyImageCompression") == "01":
         for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
@@ -134,12 +141,16 @@ def _describe_instance(
 def _describe_source(segmentation: Dataset, source: SourceFrames, shown: Sequence[int]) -> None:
     """Frame of Reference, what of the series was looked at, and the matrix of a slide."""
     frames = [source.frames[number] for number in shown]
-    instances = dict.fromkeys((frame.sop_class_uid, frame.sop_instance_uid) for frame in frames)
-    segmentation.SourceImageSequence = [image_reference(*instance) for instance in instances]
-    series = Dataset()
-    series.SeriesInstanceUID = source.series_uid
-    series.ReferencedInstanceSequence = [image_reference(*instance) for instance in instances]
-    segmentation.ReferencedSeriesSequence = [series]
+    instances = dict.fromkeys(
+        (frame.sop_class_uid, frame.sop_instance_uid) for frame in frames if frame.sop_instance_uid
+    )
+    if instances:
+        segmentation.SourceImageSequence = [image_reference(*instance) for instance in instances]
+    if instances and source.series_uid:
+        series = Dataset()
+        series.SeriesInstanceUID = source.series_uid
+        series.ReferencedInstanceSequence = [image_reference(*instance) for instance in instances]
+        segmentation.ReferencedSeriesSequence = [series]
     if source.space is not Space.NOWHERE:
         segmentation.FrameOfReferenceUID = source.frame_of_reference_uid
         segmentation.PositionReferenceIndicator = source.header.get("PositionReferenceIndicator")

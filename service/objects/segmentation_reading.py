@@ -20,7 +20,7 @@ from service.core.source_frames import SourceFrames
 from service.core.volume import Volume
 from service.errors import ObjectInvalid
 from service.objects.encoded_segmentation import EncodedSegmentation, open_segmentation
-from service.objects.frame_place_reading import FramePlace, FramePlaceReader
+from service.objects.frame_place_reading import FramePlace, FramePlaceReader, Reference
 from service.objects.read_segments import ReadSegment, background_values, segments_of
 from service.objects.segmentation_form import SegmentationKind
 from service.objects.segmentation_pixels import SegmentationPixels
@@ -194,6 +194,7 @@ def _tiled_places(header: Dataset, shared: FramePlace, frames: int, segments: in
     if shared.orientation is None or shared.spacing_mm is None:
         raise ObjectInvalid("its tiles do not say their orientation or spacing")
     tiles = list(tiles_in_order(header, frames))
+    shared = replace(shared, references=shared.references or _only_source(header))
     labelled = str(header.get("SegmentationType")) == "LABELMAP"
     rounds = 1 if labelled else max(segments, 1)
     if frames % rounds:
@@ -206,6 +207,14 @@ def _tiled_places(header: Dataset, shared: FramePlace, frames: int, segments: in
             position=(x, y, depth),
             matrix_position=(row, column),
         )
+
+
+def _only_source(header: Dataset) -> tuple[Reference, ...]:
+    """The one image that the whole was made from, where tiles do not say theirs."""
+    images = list(header.get("SourceImageSequence") or ())
+    if len(images) != 1 or not images[0].get("ReferencedSOPInstanceUID"):
+        return ()
+    return ((str(images[0].get("ReferencedSOPClassUID", "")), str(images[0].ReferencedSOPInstanceUID), ()),)
 
 
 def _segment_numbers(said: tuple[FramePlace, ...], kind: SegmentationKind, described: set[int]) -> Indices:
