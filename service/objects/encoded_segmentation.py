@@ -6,7 +6,6 @@ Thousands of functional groups take longer to decode than the pixels; whoever re
 from __future__ import annotations
 
 import mmap
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -26,11 +25,14 @@ from service.core.encoded_data_set import (
     elements,
     encoding_within,
     items,
+    read_head,
 )
 from service.core.explicit_little_endian import swap_bytes
+from service.core.inflation import inflate
 
 _PREAMBLE: Final = 128
 _MAGIC: Final = b"DICM"
+_FILE_META: Final = 0x0002
 _TRANSFER_SYNTAX_UID: Final = 0x00020010
 _PIXEL_DATA: Final = 0x7FE00010
 
@@ -84,27 +86,20 @@ def _of_file(content: memoryview) -> EncodedSegmentation:
     syntax, start = _transfer_syntax(content)
     content = content[start:]
     if syntax == DeflatedExplicitVRLittleEndian:
-        content = memoryview(_inflated(content))
+        content = memoryview(b"".join(inflate(bytes(content))))
     return _of_content(content, syntax, Encoding.of(syntax))
 
 
 def _transfer_syntax(content: memoryview) -> tuple[str, int]:
     """The transfer syntax, and where the data set begins."""
     syntax, end = str(ExplicitVRLittleEndian), _PREAMBLE + len(_MAGIC)
-    for element in elements(content, EXPLICIT_LITTLE_ENDIAN, end):
-        if element.tag >> 16 != 0x0002:
-            break
-        if element.tag == _TRANSFER_SYNTAX_UID:
-            syntax = bytes(content[element.value_start : element.value_end]).decode("ascii", "replace").strip("\0 ")
-        end = element.end
+    # Head by head: what follows group 2 is in another encoding, or deflated.
+    while (head := read_head(content, end, EXPLICIT_LITTLE_ENDIAN)).tag >> 16 == _FILE_META:
+        value_end = head.value_start + head.length
+        if head.tag == _TRANSFER_SYNTAX_UID:
+            syntax = bytes(content[head.value_start : value_end]).decode("ascii", "replace").strip("\0 ")
+        end = value_end
     return syntax, end
-
-
-def _inflated(content: memoryview) -> bytes:
-    try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content)
-    except zlib.error as err:
-        raise InstanceUnreadable("The deflated data set cannot be inflated") from err
 
 
 def _of_data_set(data_set: Dataset) -> EncodedSegmentation:

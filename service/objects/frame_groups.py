@@ -115,14 +115,20 @@ class FrameGroups:
             yield from self._plane_elements(frame)
 
     def _derivation(self, frame: SourceFrame) -> Dataset:
-        """An item of Derivation Image Sequence (PS3.3 C.7.6.16.2.6): what the mask was drawn on."""
-        source = image_reference(frame.sop_class_uid, frame.sop_instance_uid)
-        if frame.frame_numbers:
-            source.ReferencedFrameNumber = list(frame.frame_numbers)
-        source.SpatialLocationsPreserved = "YES"
-        source.add(self._purpose)
+        """An item of Derivation Image Sequence (PS3.3 C.7.6.16.2.6): what the mask was drawn on.
+
+        Several frames are an item each: not every reader takes more than one number in an item.
+        """
+        sources = []
+        for number in frame.frame_numbers or (None,):
+            source = image_reference(frame.sop_class_uid, frame.sop_instance_uid)
+            if number is not None:
+                source.ReferencedFrameNumber = number
+            source.SpatialLocationsPreserved = "YES"
+            source.add(self._purpose)
+            sources.append(source)
         derivation = Dataset()
-        derivation.SourceImageSequence = [source]
+        derivation.SourceImageSequence = sources
         derivation.add(self._derived_by)
         return derivation
 
@@ -132,14 +138,14 @@ class FrameGroups:
             orientation = Dataset()
             orientation.ImageOrientationPatient = decimals(frame.orientation)
             yield sequence(_PLANE_ORIENTATION, orientation)
-        if frame.spacing_mm is not None:
+        # Where there is no place, the spacing is the source's own affair: at its detector, in its region, or unknown.
+        if self._space is not Space.NOWHERE and frame.spacing_mm is not None:
             yield sequence(_PIXEL_MEASURES, self._measures(frame))
 
     def _measures(self, frame: SourceFrame) -> Dataset:
         measures = Dataset()
         distance, thickness = self._source.slice_distance_mm, self._source.thickness_mm
-        if self._space is not Space.NOWHERE:
-            measures.SliceThickness = decimals([thickness or distance or 1.0])[0]
+        measures.SliceThickness = decimals([thickness or distance or 1.0])[0]
         if distance is not None:
             measures.SpacingBetweenSlices = decimals([distance])[0]
         measures.PixelSpacing = decimals(frame.spacing_mm or ())

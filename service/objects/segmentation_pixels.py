@@ -25,6 +25,7 @@ from service.objects.encoded_segmentation import EncodedSegmentation
 Pixels = npt.NDArray[Any]
 _LARGEST_FRAME: Final = 1 << 30
 _WORD: Final = 8
+_RLE_INTERFACE: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,14 +133,21 @@ class SegmentationPixels:
         if self._syntax == RLELossless and self.bits == 1:
             return self._native(unpack_rle_bits(stream, self.rows * self.columns))
         try:
-            return self._by_codec(stream)
+            return self._by_rle(stream) if self._syntax == RLELossless else self._by_codec(stream)
         except Exception as err:  # codecs raise what they like on bytes that they cannot read
             raise InstanceUnreadable(f"Frame {number + 1} cannot be decoded") from err
 
-    def _native(self, frame: bytes) -> Pixels:
+    def _native(self, frame: bytes | bytearray) -> Pixels:
         if self.bits == 1:
             return self._bits(frame, 0)
         return np.frombuffer(frame, dtype="u1" if self.bits == 8 else "<u2").reshape(self.rows, self.columns)
+
+    def _by_rle(self, stream: bytes) -> Pixels:
+        """By the codec itself: pydicom warns of frames that happen to be as long as they were without compression."""
+        from rle.utils import decode_pixel_data
+
+        options = {"rows": self.rows, "columns": self.columns, "bits_allocated": self.bits}
+        return self._native(decode_pixel_data(stream, version=_RLE_INTERFACE, **options))
 
     def _by_codec(self, stream: bytes) -> Pixels:
         options: dict[str, Any] = {

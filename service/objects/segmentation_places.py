@@ -73,7 +73,8 @@ def _number(one: FramePlace) -> int:
 
 
 def _source_frame(one: FramePlace) -> SourceFrame:
-    sop_class, instance, numbers = one.references[0] if one.references else ("", "", ())
+    sop_class, instance, _ = one.references[0] if one.references else ("", "", ())
+    numbers = tuple(number for _, uid, some in one.references if uid == instance for number in some)
     return SourceFrame(
         sop_class,
         instance,

@@ -96,14 +96,7 @@ def _frames_of(images: Sequence[Dataset]) -> Iterator[SourceFrame]:
             yield _frame_on(plane, plane.orientation, time)
         else:
             numbers = (number,) if _count(image) > 1 or "NumberOfFrames" in image else ()
-            spacing = _numbers(image.get("PixelSpacing"), 2)
-            yield SourceFrame(
-                str(image.SOPClassUID),
-                str(image.SOPInstanceUID),
-                numbers,
-                spacing_mm=None if spacing is None else (spacing[0], spacing[1]),
-                temporal_index=time,
-            )
+            yield SourceFrame(str(image.SOPClassUID), str(image.SOPInstanceUID), numbers, temporal_index=time)
 
 
 def _planes(images: Sequence[Dataset], places: Sequence[tuple[Dataset, int]]) -> list[ImagePlane | None]:
