@@ -18,6 +18,7 @@ from service.core.deliveries import ANY_FORM, BINARY, LABEL_MAP
 from service.core.fault_place import fault_place
 from service.core.findings import Finding
 from service.core.ports import BlobStore
+from service.core.series_images import SeriesImages
 from service.core.volume import SeriesVolumes, Volume
 from service.core.volume_building import build_volumes
 from service.errors import InstanceNotFound, KeysMissing, ObjectInvalid, TransferSyntaxNotSupported, VolumeRefused
@@ -25,7 +26,6 @@ from service.jobs.findings_json import findings_json
 from service.jobs.result_store import ResultStore
 from service.jobs.run_end import RunEnd
 from service.jobs.run_inputs import images_of, inputs_digest
-from service.jobs.series_images import SeriesImages
 from service.objects.result_context import ResultContext
 
 _SR_ROOT = "1.2.840.10008.5.1.4.1.1.88."
