@@ -20,6 +20,7 @@
     ├── PatientMismatch             409  0xC004   another patient under a Study Instance UID that is taken
     ├── TransferSyntaxNotSupported  409  0xC122   pixels in a form that no codec here reads
     ├── VolumeRefused               422  0x0110   a series that cannot become a volume, with the reason
+    ├── FormatRefused               422  0x0110   what cannot be read from, or written in, another format
     ├── ObjectInvalid               500  0x0110   an object of ours that breaks the standard or a viewer rule
     ├── DecisionRefused             409  0x0110   what is to be decided was decided, or is nobody's to decide
     └── KeysMissing                 500  0x0110   the key file of a project that has data is gone
@@ -143,6 +144,12 @@ class TransferSyntaxNotSupported(GatewayError):
 
 class VolumeRefused(GatewayError):
     """A series that cannot become a volume; the message says why."""
+
+    http_status = 422
+
+
+class FormatRefused(GatewayError):
+    """An item that cannot be read from, or written in, another format; says what is wrong and what to do."""
 
     http_status = 422
 

@@ -166,6 +166,12 @@ class InstanceIndex:
             row = connection.execute(query).one_or_none()
         return None if row is None else study_row(row)
 
+    def study_uids(self, project: str) -> list[str]:
+        """Study Instance UIDs of a project, in the order of their letters, whatever came when."""
+        query = select(studies.c.study_uid).where(studies.c.project == project, found_in(self._view, studies))
+        with self._database.read() as connection:
+            return sorted(connection.execute(query).scalars())
+
     def series_of(self, project: str, study_uid: str) -> list[SeriesRow]:
         """The series of a study, by number."""
         query = series_query().where(studies.c.project == project, studies.c.study_uid == study_uid)

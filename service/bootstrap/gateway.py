@@ -22,6 +22,7 @@ from service.bootstrap.dicom_edge import DicomEdge
 from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.doors import Doors
 from service.bootstrap.fetching import Fetching
+from service.bootstrap.formats import DatasetRequest, Formats
 from service.bootstrap.ground import Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.jobs import Jobs
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from dicom_nodes.listener import DicomNode
     from service.delivery.outbox_runner import OutboxRunner
     from service.fetching.pull_runner import PullRunner
+    from service.formats.dataset_export import DatasetExport
     from service.jobs.annotation_run import AnnotationRun
     from service.jobs.attribute_rounds import AttributeRounds
     from service.jobs.worker import WorkerPool
@@ -103,6 +105,7 @@ class Gateway:
             self._deletion,
             self._worklist,
         )
+        self._formats = Formats(self._ground, self._stores, self._identity, self._reception)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
         read_leniently()
 
@@ -297,6 +300,12 @@ class Gateway:
     def pull_runner(self) -> PullRunner:
         """What fetches studies that were asked for."""
         return self._fetching.runner()
+
+    # Datasets
+
+    def dataset_export(self, asked: DatasetRequest) -> DatasetExport:
+        """What writes a dataset, not started; see `Formats.dataset_export`."""
+        return self._formats.dataset_export(asked)
 
     # Edges
 

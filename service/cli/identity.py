@@ -1,4 +1,4 @@
-"""``annogate import`` and ``annogate export``: who is who, in and out of the vault."""
+"""``annogate import patients`` and ``annogate export crosswalk``: who is who, in and out of the vault."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ from service.errors import BadRequest, ContentConflict
 LEVEL = click.Choice([level.value for level in CrosswalkLevel])
 
 
-@click.group("import")
-def import_group() -> None:
-    """What the lead of a project tells the gateway."""
-
-
-@import_group.command("patients")
+@click.command("patients")
 @with_settings
 @with_json
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -54,12 +49,7 @@ def import_patients(config_file: Path | None, data_dir: Path | None, as_json: bo
         click.echo(f"{done.persons} patients with {done.identifiers} identifiers, {done.changed} of them new")
 
 
-@click.group("export")
-def export_group() -> None:
-    """What leaves the gateway as files."""
-
-
-@export_group.command("crosswalk")
+@click.command("crosswalk")
 @with_settings
 @click.option("--project", default="default", show_default=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A file that is not there yet.")

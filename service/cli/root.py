@@ -25,8 +25,8 @@ COMMANDS = {
     "token": "service.cli.accounts:token",
     "audit": "service.cli.audit:audit",
     "vault": "service.cli.vault:vault",
-    "import": "service.cli.identity:import_group",
-    "export": "service.cli.identity:export_group",
+    "import": "service.cli.exchange:import_group",
+    "export": "service.cli.exchange:export_group",
 }
 
 

@@ -1,0 +1,175 @@
+"""Where a finding shows on the slices of a volume: the one place that looks into a finding for its regions.
+
+Coordinates are (column, row) with (0, 0) at the top left corner of the first pixel (PS3.3 C.18.6.1.1), which is what
+COCO and YOLO count from as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from service.core.findings import Box, Finding, Mask, Point
+from service.core.volume_slices import VolumeSlices
+from service.errors import FormatRefused, ObjectInvalid
+from service.formats.mask_outline import outlines_of
+from service.objects.box_outline import outline_on
+from service.objects.image_plane import ImagePlane, plane_of
+
+PixelPoint = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskShape:
+    """Pixels of one slice: ``inside`` begins at ``row`` and ``column``."""
+
+    inside: npt.NDArray[np.bool_] = field(repr=False)
+    row: int
+    column: int
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """First column and row, last column and row, between pixel edges."""
+        rows, columns = np.flatnonzero(self.inside.any(axis=1)), np.flatnonzero(self.inside.any(axis=0))
+        left, top = self.column + float(columns[0]), self.row + float(rows[0])
+        return left, top, self.column + float(columns[-1]) + 1, self.row + float(rows[-1]) + 1
+
+    @property
+    def area(self) -> float:
+        """In pixels."""
+        return float(np.count_nonzero(self.inside))
+
+    def polygons(self) -> list[tuple[PixelPoint, ...]]:
+        """Outlines of its pieces along pixel edges; holes are not among them."""
+        return [
+            tuple((float(self.column + x), float(self.row + y)) for x, y in outline.corners)
+            for outline in outlines_of(self.inside)
+            if not outline.is_hole
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class PolygonShape:
+    """A closed outline on one slice; ``is_box`` where it is a box along rows and columns."""
+
+    points: tuple[PixelPoint, ...]
+    is_box: bool = False
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """First column and row, last column and row."""
+        columns, rows = zip(*self.points, strict=True)
+        return min(columns), min(rows), max(columns), max(rows)
+
+    @property
+    def area(self) -> float:
+        """In pixels."""
+        following = (*self.points[1:], self.points[0])
+        turned = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(self.points, following, strict=True))
+        return abs(turned) / 2
+
+    def polygons(self) -> list[tuple[PixelPoint, ...]]:
+        """Itself."""
+        return [self.points]
+
+
+@dataclass(frozen=True, slots=True)
+class PointShape:
+    """One point on one slice."""
+
+    at: PixelPoint
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Its place twice."""
+        return (*self.at, *self.at)
+
+    area = 0.0
+
+    def polygons(self) -> list[tuple[PixelPoint, ...]]:
+        """None: a point has no outline."""
+        return []
+
+
+Shape = MaskShape | PolygonShape | PointShape
+
+
+class SlicePlanes:
+    """The planes of a volume's slices, by which points find their slice."""
+
+    def __init__(self, volume: VolumeSlices) -> None:
+        self.planes = [plane_of(one.source, one.frame_number) for one in volume.slices]
+        self._volume = volume
+        normal = self.planes[0].normal
+        self._half = abs(float(volume.stack.step @ normal)) / 2 + 1e-6
+
+    def slice_of(self, points: Sequence[Point]) -> int | None:
+        """The slice on which all of the points lie, to half a slice distance; None where they leave it."""
+        away = [max(plane.distance_mm(point) for point in points) for plane in self.planes]
+        nearest = int(np.argmin(away))
+        return nearest if away[nearest] <= self._half else None
+
+    def pixels(self, number: int, points: Sequence[Point]) -> tuple[PixelPoint, ...]:
+        """Points as (column, row) of a slice."""
+        return tuple((float(x), float(y)) for x, y in self.planes[number].to_pixels(points))
+
+
+def shapes_of(finding: Finding, mask: Mask | None, planes: SlicePlanes) -> Iterator[tuple[int, Shape]]:
+    """Every region of a finding with the slice on which it lies (from 0); a box shows on each slice that it reaches.
+
+    Drawn lines are measurements, not regions.
+
+    Raises
+    ------
+    FormatRefused : a contour, box or point lies on no slice of the volume
+    """
+    if mask is not None:
+        for layer, inside in enumerate(mask.voxels):
+            if inside.any():
+                yield mask.origin[0] + layer, MaskShape(inside, mask.origin[1], mask.origin[2])
+    for contour in finding.contours:
+        number = _on_slice(planes.slice_of(contour.points), "a contour")
+        yield number, PolygonShape(planes.pixels(number, contour.points))
+    for box in finding.boxes:
+        yield from _cuts(box, planes)
+    for point in finding.points:
+        number = _on_slice(planes.slice_of([point]), "a point")
+        yield number, PointShape(planes.pixels(number, [point])[0])
+
+
+def _on_slice(number: int | None, what: str) -> int:
+    if number is None:
+        raise FormatRefused(f"{what} of a finding lies on no slice of its series")
+    return number
+
+
+def _cuts(box: Box, planes: SlicePlanes) -> Iterator[tuple[int, PolygonShape]]:
+    """A box by each slice that cuts it; a flat one on the slice that it lies on."""
+    corners = [(x, y, z) for x, y, z in product(*zip(box.low, box.high, strict=True))]
+    if (flat := planes.slice_of(corners)) is not None:
+        yield flat, _hull(planes.pixels(flat, corners))
+        return
+    found = False
+    for number, plane in enumerate(planes.planes):
+        if (outline := _outline(plane, box)) is not None:
+            found = True
+            yield number, _hull(planes.pixels(number, outline))
+    if not found:
+        raise FormatRefused("a box of a finding lies on no slice of its series")
+
+
+def _outline(plane: ImagePlane, box: Box) -> tuple[Point, ...] | None:
+    try:
+        return outline_on(plane, box)
+    except ObjectInvalid:
+        return None
+
+
+def _hull(points: Sequence[PixelPoint]) -> PolygonShape:
+    """The smallest box along rows and columns round some points."""
+    left, top, right, bottom = PolygonShape(tuple(points)).extent
+    return PolygonShape(((left, top), (right, top), (right, bottom), (left, bottom)), is_box=True)

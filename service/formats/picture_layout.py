@@ -1,0 +1,80 @@
+"""What the formats of pictures share: one picture a slice, through a window."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from service.formats.case import Case, LabelledFinding
+from service.formats.case_record import Json
+from service.formats.finding_shapes import Shape, SlicePlanes, shapes_of
+from service.formats.labels import Label
+from service.formats.layout import CaseFiles, Layout
+from service.formats.pictures import Window, grey_png, is_inverted, window_of
+from service.formats.tables import PICTURE_TABLE
+
+OnSlice = dict[int, list[tuple[LabelledFinding, Shape]]]
+
+
+class PictureLayout(Layout):
+    """What the formats of pictures share: which slices are written, and how they look.
+
+    Parameters
+    ----------
+    window : what becomes grey; None for the window of each series' own header
+    all_slices : write slices on which nothing is marked as well
+    """
+
+    tables = (PICTURE_TABLE,)
+
+    def __init__(self, labels: tuple[Label, ...], *, window: Window | None = None, all_slices: bool = False) -> None:
+        super().__init__(labels)
+        self._window = window
+        self._all_slices = all_slices
+
+    @property
+    def options(self) -> Json:
+        """Window and choice of slices."""
+        window = None if self._window is None else [self._window.center, self._window.width]
+        return {"window": window, "all_slices": self._all_slices}
+
+    def pictures(self, case: Case, marked: set[int], path_of: Callable[[int], str], files: CaseFiles) -> list[Json]:
+        """Write the pictures of a case; each with its place in the archive."""
+        volume = case.volume
+        numbers = range(len(volume.slices)) if self._all_slices or case.findings is None else sorted(marked)
+        if not numbers:
+            return []
+        window = self._window or window_of(volume)
+        inverted = is_inverted(volume)
+        pictures = []
+        for number in numbers:
+            path = path_of(number)
+            files.write_bytes("image", path, grey_png(window.grey(volume.real_slice(number), is_inverted=inverted)))
+            one = volume.slices[number]
+            pictures.append(
+                {
+                    "file": path,
+                    "slice": number,
+                    "sop_instance_uid": str(one.source.SOPInstanceUID),
+                    "frame": one.frame_number,
+                    "window": [window.center, window.width],
+                }
+            )
+        return pictures
+
+    @staticmethod
+    def picture_rows(case: Case, pictures: list[Json]) -> list[list[Any]]:
+        """Rows of the table of pictures."""
+        keys = ("sop_instance_uid", "frame", "slice")
+        return [[one["file"], case.name, case.series_uid, *(one[key] for key in keys)] for one in pictures]
+
+
+def shapes_by_slice(case: Case) -> OnSlice:
+    """Every region of a case by slice."""
+    planes = SlicePlanes(case.volume)
+    found: OnSlice = defaultdict(list)
+    for one in case.findings or ():
+        for number, shape in shapes_of(one.finding, one.mask(), planes):
+            found[number].append((one, shape))
+    return found

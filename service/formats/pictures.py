@@ -1,0 +1,95 @@
+"""Slices as pictures of eight bits, through a window, and images of labels with a palette, as PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from service.core.volume_slices import VolumeSlices
+from service.errors import BadRequest
+from service.formats.labels import Label
+
+_COLOURS: Final = 256
+_LEVEL: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The real values that become grey: below it is black, above it white (PS3.3 C.11.2.1.2).
+
+    Raises
+    ------
+    BadRequest : it has no width
+    """
+
+    center: float
+    width: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.center) and np.isfinite(self.width) and self.width >= 1):
+            raise BadRequest("a window has a centre and a width of at least 1, such as 40,400")
+
+    def grey(self, real: npt.NDArray[np.float32], *, is_inverted: bool = False) -> npt.NDArray[np.uint8]:
+        """Real values as 0 to 255."""
+        if self.width > 1:
+            parts = (real.astype(np.float64) - (self.center - 0.5)) / (self.width - 1) + 0.5
+        else:
+            parts = (real > self.center - 0.5).astype(np.float64)
+        grey = np.rint(np.clip(parts, 0, 1) * 255).astype(np.uint8)
+        return 255 - grey if is_inverted else grey
+
+
+def window_of(volume: VolumeSlices) -> Window:
+    """The window that the first slice's header gives, else one from the least to the greatest value of the volume."""
+    header = volume.slices[0].source
+    given = [_first(header.get(keyword)) for keyword in ("WindowCenter", "WindowWidth")]
+    if given[0] is not None and given[1] is not None and given[1] >= 1:
+        return Window(given[0], given[1])
+    low, high = np.inf, -np.inf
+    for number in range(len(volume.slices)):
+        real = volume.real_slice(number)
+        low, high = min(low, float(real.min())), max(high, float(real.max()))
+    return Window((low + high) / 2 + 0.5, max(high - low + 1, 1.0))
+
+
+def is_inverted(volume: VolumeSlices) -> bool:
+    """Whether low values are shown bright (PS3.3 C.7.6.3.1.2)."""
+    return bool(volume.slices[0].source.get("PhotometricInterpretation") == "MONOCHROME1")
+
+
+def grey_png(grey: npt.NDArray[np.uint8]) -> bytes:
+    """A picture of shape (rows, columns) as PNG."""
+    from PIL import Image
+
+    return _encoded(Image.fromarray(grey))
+
+
+def palette_png(numbers: npt.NDArray[np.uint8], labels: Sequence[Label]) -> bytes:
+    """Numbers of labels, shape (rows, columns), as PNG with a palette: the pixel is the number, 0 black."""
+    from PIL import Image
+
+    colours = np.zeros((_COLOURS, 3), dtype=np.uint8)
+    for label in labels:
+        colours[label.number] = label.colour
+    picture = Image.fromarray(numbers).convert("P")
+    picture.putpalette(colours.tobytes())
+    return _encoded(picture)
+
+
+def _encoded(picture: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=_LEVEL)
+    return buffer.getvalue()
+
+
+def _first(value: Any) -> float | None:
+    try:
+        number = float(value if isinstance(value, str) or not hasattr(value, "__iter__") else next(iter(value)))
+    except (TypeError, ValueError, StopIteration):
+        return None
+    return number if np.isfinite(number) else None

@@ -1,0 +1,230 @@
+"""What a study's reports and segmentations say of one volume, as findings with their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+from uuid import NAMESPACE_OID, uuid5
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from service.core.archived import InstanceRow
+from service.core.codes import Code
+from service.core.findings import Finding, Mask
+from service.core.ports import BlobStore
+from service.core.volume_slices import VolumeSlices
+from service.errors import FormatRefused, ObjectInvalid
+from service.formats.segment_masks import SegmentMasks, segment_masks
+from service.formats.segmentation_frames import SegmentationFrames
+from service.objects import concepts
+from service.objects.content_tree import child, children, first_code, is_named
+from service.objects.display_colour import rgb_of
+from service.objects.findings_reader import findings_of
+from service.objects.tracking import label_of
+
+_REPORTS: Final = "1.2.840.10008.5.1.4.1.1.88."
+_SEGMENTATIONS: Final = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+_NO_CODE: Final = Code("", "", "")
+_BROKEN: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+LoadMask = Callable[[], Mask | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredFinding:
+    """One finding on a volume.
+
+    Parameters
+    ----------
+    finding : without its mask
+    maker : who marked it
+    load_mask : reads its mask in the grid of the volume; None where it has none
+    """
+
+    finding: Finding
+    maker: str
+    load_mask: LoadMask | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarkingObject:
+    """A report or a segmentation of a study, without pixel data, and who made it."""
+
+    row: InstanceRow
+    header: Dataset = field(repr=False)
+    maker: str
+
+    @property
+    def uid(self) -> str:
+        """Its SOP Instance UID."""
+        return self.row.sop_instance_uid
+
+
+class StudyMarks:
+    """The reports and segmentations of one study by chosen makers; a report that another one replaces is left out.
+
+    Parameters
+    ----------
+    marking : the objects with their makers
+    """
+
+    def __init__(self, marking: Sequence[tuple[InstanceRow, str]], blobs: BlobStore) -> None:
+        self._blobs = blobs
+        found = [MarkingObject(row, _header(row, blobs), maker) for row, maker in marking]
+        replaced = {uid for one in found for uid in _instances(one.header, "PredecessorDocumentsSequence")}
+        self._reports = [one for one in found if _is_report(one) and one.uid not in replaced]
+        self._segmentations = {one.uid: one for one in found if one.row.sop_class_uid in _SEGMENTATIONS}
+
+    @property
+    def series_uids(self) -> frozenset[str]:
+        """The series that they are about."""
+        return frozenset(
+            uid
+            for one in (*self._reports, *self._segmentations.values())
+            for uid in _series(one.header, "ReferencedSeriesSequence") | _evidence_series(one.header)
+        )
+
+    def on(self, volume: VolumeSlices) -> list[StoredFinding] | None:
+        """What was marked on a volume, in the order of the documents; None where nobody looked at it.
+
+        Raises
+        ------
+        FormatRefused : a report or a segmentation about it cannot be read, or lies on another grid
+        """
+        images = {str(one.source.SOPInstanceUID) for one in volume.slices}
+        masks = {uid: found for uid, one in self._segmentations.items() if (found := self._masks(one, volume))}
+        reports = [one for one in self._reports if _evidence(one.header) & images]
+        if not reports and not masks:
+            return None
+        reported: set[tuple[str, int]] = set()
+        found = [item for report in reports for item in self._reported(report, volume, masks, reported)]
+        for uid, on_volume in masks.items():
+            found += _unreported(uid, self._segmentations[uid].maker, on_volume, reported)
+        return found
+
+    def _masks(self, one: MarkingObject, volume: VolumeSlices) -> SegmentMasks | None:
+        series_uid = str(volume.slices[0].source.SeriesInstanceUID)
+        named = _series(one.header, "ReferencedSeriesSequence")
+        if named and series_uid not in named:
+            return None
+        opened = partial(self._blobs.open, one.row.blob.key)
+        try:
+            return segment_masks(one.header, SegmentationFrames(one.header, opened, one.row.blob.pixels), volume)
+        except _BROKEN as error:
+            raise FormatRefused("its segmentation cannot be read: see annogate validate") from error
+
+    def _reported(
+        self,
+        report: MarkingObject,
+        volume: VolumeSlices,
+        masks: dict[str, SegmentMasks],
+        reported: set[tuple[str, int]],
+    ) -> Iterator[StoredFinding]:
+        """The findings of one report that have a place on the volume."""
+        sources = [one.source for one in volume.slices]
+        try:
+            segments = _segments_by_tracking_uid(report.header)
+            named = [self._segmentations[uid].header for uid, _ in segments.values() if uid in self._segmentations]
+            findings = findings_of(report.header, named[0] if named else None, sources)
+        except (*_BROKEN, ObjectInvalid) as error:
+            raise FormatRefused("its report cannot be read: see annogate validate") from error
+        for finding in findings:
+            segment = segments.get(finding.tracking_uid)
+            if segment is None:
+                yield StoredFinding(finding, report.maker)
+                continue
+            reported.add(segment)
+            uid, number = segment
+            if uid in masks:
+                yield StoredFinding(finding, report.maker, partial(masks[uid].mask, number))
+            elif uid not in self._segmentations:
+                raise FormatRefused("its report refers to a segmentation that is not there: store it again")
+
+
+def _unreported(uid: str, maker: str, masks: SegmentMasks, reported: set[tuple[str, int]]) -> Iterator[StoredFinding]:
+    """Segments that no report speaks of, as findings of their own."""
+    for segment in masks.header.get("SegmentSequence") or []:
+        number = int(segment.SegmentNumber)
+        if (uid, number) not in reported and number > 0:
+            yield StoredFinding(finding_of_segment(segment, uid), maker, partial(masks.mask, number))
+
+
+def finding_of_segment(segment: Dataset, segmentation_uid: str) -> Finding:
+    """What a segment says of itself (PS3.3 C.8.20.4), without its mask."""
+    number = int(segment.SegmentNumber)
+    kinds: list[Dataset] = list(segment.get("SegmentedPropertyTypeCodeSequence") or [])
+    regions: list[Dataset] = list(segment.get("AnatomicRegionSequence") or [])
+    side = first_code(regions[0], "AnatomicRegionModifierSequence") if regions else None
+    if side is None and kinds:
+        side = first_code(kinds[0], "SegmentedPropertyTypeModifierCodeSequence")
+    own_uid = f"2.25.{uuid5(NAMESPACE_OID, f'{segmentation_uid} segment {number}').int}"
+    finding = Finding(
+        label=str(segment.get("SegmentLabel") or label_of(str(segment.get("TrackingID", "")))),
+        tracking_uid=str(segment.get("TrackingUID") or own_uid),
+        category=first_code(segment, "SegmentedPropertyCategoryCodeSequence") or _NO_CODE,
+        type=first_code(segment, "SegmentedPropertyTypeCodeSequence") or _NO_CODE,
+        site=first_code(segment, "AnatomicRegionSequence"),
+        laterality=side,
+    )
+    colour = segment.get("RecommendedDisplayCIELabValue")
+    return finding if colour is None else replace(finding, colour=rgb_of(tuple(colour)))
+
+
+def _header(row: InstanceRow, blobs: BlobStore) -> Dataset:
+    try:
+        with blobs.open(row.blob.key) as stream:
+            return dcmread(stream, stop_before_pixels=True)
+    except (*_BROKEN, EOFError, NotImplementedError) as error:
+        raise FormatRefused("a report or segmentation of it cannot be read: see annogate validate") from error
+
+
+def is_marking(row: InstanceRow) -> bool:
+    """Whether an instance may be a report or a segmentation."""
+    return row.sop_class_uid in _SEGMENTATIONS or row.sop_class_uid.startswith(_REPORTS)
+
+
+def _is_report(one: MarkingObject) -> bool:
+    return one.row.sop_class_uid.startswith(_REPORTS) and is_named(one.header, concepts.IMAGING_MEASUREMENT_REPORT)
+
+
+def _segments_by_tracking_uid(report: Dataset) -> dict[str, tuple[str, int]]:
+    """For each tracking UID the segmentation and the segment that its group refers to (TID 1411 row 7)."""
+    found: dict[str, tuple[str, int]] = {}
+    for measurements in children(report, concepts.IMAGING_MEASUREMENTS):
+        for group in children(measurements, concepts.MEASUREMENT_GROUP):
+            tracking, reference = child(group, concepts.TRACKING_UID), child(group, concepts.REFERENCED_SEGMENT)
+            if tracking is None or reference is None:
+                continue
+            image = reference.ReferencedSOPSequence[0]
+            numbers = image.get("ReferencedSegmentNumber") or 0
+            number = numbers if isinstance(numbers, int) else next(iter(numbers))
+            found.setdefault(str(tracking.get("UID", "")), (str(image.ReferencedSOPInstanceUID), int(number)))
+    return found
+
+
+def _evidence(report: Dataset) -> set[str]:
+    """Every instance that a report names as evidence (PS3.3 C.17.2.3)."""
+    return _instances(report, "CurrentRequestedProcedureEvidenceSequence") | _instances(
+        report, "PertinentOtherEvidenceSequence"
+    )
+
+
+def _instances(header: Dataset, keyword: str) -> set[str]:
+    return {
+        str(instance.get("ReferencedSOPInstanceUID", ""))
+        for study in header.get(keyword) or []
+        for series in study.get("ReferencedSeriesSequence") or []
+        for instance in series.get("ReferencedSOPSequence") or []
+    }
+
+
+def _evidence_series(header: Dataset) -> set[str]:
+    studies = header.get("CurrentRequestedProcedureEvidenceSequence") or []
+    return {uid for study in studies for uid in _series(study, "ReferencedSeriesSequence")}
+
+
+def _series(header: Dataset, keyword: str) -> set[str]:
+    return {str(series.get("SeriesInstanceUID", "")) for series in header.get(keyword) or []}
