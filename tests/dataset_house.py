@@ -25,6 +25,15 @@ from tests.datasets import ct_slice, encode
 from tests.fakes.fixed_annotator import FixedAnnotator
 from tests.volumes import AXIAL
 
+CONFIGURATION = """
+[projects.default]
+ae_titles = ["ANNOGATE"]
+[projects.clinic]
+ae_titles = ["CLINIC"]
+deidentify = "none"
+[storage]
+disk_reserve_gib = 0
+"""
 QUIET_S = 61.0
 NOW = 1_700_000_000.0
 
@@ -77,6 +86,8 @@ class DatasetHouse:
     def __init__(self, folder: Path, find: Callable[[Volume], Sequence[Finding]] = lambda volume: ()) -> None:
         self.folder = folder
         self.now = NOW
+        self.uids: dict[str, str] = {}
+        """Studies as served, by the names that a test gives them."""
         self.settings = load_settings(
             environ={},
             overrides={
@@ -140,7 +151,7 @@ class DatasetHouse:
     def calls(self, *words: str) -> Result:
         """Run a command over the same data; the gateway goes on afterwards."""
         configuration = self.folder / "annogate.toml"
-        configuration.write_text('[projects.default]\nae_titles = ["ANNOGATE"]\n[projects.clinic]\nae_titles = ["CLINIC"]\ndeidentify = "none"\n[storage]\ndisk_reserve_gib = 0\n')
+        configuration.write_text(CONFIGURATION)
         options = ["--config", str(configuration), "--data-dir", str(self.folder / "data")]
         return CliRunner().invoke(annogate, [*words, *options])
 

@@ -166,6 +166,14 @@ class InstanceIndex:
             row = connection.execute(query).one_or_none()
         return None if row is None else study_row(row)
 
+    def study_of_series(self, project: str, series_uid: str) -> StudyRow | None:
+        """The study that a series belongs to; the first one where a sender used its UID twice."""
+        held = series.c.project == project, series.c.series_uid == series_uid
+        query = study_query().where(studies.c.id == select(func.min(series.c.study_id)).where(*held).scalar_subquery())
+        with self._database.read() as connection:
+            row = connection.execute(query.where(found_in(self._view, studies))).one_or_none()
+        return None if row is None else study_row(row)
+
     def study_uids(self, project: str) -> list[str]:
         """Study Instance UIDs of a project, in the order of their letters, whatever came when."""
         query = select(studies.c.study_uid).where(studies.c.project == project, found_in(self._view, studies))

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from service import __version__
 from service.bootstrap.ground import Ground
 from service.bootstrap.identity import NO_DEIDENTIFICATION, Identity
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
+from service.core.access import CallerKind
+from service.core.records import Incoming, Outcome
 from service.errors import BadRequest, SettingsInvalid
 
 if TYPE_CHECKING:
     from service.core.archived import StudyRow
+    from service.formats.annotation_import import AnnotationImport
+    from service.formats.annotation_objects import Origin
     from service.formats.dataset_export import DatasetExport
+    from service.formats.image_import import ImageImport
+    from service.formats.intake import TakeIn
     from service.formats.labels import LabelMapping
     from service.formats.layouts import LayoutOptions
 
 
+_EXPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 _LETTERS: Final = 20
 """Of what stands for a patient whom the project calls by their name."""
 
@@ -109,6 +117,77 @@ class Formats:
             source={"project": asked.project, "deidentification": profile},
         )
 
+    def image_import(self, project: str) -> ImageImport:
+        """What takes images of other formats into a project.
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project
+        """
+        from service.formats.image_import import ImageImport
+
+        self._refuse_unknown(project)
+        return ImageImport(self._take_in(project, ""))
+
+    def annotation_import(self, project: str, origin: Origin, reader: str | None) -> AnnotationImport:
+        """What takes masks and regions of other formats into a project.
+
+        Parameters
+        ----------
+        reader : the user whose annotations they are; None for nobody's
+
+        Raises
+        ------
+        SettingsInvalid : there is no such project
+        BadRequest : there is no such user
+        """
+        from service.formats.annotation_import import AnnotationImport
+        from service.formats.annotation_objects import AnnotationWriter
+        from service.formats.series_finder import SeriesFinder
+
+        self._refuse_unknown(project)
+        author = "" if reader is None else self.account_of(reader)
+        index = self._stores.instances
+        return AnnotationImport(
+            finder=SeriesFinder(index, self._stores.blobs, project),
+            index=index,
+            project=project,
+            writer=AnnotationWriter(origin, self._moved_now, __version__),
+            take_in=self._take_in(project, author),
+        )
+
+    def _take_in(self, project: str, author: str) -> TakeIn:
+        """What takes encoded objects in, as those of any sender."""
+
+        def take_in(contents: Sequence[bytes]) -> list[Outcome]:
+            now = self._ground.clock()
+            return self._reception.pipeline.process_batch(
+                [
+                    Incoming(
+                        project=project,
+                        sop_class_uid="",
+                        sop_instance_uid="",
+                        transfer_syntax_uid=_EXPLICIT_LITTLE_ENDIAN,
+                        data_set=content,
+                        source="file",
+                        calling_ae_title="",
+                        peer_address="",
+                        received_at=now,
+                        author=author,
+                        stored_by=author or str(CallerKind.LOCAL),
+                    )
+                    for content in contents
+                ]
+            )
+
+        return take_in
+
+    def _moved_now(self, study: StudyRow) -> datetime:
+        """Now, moved like the patient's dates: a real date beside a moved one would give the shift away."""
+        deidentifier = self._identity.deidentifiers[study.project]
+        days = 0 if deidentifier is None else deidentifier.shift_days_of_pseudonym(study.patient_id)
+        return datetime.fromtimestamp(self._ground.clock()) - timedelta(days=days)  # DA and TM are local
+
     def label_mapping(self, labels: str) -> LabelMapping:
         """The labels of a file, or of a name below config/labels/.
 
@@ -138,10 +217,14 @@ class Formats:
             raise BadRequest(f"there is no user {user!r}: annogate user list")
         return found.id
 
-    def _check_project(self, asked: DatasetRequest) -> None:
+    def _refuse_unknown(self, project: str) -> None:
         projects = self._ground.settings.projects
-        if asked.project not in projects:
-            raise SettingsInvalid(f"there is no project {asked.project!r} (there are: {', '.join(projects)})")
+        if project not in projects:
+            raise SettingsInvalid(f"there is no project {project!r} (there are: {', '.join(projects)})")
+
+    def _check_project(self, asked: DatasetRequest) -> None:
+        self._refuse_unknown(asked.project)
+        projects = self._ground.settings.projects
         if projects[asked.project].deidentify == NO_DEIDENTIFICATION and not asked.with_identifiers:
             raise BadRequest(
                 f"project {asked.project} keeps its objects as they come: a dataset of it would hold original UIDs, "

@@ -53,7 +53,11 @@ if TYPE_CHECKING:
     from dicom_nodes.listener import DicomNode
     from service.delivery.outbox_runner import OutboxRunner
     from service.fetching.pull_runner import PullRunner
+    from service.formats.annotation_import import AnnotationImport
+    from service.formats.annotation_objects import Origin
     from service.formats.dataset_export import DatasetExport
+    from service.formats.image_import import ImageImport
+    from service.formats.labels import LabelMapping
     from service.jobs.annotation_run import AnnotationRun
     from service.jobs.attribute_rounds import AttributeRounds
     from service.jobs.worker import WorkerPool
@@ -306,6 +310,18 @@ class Gateway:
     def dataset_export(self, asked: DatasetRequest) -> DatasetExport:
         """What writes a dataset, not started; see `Formats.dataset_export`."""
         return self._formats.dataset_export(asked)
+
+    def label_mapping(self, labels: str) -> LabelMapping:
+        """The labels of a file, or of a name below config/labels/; see `Formats.label_mapping`."""
+        return self._formats.label_mapping(labels)
+
+    def image_import(self, project: str) -> ImageImport:
+        """What takes images of other formats into a project; see `Formats.image_import`."""
+        return self._formats.image_import(project)
+
+    def annotation_import(self, project: str, origin: Origin, reader: str | None) -> AnnotationImport:
+        """What takes masks and regions of other formats into a project; see `Formats.annotation_import`."""
+        return self._formats.annotation_import(project, origin, reader)
 
     # Edges
 

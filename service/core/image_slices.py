@@ -118,7 +118,7 @@ def _slices_of(data_set: Dataset, index: int) -> list[ImageSlice]:
 def _check_image(data_set: Dataset) -> None:
     """Refuse what is not a monochrome slice of a scan."""
     sop_class_uid = str(data_set.get("SOPClassUID", ""))
-    if sop_class_uid == SECONDARY_CAPTURE or sop_class_uid.startswith(SECONDARY_CAPTURE + "."):
+    if _is_picture(data_set, sop_class_uid):
         raise VolumeRefused("a Secondary Capture is a picture, not a slice of a scan")
     if sop_class_uid.startswith(SEGMENTATION):
         raise VolumeRefused("a Segmentation is not an image")
@@ -128,6 +128,14 @@ def _check_image(data_set: Dataset) -> None:
         raise VolumeRefused("one bit a pixel is a bitmap, not a slice of a scan")
     if data_set.get("Modality") == "CT" and "LOCALIZER" in _texts(data_set, "ImageType"):
         raise VolumeRefused("a CT localizer is a projection, not a slice (Image Type (0008,0008) value 3)")
+
+
+def _is_picture(data_set: Dataset, sop_class_uid: str) -> bool:
+    """Whether it is a Secondary Capture; a multi-frame one whose frames each say where they lie is none (A.8.4)."""
+    if not (sop_class_uid == SECONDARY_CAPTURE or sop_class_uid.startswith(SECONDARY_CAPTURE + ".")):
+        return False
+    frames = data_set.get("PerFrameFunctionalGroupsSequence") or ()
+    return not frames or any("PlanePositionSequence" not in frame for frame in frames)
 
 
 def _functional_groups(data_set: Dataset) -> list[tuple[Dataset, ...]]:

@@ -31,7 +31,7 @@ class Incoming:
     data_set : the encoded data set without preamble and file meta, in ``transfer_syntax_uid``; in memory only where it
         is small
     sop_class_uid, sop_instance_uid : what the command set or the file meta said; the data set decides
-    source : how it came: "dimse" or "stow"
+    source : how it came: "dimse", "stow", or "file" where it was made from one
     received_at : seconds since the epoch, UTC
     called_ae_title : of the association that it came by; "" where it came by none
     sent_priority : Priority (0000,0700) that its sender gave it (PS3.7 9.1.1.1); 0, medium, where nobody gave any

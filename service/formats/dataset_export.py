@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +55,7 @@ class ExportReport:
     files: int = 0
     size: int = 0
     refused: list[NoCase] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def add(self, record: StudyRecord, *, is_new: bool) -> None:
         """Count a study."""
@@ -65,7 +64,9 @@ class ExportReport:
         self.kept += not is_new
         self.cases += len(record.cases)
         self.refused += [one for one in record.no_cases if one.is_fault]
-        self.left_out.update(one.reason for one in record.no_cases if not one.is_fault)
+        for one in record.no_cases:
+            if not one.is_fault:
+                self.left_out[one.reason] = self.left_out.get(one.reason, 0) + 1
 
 
 class DatasetExport:

@@ -18,6 +18,7 @@ from service.core.findings import Mask
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
 from service.formats.segmentation_frames import SegmentationFrames
+from service.formats.slice_layers import Image, mask_of_layers
 from service.objects.image_plane import plane_of
 
 _LABEL_MAP: Final = "LABELMAP"
@@ -55,7 +56,7 @@ class SegmentMasks:
         for place, inside in self._inside(segment_number):
             if inside.any():
                 layers[place] = inside | layers[place] if place in layers else inside
-        return _boxed(layers) if layers else None
+        return mask_of_layers(layers)
 
     def _inside(self, segment_number: int) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:
         kind = self.header.get("SegmentationType")
@@ -94,7 +95,7 @@ def segment_masks(header: Dataset, frames: SegmentationFrames, volume: VolumeSli
     return SegmentMasks(header, frames, places, segments)
 
 
-def _slice_of(header: Dataset, number: int, by_image: dict[tuple[str, int], int], volume: VolumeSlices) -> int | None:
+def _slice_of(header: Dataset, number: int, by_image: dict[Image, int], volume: VolumeSlices) -> int | None:
     """The slice on which a frame (from 0) lies."""
     named = list(_source_images(header, number))
     for image in named:
@@ -141,15 +142,3 @@ def _slice_at(header: Dataset, number: int, volume: VolumeSlices) -> int | None:
 def _segment_of(header: Dataset, number: int) -> int:
     items = _groups(header, number, "SegmentIdentificationSequence")
     return int(items[0].ReferencedSegmentNumber) if items else 0
-
-
-def _boxed(layers: dict[int, npt.NDArray[np.bool_]]) -> Mask:
-    """Masks of slices as one box of voxels, the smallest."""
-    first, last = min(layers), max(layers)
-    rows = np.flatnonzero(np.any([layer.any(axis=1) for layer in layers.values()], axis=0))
-    columns = np.flatnonzero(np.any([layer.any(axis=0) for layer in layers.values()], axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    voxels = np.zeros((last - first + 1, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left), dtype=bool)
-    for place, layer in layers.items():
-        voxels[place - first] = layer[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
-    return Mask(voxels, (first, top, left))

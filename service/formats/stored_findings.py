@@ -31,6 +31,7 @@ _NO_CODE: Final = Code("", "", "")
 _BROKEN: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 LoadMask = Callable[[], Mask | None]
+MakerOf = Callable[[InstanceRow, Dataset], str | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,12 +69,14 @@ class StudyMarks:
 
     Parameters
     ----------
-    marking : the objects with their makers
+    rows : the objects of the study that may be such
+    maker_of : who made an object, by its row and its header; None where it does not count
     """
 
-    def __init__(self, marking: Sequence[tuple[InstanceRow, str]], blobs: BlobStore) -> None:
+    def __init__(self, rows: Sequence[InstanceRow], blobs: BlobStore, maker_of: MakerOf) -> None:
         self._blobs = blobs
-        found = [MarkingObject(row, _header(row, blobs), maker) for row, maker in marking]
+        read = ((row, _header(row, blobs)) for row in rows)
+        found = [MarkingObject(row, header, maker) for row, header in read if (maker := maker_of(row, header))]
         replaced = {uid for one in found for uid in _instances(one.header, "PredecessorDocumentsSequence")}
         self._reports = [one for one in found if _is_report(one) and one.uid not in replaced]
         self._segmentations = {one.uid: one for one in found if one.row.sop_class_uid in _SEGMENTATIONS}
@@ -139,9 +142,17 @@ class StudyMarks:
             reported.add(segment)
             uid, number = segment
             if uid in masks:
-                yield StoredFinding(finding, report.maker, partial(masks[uid].mask, number))
+                named = _named(finding, masks[uid].header, number)
+                yield StoredFinding(named, report.maker, partial(masks[uid].mask, number))
             elif uid not in self._segmentations:
                 raise FormatRefused("its report refers to a segmentation that is not there: store it again")
+
+
+def _named(finding: Finding, segmentation: Dataset, number: int) -> Finding:
+    """The finding under its segment's label: a tracking identifier of unknown words became a token on its way in."""
+    labels = (one.get("SegmentLabel") for one in segmentation.SegmentSequence if one.get("SegmentNumber") == number)
+    label = next(labels, None)
+    return replace(finding, label=str(label)) if label else finding
 
 
 def _unreported(uid: str, maker: str, masks: SegmentMasks, reported: set[tuple[str, int]]) -> Iterator[StoredFinding]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pydicom.dataset import Dataset
+
 from dicom_nodes.errors import GatewayError
 from service.core.archived import InstanceRow, StudyRow
 from service.core.ports import BlobStore
@@ -20,7 +22,7 @@ from service.formats.stored_findings import StoredFinding, StudyMarks, is_markin
 
 READER_PREFIX: Final = "reader-"
 _ACCOUNT_LETTERS: Final = 8
-_UNKNOWN_READER: Final = "unknown"
+_UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class StudyCases:
             yield NoCase(study.study_uid, "", "its images are still coming in", is_fault=False)
             return
         try:
-            marks = StudyMarks(self._marking(content.instances), self._blobs)
+            marks = StudyMarks([row for row in content.instances if is_marking(row)], self._blobs, self._maker_of)
         except GatewayError as error:
             yield NoCase(study.study_uid, "", str(error), is_fault=True)
             return
@@ -95,16 +97,14 @@ class StudyCases:
                 continue
             yield from self._series(study, series_uid, modality, images[series_uid], marks)
 
-    def _marking(self, instances: Sequence[InstanceRow]) -> list[tuple[InstanceRow, str]]:
-        return [(row, maker_of(row)) for row in instances if is_marking(row) and self._counts(row)]
-
-    def _counts(self, row: InstanceRow) -> bool:
-        chosen = self._selection
+    def _maker_of(self, row: InstanceRow, header: Dataset) -> str | None:
+        """Who made an object; None where their marks do not count."""
+        if row.kind is ObjectKind.IMAGE:
+            return None
+        chosen, maker = self._selection, maker_of(row, header)
         if not (chosen.annotators or chosen.readers):
-            return row.kind in (ObjectKind.RESULT, ObjectKind.ANNOTATION)
-        if row.kind is ObjectKind.RESULT:
-            return row.annotator in chosen.annotators
-        return row.kind is ObjectKind.ANNOTATION and row.author in chosen.readers
+            return maker
+        return maker if maker in chosen.annotators or (row.author and row.author in chosen.readers) else None
 
     def _series(
         self, study: StudyRow, series_uid: str, modality: str, rows: Sequence[InstanceRow], marks: StudyMarks
@@ -169,8 +169,13 @@ class StudyCases:
         return labelled
 
 
-def maker_of(row: InstanceRow) -> str:
-    """Who made an object: an annotator by name, a reader by a part of their account, never by their name."""
+def maker_of(row: InstanceRow, header: Dataset) -> str:
+    """Who made an object: an annotator by name, a reader by a part of their account, never by their name.
+
+    Of what nobody's account stored, the program that says it made it.
+    """
     if row.kind is ObjectKind.RESULT:
         return row.annotator
-    return READER_PREFIX + (row.author[:_ACCOUNT_LETTERS] or _UNKNOWN_READER)
+    if row.author:
+        return READER_PREFIX + row.author[:_ACCOUNT_LETTERS]
+    return str(header.get("ManufacturerModelName") or _UNKNOWN)
