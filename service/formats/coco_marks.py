@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from service.core.findings import Box, Contour, Finding, Point
+from service.core.findings import Finding
+from service.core.geometry import Shape, point, polygon, rectangle
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
 from service.formats.annotation_import import Marks
@@ -26,9 +27,6 @@ from service.formats.slice_layers import mask_of_layers, slices_by_image
 from service.formats.stable_uids import content_digest, uid_of
 
 _MOST_FAULTS: Final = 5
-_ALONG_PATIENT: Final = 1e-6
-_BOX_SHARE: Final = 0.25
-"""Of the distance between slices: how far a box reaches to either side of the slice that it was drawn on."""
 
 
 def marks_of_coco(file: Path, mapping: LabelMapping, pictures: PictureList | None) -> Iterator[Marks | ImportedItem]:
@@ -72,37 +70,24 @@ def _findings(regions: Sequence[CocoRegion], volume: VolumeSlices) -> list[Findi
             )
         key = ("thing", region.tracking_uid) if region.tracking_uid else ("region", region.name)
         things[key].append((region, number))
-    return [_finding(found, volume, planes) for found in things.values()]
+    return [_finding(found, planes) for found in things.values()]
 
 
-def _finding(found: Sequence[tuple[CocoRegion, int]], volume: VolumeSlices, planes: SlicePlanes) -> Finding:
+def _finding(found: Sequence[tuple[CocoRegion, int]], planes: SlicePlanes) -> Finding:
     first = found[0][0]
     finding = finding_of_label(first.label, first.text, tracking_uid=first.tracking_uid, confidence=first.confidence)
     layers: dict[int, npt.NDArray[np.bool_]] = {}
-    contours: list[Contour] = []
-    boxes: list[Box] = []
-    points: list[Point] = []
+    shapes: list[Shape] = []
     for region, number in found:
-        to_patient = planes.planes[number].to_patient
+        place = planes.place(number)
         if region.run_lengths is not None:
             inside = _inside(region)
             layers[number] = inside | layers[number] if number in layers else inside
-        contours += [Contour(to_patient(polygon)) for polygon in region.polygons]
-        points += to_patient(region.points) if region.points else ()
+        shapes += [polygon(corners, place) for corners in region.polygons]
+        shapes += [point(at, place) for at in region.points or ()]
         if region.box is not None:
-            left, top, right, bottom = region.box
-            corners = to_patient([(left, top), (right, top), (right, bottom), (left, bottom)])
-            if (box := _box(corners, volume, number)) is not None:
-                boxes.append(box)
-            else:
-                contours.append(Contour(corners))
-    return replace(
-        finding,
-        mask=mask_of_layers(layers),
-        contours=tuple(contours),
-        boxes=tuple(boxes),
-        points=tuple(points),
-    )
+            shapes.append(rectangle(*region.box, place))
+    return replace(finding, mask=mask_of_layers(layers), shapes=tuple(shapes))
 
 
 def _inside(region: CocoRegion) -> npt.NDArray[np.bool_]:
@@ -113,15 +98,3 @@ def _inside(region: CocoRegion) -> npt.NDArray[np.bool_]:
     if not inside.any():
         raise FormatRefused(f"{region.name}: its mask has no pixel")
     return inside
-
-
-def _box(corners: Sequence[Point], volume: VolumeSlices, number: int) -> Box | None:
-    """A box along the patient's axes, as boxes are kept; None where the slice's rows or columns run otherwise."""
-    one = volume.slices[number]
-    axes = np.abs([one.along_columns, one.along_rows])
-    if np.any(axes.max(axis=1) < 1 - _ALONG_PATIENT):
-        return None
-    across = one.normal * abs(float(volume.stack.step @ one.normal)) * _BOX_SHARE
-    ends = np.concatenate([np.asarray(corners) - across, np.asarray(corners) + across])
-    low, high = ends.min(axis=0), ends.max(axis=0)
-    return Box((float(low[0]), float(low[1]), float(low[2])), (float(high[0]), float(high[1]), float(high[2])))

@@ -41,7 +41,8 @@ def data_card_of(
     ----------
     not_in_it : how many series are not in the dataset, by reason
     """
-    whole, parts = _Count(), defaultdict(_Count)
+    whole = _Count()
+    parts: dict[str, _Count] = defaultdict(_Count)
     modalities: Counter[str] = Counter()
     makers: Counter[str] = Counter()
     labels: dict[str, Counter[str]] = defaultdict(Counter)

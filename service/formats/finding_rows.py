@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from service.core.codes import Code
 from service.core.findings import Measurement
+from service.core.geometry import ShapeKind
 from service.formats.case import Case, LabelledFinding
 
 Row = list[Any]
@@ -67,14 +68,15 @@ def measurement_rows(case: Case, one: LabelledFinding) -> list[Row]:
 
 
 def _measured(measurement: Measurement) -> Row:
-    line = measurement.line
+    line = measurement.shape
+    drawn = line is not None and line.kind is ShapeKind.LINE and line.on_image is None
     return [
         *_parts(measurement.name),
         measurement.value,
         measurement.unit.value,
         *_parts(measurement.derivation),
         *_parts(measurement.method),
-        *((None,) * 6 if line is None else (*line.start, *line.end)),
+        *(tuple(value for end in line.points for value in end) if line is not None and drawn else (None,) * 6),
     ]
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from service.core.findings import Box, Finding, Mask, Point
+from service.core.findings import Finding, Mask
+from service.core.geometry import CLOSED_KINDS, ImagePlace, Point, ShapeKind
+from service.core.geometry import Shape as Drawn
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused, ObjectInvalid
 from service.formats.mask_outline import outlines_of
@@ -21,6 +24,8 @@ from service.objects.box_outline import outline_on
 from service.objects.image_plane import ImagePlane, plane_of
 
 PixelPoint = tuple[float, float]
+_CORNERS: Final = 72
+"""Of the polygon that a circle or an ellipse becomes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,21 +112,44 @@ class SlicePlanes:
         normal = self.planes[0].normal
         self._half = abs(float(volume.stack.step @ normal)) / 2 + 1e-6
 
-    def slice_of(self, points: Sequence[Point]) -> int | None:
+    def slice_of(self, points: Sequence[Sequence[float]]) -> int | None:
         """The slice on which all of the points lie, to half a slice distance; None where they leave it."""
         away = [max(plane.distance_mm(point) for point in points) for plane in self.planes]
         nearest = int(np.argmin(away))
         return nearest if away[nearest] <= self._half else None
 
-    def pixels(self, number: int, points: Sequence[Point]) -> tuple[PixelPoint, ...]:
+    def pixels(self, number: int, points: Sequence[Sequence[float]]) -> tuple[PixelPoint, ...]:
         """Points as (column, row) of a slice."""
         return tuple((float(x), float(y)) for x, y in self.planes[number].to_pixels(points))
+
+    def place(self, number: int) -> ImagePlace:
+        """A slice as a place to draw on."""
+        plane = self.planes[number]
+        frames = () if plane.frame_number is None else (plane.frame_number,)
+        return ImagePlace(plane.sop_class_uid, plane.sop_instance_uid, frames)
+
+    def drawn_on(self, shape: Drawn) -> tuple[int, tuple[PixelPoint, ...]]:
+        """The slice on which a shape lies, and its points there as (column, row).
+
+        Raises
+        ------
+        FormatRefused : it lies on none
+        """
+        place = shape.on_image
+        if place is None:
+            number = _on_slice(self.slice_of(shape.points), f"a {shape.kind}")
+            return number, self.pixels(number, shape.points)
+        frame = place.frames[0] if place.frames else None
+        same = (place.sop_instance_uid, frame)
+        found = [at for at, plane in enumerate(self.planes) if (plane.sop_instance_uid, plane.frame_number) == same]
+        number = _on_slice(found[0] if found else None, f"a {shape.kind}")
+        return number, tuple((column, row) for column, row in shape.points)
 
 
 def shapes_of(finding: Finding, mask: Mask | None, planes: SlicePlanes) -> Iterator[tuple[int, Shape]]:
     """Every region of a finding with the slice on which it lies (from 0); a box shows on each slice that it reaches.
 
-    Drawn lines are measurements, not regions.
+    Closed outlines that were measured are regions too; lines and angles are measurements alone.
 
     Raises
     ------
@@ -131,14 +159,37 @@ def shapes_of(finding: Finding, mask: Mask | None, planes: SlicePlanes) -> Itera
         for layer, inside in enumerate(mask.voxels):
             if inside.any():
                 yield mask.origin[0] + layer, MaskShape(inside, mask.origin[1], mask.origin[2])
-    for contour in finding.contours:
-        number = _on_slice(planes.slice_of(contour.points), "a contour")
-        yield number, PolygonShape(planes.pixels(number, contour.points))
-    for box in finding.boxes:
-        yield from _cuts(box, planes)
-    for point in finding.points:
-        number = _on_slice(planes.slice_of([point]), "a point")
-        yield number, PointShape(planes.pixels(number, [point])[0])
+    measured = [one.shape for one in finding.measurements if one.shape is not None]
+    for shape in dict.fromkeys([*finding.shapes, *measured]):
+        if shape.kind in CLOSED_KINDS:
+            number, points = planes.drawn_on(shape)
+            yield number, _closed(shape.kind, points)
+        elif shape.kind is ShapeKind.BOX:
+            yield from _cuts(shape, planes)
+        elif shape.kind in (ShapeKind.POINT, ShapeKind.KEYPOINTS):
+            number, points = planes.drawn_on(shape)
+            yield from ((number, PointShape(point)) for point in points)
+
+
+def _closed(kind: ShapeKind, points: tuple[PixelPoint, ...]) -> PolygonShape:
+    """An outline as a polygon; a rectangle along rows and columns is a box."""
+    if kind is ShapeKind.RECTANGLE:
+        columns, rows = zip(*points, strict=True)
+        return _hull(points) if len(set(columns)) == len(set(rows)) == 2 else PolygonShape(points)
+    if kind not in (ShapeKind.CIRCLE, ShapeKind.ELLIPSE):
+        return PolygonShape(points)
+    centre, one, other = _axes(kind, np.asarray(points))
+    turn = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+    around = centre + np.outer(np.cos(turn), one) + np.outer(np.sin(turn), other)
+    return PolygonShape(tuple((float(x), float(y)) for x, y in around))
+
+
+def _axes(kind: ShapeKind, points: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
+    """Centre and both half axes of a circle or an ellipse."""
+    if kind is ShapeKind.ELLIPSE:
+        return (points[0] + points[1]) / 2, (points[1] - points[0]) / 2, (points[3] - points[2]) / 2
+    radius = float(np.linalg.norm(points[1] - points[0]))
+    return points[0], np.array([radius, 0.0]), np.array([0.0, radius])
 
 
 def _on_slice(number: int | None, what: str) -> int:
@@ -147,9 +198,9 @@ def _on_slice(number: int | None, what: str) -> int:
     return number
 
 
-def _cuts(box: Box, planes: SlicePlanes) -> Iterator[tuple[int, PolygonShape]]:
+def _cuts(box: Drawn, planes: SlicePlanes) -> Iterator[tuple[int, PolygonShape]]:
     """A box by each slice that cuts it; a flat one on the slice that it lies on."""
-    corners = [(x, y, z) for x, y, z in product(*zip(box.low, box.high, strict=True))]
+    corners = [(x, y, z) for x, y, z in product(*zip(*box.points, strict=True))]
     if (flat := planes.slice_of(corners)) is not None:
         yield flat, _hull(planes.pixels(flat, corners))
         return
@@ -162,7 +213,7 @@ def _cuts(box: Box, planes: SlicePlanes) -> Iterator[tuple[int, PolygonShape]]:
         raise FormatRefused("a box of a finding lies on no slice of its series")
 
 
-def _outline(plane: ImagePlane, box: Box) -> tuple[Point, ...] | None:
+def _outline(plane: ImagePlane, box: Drawn) -> tuple[Point, ...] | None:
     try:
         return outline_on(plane, box)
     except ObjectInvalid:

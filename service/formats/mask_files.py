@@ -148,19 +148,20 @@ def _finding(label: Label, mask: Mask | None) -> Finding:
     return finding_of_label(label, label.name, mask=mask)
 
 
-def finding_of_label(label: Label, text: str, **more: Any) -> Finding:
+def finding_of_label(
+    label: Label, text: str, *, mask: Mask | None = None, tracking_uid: str = "", confidence: float | None = None
+) -> Finding:
     """A finding of a label's first code, under a text that readers see."""
     return Finding(
-        **{
-            "label": text,
-            "tracking_uid": "",
-            "category": label.category,
-            "type": label.types[0],
-            "site": label.site,
-            "laterality": label.laterality,
-            "colour": label.colour,
-        }
-        | more
+        label=text,
+        tracking_uid=tracking_uid,
+        category=label.category,
+        type=label.types[0],
+        site=label.site,
+        laterality=label.laterality,
+        mask=mask,
+        confidence=confidence,
+        colour=label.colour,
     )
 
 

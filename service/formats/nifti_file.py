@@ -49,7 +49,7 @@ def write_nifti(
     """
     sink.write(_header(affine, shape, np.dtype(dtype)))
     for one in slices:
-        sink.write(memoryview(np.ascontiguousarray(one, dtype=np.dtype(dtype).newbyteorder("<"))).cast("B"))
+        sink.write(np.ascontiguousarray(one, dtype=np.dtype(dtype).newbyteorder("<")).data.cast("B"))
 
 
 def _header(affine: Affine, shape: Shape, dtype: np.dtype[Any]) -> bytes:
@@ -116,10 +116,11 @@ class NiftiFile:
 
     def _read(self, read: Any) -> npt.NDArray[Any]:
         try:
-            values = np.asanyarray(read(self._image.dataobj))
+            values: npt.NDArray[Any] = np.asanyarray(read(self._image.dataobj))
         except (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
             raise FormatRefused("the file breaks off before its last voxel: copy it again") from error
-        return values.reshape(self.shape[::-1]).transpose(2, 1, 0)
+        ordered: npt.NDArray[Any] = values.reshape(self.shape[::-1]).transpose(2, 1, 0)
+        return ordered
 
 
 def open_nifti(file: Path) -> NiftiFile:

@@ -97,7 +97,7 @@ def write_nrrd(
     sink.write(_header(affine, shape, kind, layers, pairs or {}).encode())
     packer = gzip_packer()
     for one in slices:
-        sink.write(packer.compress(memoryview(np.ascontiguousarray(one, dtype=kind)).cast("B")))
+        sink.write(packer.compress(np.ascontiguousarray(one, dtype=kind).data.cast("B")))
     sink.write(packer.flush())
 
 

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from service.core.archived import InstanceRow
 from service.core.codes import Code
 from service.core.findings import Finding, Mask
+from service.core.geometry import ShapeKind
 from service.core.ports import BlobStore
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused, ObjectInvalid
@@ -23,6 +24,7 @@ from service.objects import concepts
 from service.objects.content_tree import child, children, first_code, is_named
 from service.objects.display_colour import rgb_of
 from service.objects.findings_reader import findings_of
+from service.objects.source_images import SourceImages
 from service.objects.tracking import label_of
 
 _REPORTS: Final = "1.2.840.10008.5.1.4.1.1.88."
@@ -103,10 +105,10 @@ class StudyMarks:
         if not reports and not masks:
             return None
         reported: set[tuple[str, int]] = set()
-        found = [item for report in reports for item in self._reported(report, volume, masks, reported)]
+        marked = [item for report in reports for item in self._reported(report, volume, masks, reported)]
         for uid, on_volume in masks.items():
-            found += _unreported(uid, self._segmentations[uid].maker, on_volume, reported)
-        return found
+            marked += _unreported(uid, self._segmentations[uid].maker, on_volume, reported)
+        return marked
 
     def _masks(self, one: MarkingObject, volume: VolumeSlices) -> SegmentMasks | None:
         series_uid = str(volume.slices[0].source.SeriesInstanceUID)
@@ -131,10 +133,12 @@ class StudyMarks:
         try:
             segments = _segments_by_tracking_uid(report.header)
             named = [self._segmentations[uid].header for uid, _ in segments.values() if uid in self._segmentations]
-            findings = findings_of(report.header, named[0] if named else None, sources)
+            findings = findings_of(report.header, named[0] if named else None)
         except (*_BROKEN, ObjectInvalid) as error:
             raise FormatRefused("its report cannot be read: see annogate validate") from error
-        for finding in findings:
+        on_images = SourceImages.of_images(sources)
+        for found in findings:
+            finding = _lines_in_patient(found, on_images)
             segment = segments.get(finding.tracking_uid)
             if segment is None:
                 yield StoredFinding(finding, report.maker)
@@ -142,10 +146,19 @@ class StudyMarks:
             reported.add(segment)
             uid, number = segment
             if uid in masks:
-                named = _named(finding, masks[uid].header, number)
-                yield StoredFinding(named, report.maker, partial(masks[uid].mask, number))
+                called = _named(finding, masks[uid].header, number)
+                yield StoredFinding(called, report.maker, partial(masks[uid].mask, number))
             elif uid not in self._segmentations:
                 raise FormatRefused("its report refers to a segmentation that is not there: store it again")
+
+
+def _lines_in_patient(finding: Finding, sources: SourceImages) -> Finding:
+    """The finding with the lines of its measurements in millimetres, where their images lie in the patient."""
+    measurements = [
+        replace(one, shape=sources.to_patient(one.shape)) if one.shape and one.shape.kind is ShapeKind.LINE else one
+        for one in finding.measurements
+    ]
+    return replace(finding, measurements=tuple(measurements))
 
 
 def _named(finding: Finding, segmentation: Dataset, number: int) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import NAMESPACE_OID, uuid5
 
 from service.core.codes import Code
@@ -41,7 +42,7 @@ def _label(segment: ReadSegment) -> str:
 
 
 def _finding(read: ReadSegmentation, segment: ReadSegment, label: str, mask: Mask) -> Finding:
-    return Finding(
+    found = Finding(
         label=label,
         tracking_uid=segment.tracking_uid or _lasting_uid(read, segment),
         category=_coded(segment, "category", segment.category),
@@ -49,8 +50,8 @@ def _finding(read: ReadSegmentation, segment: ReadSegment, label: str, mask: Mas
         site=segment.site,
         laterality=segment.laterality,
         mask=mask,
-        **({} if segment.colour is None else {"colour": segment.colour}),
     )
+    return found if segment.colour is None else replace(found, colour=segment.colour)
 
 
 def _coded(segment: ReadSegment, what: str, code: Code | None) -> Code:

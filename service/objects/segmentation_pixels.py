@@ -103,7 +103,7 @@ class SegmentationPixels:
         packed = np.frombuffer(self._value, dtype=np.uint8, count=size, offset=number * size)
         return _unpacked_box(packed.reshape(self.rows, self.columns // 8))
 
-    def _bits(self, value: memoryview | bytes, start: int) -> Pixels:
+    def _bits(self, value: Any, start: int) -> Pixels:
         """A frame of single bits that begins with a bit, maybe in the middle of a byte."""
         count = self.rows * self.columns
         first, lead = divmod(start, 8)
@@ -137,7 +137,7 @@ class SegmentationPixels:
         except Exception as err:  # codecs raise what they like on bytes that they cannot read
             raise InstanceUnreadable(f"Frame {number + 1} cannot be decoded") from err
 
-    def _native(self, frame: bytes | bytearray) -> Pixels:
+    def _native(self, frame: Any) -> Pixels:
         if self.bits == 1:
             return self._bits(frame, 0)
         return np.frombuffer(frame, dtype="u1" if self.bits == 8 else "<u2").reshape(self.rows, self.columns)
@@ -146,7 +146,7 @@ class SegmentationPixels:
         """By the codec itself: pydicom warns of frames that happen to be as long as they were without compression."""
         from rle.utils import decode_pixel_data
 
-        options = {"rows": self.rows, "columns": self.columns, "bits_allocated": self.bits}
+        options: dict[str, Any] = {"rows": self.rows, "columns": self.columns, "bits_allocated": self.bits}
         return self._native(decode_pixel_data(stream, version=_RLE_INTERFACE, **options))
 
     def _by_codec(self, stream: bytes) -> Pixels:

@@ -194,13 +194,14 @@ def _tiled_places(header: Dataset, shared: FramePlace, frames: int, segments: in
     if shared.orientation is None or shared.spacing_mm is None:
         raise ObjectInvalid("its tiles do not say their orientation or spacing")
     tiles = list(tiles_in_order(header, frames))
+    orientation, spacing_mm = shared.orientation, shared.spacing_mm
     shared = replace(shared, references=shared.references or _only_source(header))
     labelled = str(header.get("SegmentationType")) == "LABELMAP"
     rounds = 1 if labelled else max(segments, 1)
     if frames % rounds:
         raise ObjectInvalid(f"{frames} tiles are not the same number for each of {rounds} segments")
     for number, (depth, row, column) in enumerate(tiles):
-        x, y, _ = offset_of_tile(header, row, column, shared.orientation, shared.spacing_mm)
+        x, y, _ = offset_of_tile(header, row, column, orientation, spacing_mm)
         yield replace(
             shared,
             segment=None if labelled else number // (frames // rounds) + 1,
