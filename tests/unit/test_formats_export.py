@@ -336,7 +336,7 @@ def test_tables_tell_findings_measurements_and_answers(house: DatasetHouse, data
     measured = [row for row in rows(datasets["csv"], "measurements") if row["case"] == case]
     volume = house.volume(study_uid)
     drawn = nodule(volume).measurements[0]
-    assert drawn.line is not None
+    assert drawn.shape is not None
     first = (
         measured[0] if measured[0]["label"] == "nodule" else next(row for row in measured if row["label"] == "nodule")
     )
@@ -345,7 +345,7 @@ def test_tables_tell_findings_measurements_and_answers(house: DatasetHouse, data
         pytest.approx(drawn.value),
         "mm",
     )
-    np.testing.assert_allclose([float(first[f"end_{axis}_mm"]) for axis in "xyz"], drawn.line.end, atol=1e-3)
+    np.testing.assert_allclose([float(first[f"end_{axis}_mm"]) for axis in "xyz"], drawn.shape.points[1], atol=1e-3)
     answers = [row for row in rows(datasets["csv"], "evaluations") if row["case"] == case]
     assert answers[0]["text"] == "smooth"
 
