@@ -21,6 +21,7 @@ from service.objects.bulk_findings import groups_of_findings
 from service.objects.key_object import BEST_IN_SET, KeyObjectTitle, write_key_object
 from service.objects.presentation_state import write_presentation_states
 from service.objects.source_images import SourceImages
+from service.objects.summary_capture import write_summary_captures
 from tests.annotated_images import AREA, MM, SOURCES, flat_image, slide
 from tests.datasets import as_file, ct_slice
 from tests.integration.test_annotation_reports_dciodvfy import one_of_each
@@ -117,6 +118,14 @@ def test_result_of_a_run_has_no_error(name: str, tmp_path: Path) -> None:
         assert "Test passed" in told.stdout + told.stderr, told.stdout + told.stderr
 
 
+@pytest.mark.peer("dicom3tools")
+def test_pictures_of_the_summary_have_no_error(tmp_path: Path) -> None:
+    volume = VOLUMES["axial"]()
+    made = AnnotationSet(ALGORITHM, (nodule(volume),), summary="1 nodule")
+    for capture in write_summary_captures(made, "Nodules", SourceImages.of_volume(volume), context()):
+        assert errors_in(capture, tmp_path) == []
+
+
 @pytest.mark.peer("dcmtk")
 def test_dcmtk_shows_the_image_through_the_window_of_the_state(tmp_path: Path) -> None:
     image = ct_slice(1, rows=64, columns=64, pixels=np.tile(np.arange(64, dtype=np.int16), (64, 1)))
@@ -147,6 +156,9 @@ def test_orthanc_takes_them(tmp_path: Path) -> None:
         write_key_object(made, sources, (), context()),
         *write_presentation_states([made], "Marks", sources, context()),
         bulk_annotations(),
+        *write_summary_captures(
+            made, "Marks", sources, context(), stored=lambda header, _: np.zeros((header.Rows, header.Columns))
+        ),
     ]
     for number, one in enumerate(written):
         one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"2.25.61{number}"
