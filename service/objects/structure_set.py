@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pydicom.charset import default_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
@@ -36,8 +37,8 @@ _ANATOMICAL_STRUCTURE: Final = ("123037004", "SCT")
 _CONTOUR_DATA: Final = Tag("ContourData")
 _LONGEST_EXPLICIT: Final = 0xFFFE
 """Bytes that a DS can have in explicit VR (PS3.5 7.1.2)."""
-_MASK_DIGITS: Final = 4
-"""Decimals of mm where the last ones decide nothing, pixels being far greater."""
+_COARSE: Final = "{:.4f}"
+"""Millimetres where the last digits decide nothing, pixels being far greater."""
 _SMALLEST_PIXEL_MM: Final = 0.01
 
 
@@ -232,8 +233,8 @@ def _decimals(contour: DrawnContour) -> Iterable[str]:
     values = contour.points.ravel().tolist()
     coarse = contour.plane is not None and min(contour.plane.spacing_mm) >= _SMALLEST_PIXEL_MM
     if contour.between_pixels and coarse:
-        return (f"{value:.{_MASK_DIGITS}f}".rstrip("0").rstrip(".") for value in values)
-    return (format_number_as_ds(value) for value in values)
+        return map(_COARSE.format, values)
+    return map(format_number_as_ds, values)
 
 
 def _image_item(plane: ImagePlane) -> Dataset:
@@ -246,9 +247,11 @@ def _image_item(plane: ImagePlane) -> Dataset:
 def _describe_file(data_set: Dataset, contours: Sequence[Dataset]) -> None:
     """Explicit VR, unless a contour has more coordinates than it can hold: then implicit, as other makers write."""
     longest = max(item.get_item(_CONTOUR_DATA).length for roi in contours for item in roi.ContourSequence)
+    explicit = longest <= _LONGEST_EXPLICIT
+    for item in (item for roi in contours for item in roi.ContourSequence):
+        # As if it had been read so: pydicom then writes the coordinates as they stand, and parses none.
+        item.set_original_encoding(not explicit, True, default_encoding)
     data_set.file_meta = FileMetaDataset()
-    data_set.file_meta.TransferSyntaxUID = (
-        ExplicitVRLittleEndian if longest <= _LONGEST_EXPLICIT else ImplicitVRLittleEndian
-    )
+    data_set.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
     data_set.file_meta.MediaStorageSOPClassUID = data_set.SOPClassUID
     data_set.file_meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
