@@ -180,6 +180,16 @@ def test_what_no_contour_can_be_is_said() -> None:
     assert told.left_out == ("Mark: angle", "Mark: polygon")
 
 
+def test_structure_set_can_be_saved_in_another_transfer_syntax() -> None:
+    volume = axial()
+    data_set = written(SourceImages.of_volume(volume), nodule(volume)).data_set
+    data_set.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
+    (back,) = read_structure_set(as_read(data_set)).annotations.findings
+    mask = nodule(volume).mask
+    assert mask is not None
+    assert np.array_equal(region_of(back, volume).mask.into(volume.shape), mask.into(volume.shape))
+
+
 def test_region_with_more_coordinates_than_explicit_vr_holds_comes_back() -> None:
     volume = volume_of(ct_sources(2, rows=160, columns=160))
     comb = np.ones((1, 159, 160), dtype=bool)
