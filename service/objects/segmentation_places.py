@@ -156,10 +156,7 @@ class _Matcher:
         if one.references and not candidates:
             raise ObjectInvalid(f"frame {number} refers to an image that is not among the source's")
         if self._source.space is Space.SLIDE:
-            on_tile = [n for n in candidates or self._tiles[one.matrix_position] if self._is_on_tile(n, one)]
-            if not on_tile:
-                raise ObjectInvalid(f"frame {number} lies on no tile of its source")
-            return on_tile[0]
+            return self._tile(number, one, candidates)
         if one.position is None or self._source.space is Space.NOWHERE:
             if len(candidates) != 1:
                 raise ObjectInvalid(f"frame {number} does not say on which of the source's frames it lies")
@@ -179,11 +176,19 @@ class _Matcher:
                 found += self._instances.get(instance, ())
         return list(dict.fromkeys(found))
 
-    def _is_on_tile(self, number: int, one: FramePlace) -> bool:
-        frame = self._source.frames[number]
-        depth = one.position[2] if one.position is not None else 0.0
-        own_depth = frame.position[2] if frame.position is not None else 0.0
-        return frame.matrix_position == one.matrix_position and abs(depth - own_depth) <= STEP_TOLERANCE
+    def _tile(self, number: int, one: FramePlace, candidates: Sequence[int]) -> int:
+        """The tile at the same rows and columns; of several focal planes, the one at the same depth."""
+        tiles = self._tiles[one.matrix_position]
+        found = [n for n in candidates if n in tiles] if candidates else list(tiles)
+        if len(found) > 1:
+            found = [n for n in found if abs(self._depth(n) - (one.position or (0, 0, 0))[2]) <= STEP_TOLERANCE]
+        if not found:
+            raise ObjectInvalid(f"frame {number} lies on no tile of its source")
+        return found[0]
+
+    def _depth(self, number: int) -> float:
+        position = self._source.frames[number].position
+        return 0.0 if position is None else position[2]
 
     def _is_at(self, number: int, one: FramePlace) -> bool:
         frame = self._source.frames[number]

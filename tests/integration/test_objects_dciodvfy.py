@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydicom.dataset import Dataset
 
 from service.core.geometry import point, polygon
 from service.core.volume import Volume
 from service.objects.writer import write_results
-from tests.patience import PATIENCE_S
+from tests.dciodvfy import errors_in
 from tests.volumes import ball, nodule, organ, result_of
 from tests.written_results import VOLUMES, axial, context, write
 
 pytestmark = pytest.mark.peer("dicom3tools")
-
-
-def errors_in(data_set: Dataset, folder: Path) -> list[str]:
-    path = folder / f"{data_set.SOPInstanceUID}.dcm"
-    data_set.save_as(path, enforce_file_format=True)
-    told = subprocess.run(
-        ["/usr/bin/dciodvfy", str(path)], capture_output=True, text=True, check=False, timeout=PATIENCE_S
-    )
-    lines = (told.stdout + told.stderr).splitlines()
-    assert lines, "dciodvfy names the IOD at least"
-    return [line for line in lines if line.startswith("Error")]
 
 
 @pytest.mark.parametrize("name", VOLUMES)
