@@ -136,8 +136,8 @@ def _joined(read: ReadSegmentation, boxes: list[tuple[tuple[int, int, int], Pixe
     origin = (int(low[0]) + tight.origin[0], int(low[1]) + tight.origin[1], int(low[2]) + tight.origin[2])
     if read.kind is SegmentationKind.BINARY:
         return Mask(tight.voxels, origin)
-    within = tuple(slice(o, o + n) for o, n in zip(tight.origin, tight.voxels.shape, strict=True))
-    fractions = np.divide(stored[within], read.largest_fraction, dtype=np.float32)
+    inner = tuple(slice(o, o + n) for o, n in zip(tight.origin, tight.voxels.shape, strict=True))
+    fractions = np.divide(stored[inner], read.largest_fraction, dtype=np.float32)
     return Mask(fractions >= _HALF, origin, fractions)
 
 

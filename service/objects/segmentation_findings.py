@@ -42,7 +42,7 @@ def _label(segment: ReadSegment) -> str:
 
 
 def _finding(read: ReadSegmentation, segment: ReadSegment, label: str, mask: Mask) -> Finding:
-    found = Finding(
+    finding = Finding(
         label=label,
         tracking_uid=segment.tracking_uid or _lasting_uid(read, segment),
         category=_coded(segment, "category", segment.category),
@@ -51,7 +51,7 @@ def _finding(read: ReadSegmentation, segment: ReadSegment, label: str, mask: Mas
         laterality=segment.laterality,
         mask=mask,
     )
-    return found if segment.colour is None else replace(found, colour=segment.colour)
+    return finding if segment.colour is None else replace(finding, colour=segment.colour)
 
 
 def _coded(segment: ReadSegment, what: str, code: Code | None) -> Code:

@@ -103,7 +103,7 @@ class SegmentationPixels:
         packed = np.frombuffer(self._value, dtype=np.uint8, count=size, offset=number * size)
         return _unpacked_box(packed.reshape(self.rows, self.columns // 8))
 
-    def _bits(self, value: Any, start: int) -> Pixels:
+    def _bits(self, value: memoryview | bytes, start: int) -> Pixels:
         """A frame of single bits that begins with a bit, maybe in the middle of a byte."""
         count = self.rows * self.columns
         first, lead = divmod(start, 8)
@@ -137,7 +137,7 @@ class SegmentationPixels:
         except Exception as err:  # codecs raise what they like on bytes that they cannot read
             raise InstanceUnreadable(f"Frame {number + 1} cannot be decoded") from err
 
-    def _native(self, frame: Any) -> Pixels:
+    def _native(self, frame: bytes) -> Pixels:
         if self.bits == 1:
             return self._bits(frame, 0)
         return np.frombuffer(frame, dtype="u1" if self.bits == 8 else "<u2").reshape(self.rows, self.columns)
@@ -147,7 +147,7 @@ class SegmentationPixels:
         from rle.utils import decode_pixel_data
 
         options: dict[str, Any] = {"rows": self.rows, "columns": self.columns, "bits_allocated": self.bits}
-        return self._native(decode_pixel_data(stream, version=_RLE_INTERFACE, **options))
+        return self._native(bytes(decode_pixel_data(stream, version=_RLE_INTERFACE, **options)))
 
     def _by_codec(self, stream: bytes) -> Pixels:
         options: dict[str, Any] = {

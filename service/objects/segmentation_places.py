@@ -183,7 +183,8 @@ class _Matcher:
         if len(found) > 1:
             found = [n for n in found if abs(self._depth(n) - (one.position or (0, 0, 0))[2]) <= STEP_TOLERANCE]
         if not found:
-            raise ObjectInvalid(f"frame {number} lies on no tile of its source")
+            where = "elsewhere than the tile that it names" if candidates else "on no tile of its source"
+            raise ObjectInvalid(f"frame {number} lies {where}")
         return found[0]
 
     def _depth(self, number: int) -> float:

@@ -191,17 +191,17 @@ def _shared(header: Dataset) -> FramePlace:
 
 def _tiled_places(header: Dataset, shared: FramePlace, frames: int, segments: int) -> Iterator[FramePlace]:
     """Tiles in their order, for each segment anew (PS3.3 C.7.6.17.3)."""
-    if shared.orientation is None or shared.spacing_mm is None:
+    orientation, spacing = shared.orientation, shared.spacing_mm
+    if orientation is None or spacing is None:
         raise ObjectInvalid("its tiles do not say their orientation or spacing")
     tiles = list(tiles_in_order(header, frames))
-    orientation, spacing_mm = shared.orientation, shared.spacing_mm
     shared = replace(shared, references=shared.references or _only_source(header))
     labelled = str(header.get("SegmentationType")) == "LABELMAP"
     rounds = 1 if labelled else max(segments, 1)
     if frames % rounds:
         raise ObjectInvalid(f"{frames} tiles are not the same number for each of {rounds} segments")
     for number, (depth, row, column) in enumerate(tiles):
-        x, y, _ = offset_of_tile(header, row, column, orientation, spacing_mm)
+        x, y, _ = offset_of_tile(header, row, column, orientation, spacing)
         yield replace(
             shared,
             segment=None if labelled else number // (frames // rounds) + 1,

@@ -66,7 +66,7 @@ SOURCES = {
     "seg-sr-highdicom/seg_image_cr_binary.dcm": "dicomdir/77654033",
     "seg-sr-highdicom/seg_image_ct_binary.dcm": "dicomdir/77654033",
     "seg-sr-highdicom/seg_image_ct_binary_single_frame.dcm": "seg-sr-highdicom",
-    "seg-sr-highdicom/seg_image_sm_control.dcm": "seg-sr-highdicom",
+    "seg-sr-highdicom/seg_image_sm_control_labelmap.dcm": "seg-sr-highdicom",
     "seg-sr-highdicom/seg_image_sm_dots_tiled_full.dcm": "seg-sr-highdicom",
 }
 
@@ -203,6 +203,13 @@ def test_dciodvfy_finds_no_error_in_what_is_written_on_real_images(
     images = sources_of(dcmread(shared_data / name), shared_data / SOURCES[name])
     read = read_segmentation(shared_data / name)
     assert errors_in(rewrite_segmentation(read, context(), BINARY, frames_of_images(images)), tmp_path) == []
+
+
+def test_tiles_whose_rows_and_columns_are_swapped_are_refused_on_their_source(shared_data: Path) -> None:
+    path = shared_data / "seg-sr-highdicom/seg_image_sm_control.dcm"
+    source = frames_of_images(sources_of(dcmread(path), path.parent))
+    with pytest.raises(ObjectInvalid, match="elsewhere than the tile that it names"):
+        read_segmentation(path).on(source)
 
 
 def test_segmentation_with_fewer_frames_than_groups_is_refused(shared_data: Path) -> None:
