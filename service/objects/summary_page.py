@@ -88,9 +88,9 @@ def finding_page(
     page.paste(_view(picture, whole, aspect, shapes, colour, _VIEW), (_MARGIN, _BAR))
     left = _VIEW + 2 * _MARGIN
     y = _BAR
-    if any(shape.points for shape in shapes):
-        detail = _view(picture, _around(shapes, whole), aspect, shapes, colour, _DETAIL)
-        page.paste(detail, (left, _BAR))
+    around = _around(shapes, whole)
+    if around is not None:
+        page.paste(_view(picture, around, aspect, shapes, colour, _DETAIL), (left, _BAR))
         y += _DETAIL + _MARGIN
     parts = [part for line in text.lines for part in _broken(line, _DETAIL, _SMALL)]
     room = (SIZE - _FOOT - y) // _line_height(_SMALL)
@@ -189,11 +189,17 @@ def _curve(shape: Shape) -> Line:
     return [(float(x), float(y)) for x, y in around]
 
 
-def _around(shapes: Sequence[Shape], whole: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    """A square round what is drawn, twice as wide, moved into the image."""
+def _around(
+    shapes: Sequence[Shape], whole: tuple[float, float, float, float]
+) -> tuple[float, float, float, float] | None:
+    """A square round what is drawn, twice as wide, moved into the image; None where it would be no detail."""
     points = np.array([point for shape in shapes for line in _lines(shape) for point in line])
+    if not len(points):
+        return None
     low, high = points.min(axis=0), points.max(axis=0)
-    side = min(max(float((high - low).max()) * 2, _LEAST_DETAIL), whole[2], whole[3])
+    side = max(float((high - low).max()) * 2, _LEAST_DETAIL)
+    if side > min(whole[2:]):
+        return None
     left, top = ((low + high - side) / 2).tolist()
     left, top = min(max(left, 0.0), whole[2] - side), min(max(top, 0.0), whole[3] - side)
     return left, top, left + side, top + side
