@@ -25,6 +25,8 @@ SELECTED_FROM: Final = "SELECTED FROM"
 
 _CODE_VALUE_LENGTH: Final = 16
 _MEANING_LENGTH: Final = 64
+_MOST_COORDINATES: Final = 0xFFFE // 4
+"""An FL has a length of 16 bits in Explicit VR (PS3.5 7.1.2)."""
 
 
 def code_item(code: Code) -> Dataset:
@@ -145,6 +147,13 @@ def image_at(place: ImagePlace, *, name: Code | None = None, relationship: str =
     return image(reference, name=name, relationship=relationship)
 
 
+def _graphic_data(points: Sequence[Sequence[float]]) -> list[float]:
+    numbers = [float(value) for point in points for value in point]
+    if len(numbers) > _MOST_COORDINATES:
+        raise ObjectInvalid(f"an outline of {len(points)} points: a report holds {_MOST_COORDINATES // 2}; thin it out")
+    return numbers
+
+
 def scoord_at(
     graphic_type: str,
     points: Sequence[Sequence[float]],
@@ -156,7 +165,7 @@ def scoord_at(
     """An SCOORD of points (column, row), SELECTED FROM its image (C.18.6; TID 320 row 4)."""
     item = _item("SCOORD", relationship, name)
     item.GraphicType = graphic_type
-    item.GraphicData = [float(value) for point in points for value in point]
+    item.GraphicData = _graphic_data(points)
     return with_children(item, [image_at(place)])
 
 
@@ -171,6 +180,6 @@ def scoord3d(
     """An SCOORD3D of points (mm, LPS) (C.18.9)."""
     item = _item("SCOORD3D", relationship, name)
     item.GraphicType = graphic_type
-    item.GraphicData = [float(value) for point in points for value in point]
+    item.GraphicData = _graphic_data(points)
     item.ReferencedFrameOfReferenceUID = frame_of_reference_uid
     return item

@@ -141,6 +141,14 @@ def test_mark_on_an_image_of_another_series_is_refused() -> None:
         written(AnnotationSet(READER, (finding(point((1, 1), elsewhere)),)), sources)
 
 
+def test_outline_of_more_points_than_a_report_holds_is_refused() -> None:
+    (image,) = SOURCES["radiograph"]()
+    place = ImagePlace(str(image.SOPClassUID), str(image.SOPInstanceUID))
+    outline = polygon([(number / 1000, number % 7) for number in range(9000)], place)
+    with pytest.raises(ObjectInvalid, match="thin it out"):
+        written(AnnotationSet(READER, (finding(outline),)), SourceImages.of_images([image]))
+
+
 def test_mark_on_a_frame_that_is_not_there_is_refused() -> None:
     (cine,) = SOURCES["ultrasound cine"]()
     place = ImagePlace(str(cine.SOPClassUID), str(cine.SOPInstanceUID), (13,))
