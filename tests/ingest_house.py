@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_nodes.object_sink import ObjectHeader
+from service.archive.annotation_versions import AnnotationVersions
 from service.archive.blobs import FilesystemBlobStore
 from service.archive.conflicts import ConflictTable
 from service.archive.counters import CounterTable
@@ -48,6 +49,7 @@ from service.ingest.settlement import Settlement
 from service.ingest.spool import Spool
 from service.ingest.spool_reader import SpoolReader
 from service.ingest.spool_worker import SpoolWorker
+from service.versions.filing import VersionFiling
 from tests.datasets import encode
 
 SEALING_KEY = bytes(range(32))
@@ -92,6 +94,7 @@ class IngestHouse:
         self.conflicts = ConflictTable(self.database, self.clock)
         self.counters = CounterTable(self.database)
         self.rejections = RejectionTable(self.database, self.clock)
+        self.versions = AnnotationVersions(self.database, self.clock)
         self.intake = IntakeTable(self.database, self.clock)
         self.blobs = FilesystemBlobStore(self.folder / "blobs")
         self.quarantine_rows = QuarantineTable(self.database, self.clock)
@@ -120,7 +123,10 @@ class IngestHouse:
                 conflicts=self.conflicts,
                 counters=self.counters,
                 cleaning=StudyCleaningTable(self.database),
-                after_add=IncomingNotes(self.rejections).after_add,
+                after_add=(
+                    IncomingNotes(self.rejections).after_add,
+                    VersionFiling(self.versions, self.index).after_add,
+                ),
             ),
             blobs=self.blob_store(self.blobs),
             quarantine=self.quarantine,

@@ -67,6 +67,7 @@ class JobsHouse:
             blobs=self.ingest.blobs,
             clock=self.clock,
             version="ANNOGATE_TEST",
+            versions=self.ingest.versions,
             releases=self.releases,
         )
         numbers = itertools.count(1)

@@ -9,9 +9,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from service.core.findings import Mask
+from service.core.result_file import result_file
 from service.core.source_frames import SourceFrames
 from service.core.volume import Volume
-from service.jobs.result_file import result_file
 from service.objects.segmentation import write_segmentation
 from service.objects.segmentation_form import NATIVE, SegmentationForm, SegmentationKind
 from tests.volumes import ct_sources, organ, result_of, volume_of

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from service.archive.annotation_versions import AnnotationVersions
 from service.archive.database import Database
 from service.archive.instances import InstanceIndex
 from service.archive.releases import ReleaseTable
@@ -86,6 +87,7 @@ class WorklistHouse:
                 runs=self.runs,
                 index=self.index,
                 releases=self.releases,
+                versions=AnnotationVersions(database, clock),
                 clock=clock,
                 claim_s=CLAIM_S,
                 on_ended=self.ended.append,

@@ -29,7 +29,7 @@ from service.archive.rows import (
 )
 from service.archive.schema import instances, series, studies
 from service.archive.shown_images import forget_shown
-from service.archive.shown_instances import hide_instances
+from service.archive.shown_instances import hide_instances, touch_levels
 from service.archive.study_list import summaries
 from service.archive.vault_store import put_entries
 from service.archive.view_conditions import found_in, seen_by, shown_to
@@ -141,8 +141,14 @@ class InstanceIndex:
 
     def hide(self, project: str, sop_instance_uids: Sequence[str], connection: Connection | None = None) -> None:
         """Keep instances without showing them: an older version of a result."""
+        if not sop_instance_uids:
+            return
         with self._database.write_or_join(connection) as transaction:
             hide_instances(transaction, project, sop_instance_uids)
+            for start in range(0, len(sop_instance_uids), _CHUNK):
+                chunk = list(sop_instance_uids[start : start + _CHUNK])
+                same = (instances.c.project == project, instances.c.sop_instance_uid.in_(chunk))
+                touch_levels(transaction, self._clock(), *same)
 
     def find(self, project: str, sop_instance_uid: str) -> InstanceRow | None:
         """The instance held under a UID, visible or not."""

@@ -13,6 +13,9 @@ from sqlalchemy import Connection, Table, delete, func, select
 from service.archive.database import Database
 from service.archive.rows import InstanceRow
 from service.archive.schema import (
+    annotation_marks,
+    annotation_objects,
+    annotation_versions,
     availability_notices,
     cleaning_reports,
     conflicts,
@@ -29,7 +32,15 @@ from service.archive.schema import (
 
 _CHUNK: Final = 500
 # Work items name the patient as the study does, in a project that keeps identity under the real name.
-_OF_STUDIES: Final = (cleaning_reports, study_counters, study_routes, study_signs, availability_notices, workitems)
+_OF_STUDIES: Final = (
+    cleaning_reports,
+    study_counters,
+    study_routes,
+    study_signs,
+    availability_notices,
+    workitems,
+    annotation_versions,
+)
 
 
 class ArchiveRemoval:
@@ -76,8 +87,9 @@ def _remove_instances(transaction: Connection, taken: Sequence[InstanceRow]) -> 
         in_trash |= set(transaction.execute(held).scalars())
         transaction.execute(delete(instances).where(instances.c.id.in_(sorted(in_trash & set(ids)))))
         uids = [row.sop_instance_uid for row in chunk if row.id in in_trash]
-        of_them = (conflicts.c.project == chunk[0].project, conflicts.c.sop_instance_uid.in_(uids))
-        transaction.execute(delete(conflicts).where(*of_them))
+        for table in (conflicts, annotation_marks, annotation_objects):
+            of_them = (table.c.project == chunk[0].project, table.c.sop_instance_uid.in_(uids))
+            transaction.execute(delete(table).where(*of_them))
     return [row for row in taken if row.id in in_trash]
 
 

@@ -149,6 +149,7 @@ class Jobs:
                 clock=clock,
                 version=IMPLEMENTATION_VERSION,
                 releases=stores.releases,
+                versions=stores.annotation_versions,
             ),
             shift_days={
                 name: deidentifier.shift_days_of_pseudonym

@@ -29,6 +29,7 @@ from service.ingest.spool import Spool
 from service.ingest.spool_backlog import SpoolBacklog
 from service.ingest.spool_reader import SpoolReader
 from service.ingest.spool_worker import SpoolWorker
+from service.versions.filing import VersionFiling
 
 
 class Reception:
@@ -91,7 +92,10 @@ class Reception:
                 counters=stores.counters,
                 cleaning=stores.study_cleaning,
                 routes=self.study_routes,
-                after_add=IncomingNotes(stores.rejections).after_add,
+                after_add=(
+                    IncomingNotes(stores.rejections).after_add,
+                    VersionFiling(stores.annotation_versions, stores.instances).after_add,
+                ),
             ),
             blobs=stores.blobs,
             quarantine=self.quarantine,

@@ -8,6 +8,7 @@ from functools import cached_property
 import structlog
 
 from service.archive.accounts import Accounts
+from service.archive.annotation_versions import AnnotationVersions
 from service.archive.audit import AuditTrail
 from service.archive.audit_buffer import AuditBuffer
 from service.archive.blobs import FilesystemBlobStore
@@ -85,6 +86,11 @@ class Stores:
     def runs(self) -> RunTable:
         """Annotator runs."""
         return RunTable(self.database, self._clock, self.follow_run)
+
+    @cached_property
+    def annotation_versions(self) -> AnnotationVersions:
+        """Who said what after what."""
+        return AnnotationVersions(self.database, self._clock)
 
     @cached_property
     def releases(self) -> ReleaseTable:

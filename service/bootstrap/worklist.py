@@ -112,6 +112,7 @@ class Worklist:
             runs=self._stores.runs,
             index=self._stores.instances,
             releases=self._stores.releases,
+            versions=self._stores.annotation_versions,
             clock=self._ground.clock,
             claim_s=self._settings.claim_hours * 3600.0,
             on_ended=self._run_ended,

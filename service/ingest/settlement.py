@@ -45,7 +45,7 @@ class Settlement:
         counters: CounterTable,
         cleaning: StudyCleaningTable,
         routes: StudyRouteTable | None = None,
-        after_add: AfterAdd | None = None,
+        after_add: Sequence[AfterAdd] = (),
     ) -> None:
         self._projects = projects
         self._index = index
@@ -96,8 +96,9 @@ class Settlement:
             if step.outcome is not None and step.outcome.kind is OutcomeKind.DROPPED:
                 self._counters.add(step.incoming.project, step.dropped_as, connection=connection)
         note_sent(connection, [_sent(step) for step in steps if _is_kept_as_sent(step)])
-        if self._after_add is not None:
-            self._after_add([(step.incoming, step.instance) for step in steps if step.is_stored], connection)
+        stored = [(step.incoming, step.instance) for step in steps if step.is_stored]
+        for tell in self._after_add:
+            tell(stored, connection)
         self._count_cleaned([step for step in steps if step.is_stored], connection)
         self._note_routes([step for step in steps if step.is_stored], connection)
         for step in steps:

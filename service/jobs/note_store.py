@@ -12,7 +12,7 @@ from service.core.archived import StudyRow
 from service.core.blob_key import blob_key
 from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
-from service.jobs.result_file import result_file
+from service.core.result_file import result_file
 
 
 class NoteStore:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydicom.dataset import Dataset
 
+from service.archive.annotation_versions import AnnotationVersions
 from service.archive.database import Connection, Database
 from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
@@ -18,9 +19,11 @@ from service.core.blob_key import blob_key
 from service.core.deliveries import LABEL_MAP
 from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
+from service.core.result_file import ResultFile, result_file
+from service.core.versions import family_of
 from service.errors import ObjectInvalid
-from service.jobs.result_file import ResultFile, result_file
 from service.jobs.run_end import LEASE_LOST, SUPERSEDED, RunEnd
+from service.objects.version_marks import marks_of
 
 
 class ResultStore:
@@ -30,6 +33,7 @@ class ResultStore:
     ----------
     clock : seconds since the epoch, UTC
     version : stands in the file meta of what is stored
+    versions : where results are filed as what comes after the run before
     releases : where results are noted that wait for their release
     """
 
@@ -42,9 +46,11 @@ class ResultStore:
         blobs: BlobStore,
         clock: Callable[[], float],
         version: str,
+        versions: AnnotationVersions,
         releases: ReleaseTable | None = None,
     ) -> None:
         self._releases = releases
+        self._versions = versions
         self._database = database
         self._index = index
         self._runs = runs
@@ -92,12 +98,21 @@ class ResultStore:
                     replaced = shown_of_earlier(connection, run)
                     self._index.hide(run.project, [*replaced, *twins], connection)
                     self._note_release(run, forms, connection)
+                    self._file(run, results, connection)
             is_stored = settled is end
         finally:
             if not is_stored:
                 for file in files:
                     self._blobs.delete(file.blob.key)
         return settled
+
+    def _file(self, run: RunRow, results: Sequence[Dataset], connection: Connection) -> None:
+        if not results:
+            return
+        version = self._versions.add_of_run(run, connection)
+        for one in results:
+            uid, family = str(one.SOPInstanceUID), family_of(str(one.SOPClassUID))
+            self._versions.put_object(version, uid, family, marks_of(one), connection)
 
     def _note_release(self, run: RunRow, forms: Mapping[str, Sequence[Dataset]], connection: Connection) -> None:
         """In their order: what a report refers to leaves before it."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from service.archive.annotation_versions import AnnotationVersions
 from service.archive.database import Connection
 from service.archive.instances import InstanceIndex
 from service.archive.releases import ReleaseTable
@@ -73,6 +74,7 @@ class ClaimedRuns:
         runs: RunTable,
         index: InstanceIndex,
         releases: ReleaseTable,
+        versions: AnnotationVersions,
         clock: Callable[[], float],
         claim_s: float,
         on_ended: Callable[[RunRow], object] = lambda _: None,
@@ -80,6 +82,7 @@ class ClaimedRuns:
         self._runs = runs
         self._index = index
         self._releases = releases
+        self._versions = versions
         self._clock = clock
         self._claim_s = claim_s
         self._on_ended = on_ended
@@ -174,6 +177,7 @@ class ClaimedRuns:
             self._index.hide(run.project, uids, connection)
             return
         self._index.hide(run.project, shown_of_earlier(connection, run), connection)
+        self._versions.move(self._versions.add_of_run(run, connection), uids, connection)
         self._releases.open(
             project=run.project,
             study_uid=run.study_uid,

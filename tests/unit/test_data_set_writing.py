@@ -14,7 +14,7 @@ from pydicom.uid import RLELossless
 
 from service.core.data_set_writing import encode_explicit
 from service.core.frame_streams import DEFLATED_FRAMES, inflate_frame
-from service.jobs.result_file import result_file
+from service.core.result_file import result_file
 from service.objects.segmentation_form import SegmentationForm, SegmentationKind
 from tests.segmentation_sources import SOURCES
 from tests.segmented import drawn_masks, file_of, written

@@ -6,6 +6,7 @@ each key, since no query ever crosses projects.
 """
 
 from service.archive.schema.access import audit, tokens, users
+from service.archive.schema.annotation import annotation_marks, annotation_objects, annotation_versions
 from service.archive.schema.archive import instances, senders, sent_instances, series, studies
 from service.archive.schema.base import metadata
 from service.archive.schema.deletion import deletions, trash
@@ -32,6 +33,9 @@ from service.archive.schema.worklist import (
 )
 
 __all__ = [
+    "annotation_marks",
+    "annotation_objects",
+    "annotation_versions",
     "audit",
     "availability_notices",
     "cleaning_reports",
