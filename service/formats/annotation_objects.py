@@ -17,6 +17,7 @@ from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused, ObjectInvalid
 from service.formats.stable_uids import uid_of, uids_of
 from service.objects.result_context import ResultContext
+from service.objects.uid_renaming import rename_uids
 
 _ARTIFICIAL_INTELLIGENCE: Final = Code("123110", "DCM", "Artificial Intelligence")
 _MANUAL: Final = Code("123109", "DCM", "Manual Processing")
@@ -117,14 +118,4 @@ class AnnotationWriter:
                 for segment in one.get("SegmentSequence") or []:
                     segment.SegmentAlgorithmType = "MANUAL"
         for one in objects:
-            _rename(one, names)
-
-
-def _rename(data_set: Dataset, names: dict[str, str]) -> None:
-    """Replace UIDs at every depth."""
-    for element in data_set:
-        if element.VR == "SQ":
-            for item in element.value:
-                _rename(item, names)
-        elif element.VR == "UI" and str(element.value) in names:
-            element.value = names[str(element.value)]
+            rename_uids(one, names)

@@ -53,6 +53,7 @@ class FindingChange:
     Parameters
     ----------
     overlap : of both masks, where there are two
+    tracking_uid_before : of the earlier finding, where it had another
     """
 
     change: Change
@@ -60,6 +61,7 @@ class FindingChange:
     tracking_uid: str
     differences: tuple[Difference, ...] = ()
     overlap: Overlap | None = None
+    tracking_uid_before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def _change(
         overlap = overlap_of(before.mask, after.mask, spacing_mm)
     differences = (*_attributes(before, after), *_drawn(before, after, spacing_of), *_masks(before, after, overlap))
     change = Change.CHANGED if differences else Change.ACCEPTED
-    return FindingChange(change, after.label, after.tracking_uid, differences, overlap)
+    was = before.tracking_uid if before.tracking_uid != after.tracking_uid else ""
+    return FindingChange(change, after.label, after.tracking_uid, differences, overlap, was)
 
 
 def _attributes(before: Finding, after: Finding) -> Iterator[Difference]:
