@@ -8,7 +8,8 @@ STUDY  ?=
 WORKERS ?= auto
 ROUNDS  ?= 5
 # What reads and writes the index is tested on PostgreSQL as well; databases are emptied between tests, not made anew.
-INDEX_TESTS := $(patsubst %,tests/unit/test_%.py,archive_bulk_data archive_commitments archive_database \
+INDEX_TESTS := $(patsubst %,tests/unit/test_%.py,annotation_filing annotation_versions \
+	archive_bulk_data archive_commitments archive_database \
 	archive_instances archive_intake archive_matching archive_overview archive_quarantine_rows archive_runs \
 	archive_search archive_shown_images archive_small_tables archive_study_dates audit_buffer audit_trail \
 	auth_accounts cli_outbox cli_quarantine cli_search_attributes cli_trash crosswalk delivery_commitment index_copy \

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from service.core.deliveries import DeliveryRow, ReleaseRow
     from service.core.pulls import PullRow
     from service.core.rejection import RejectionEvent
+    from service.core.versions import VersionRow
     from service.dimse.query_event import QueryEvent
     from service.ingest.quarantine_desk import Decision
     from service.jobs.run_end import RunEnd
@@ -58,6 +59,12 @@ def of_release(action: str, release: ReleaseRow, by: str) -> AuditEvent:
         "release": release.id,
     }
     return AuditEvent(by, f"result.{action}", project=release.project, target=release.study_uid, detail=detail)
+
+
+def of_restored_version(version: VersionRow, by: str) -> AuditEvent:
+    """Somebody restored an earlier version of an annotation; the reason stays with the version."""
+    detail: dict[str, str | int] = {"version": version.id, "restored": version.restored or 0}
+    return AuditEvent(by, "annotation.restore", project=version.project, target=version.study_uid, detail=detail)
 
 
 def of_delivery(action: str, delivery: DeliveryRow, by: str) -> AuditEvent:

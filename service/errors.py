@@ -158,6 +158,12 @@ class ObjectInvalid(GatewayError):
     """An object of ours that breaks the standard or a viewer's rule; the message lists the rules."""
 
 
+class NotComparable(GatewayError):
+    """Two versions cannot be laid over each other, or one of them cannot be read; says why."""
+
+    http_status = 409
+
+
 class DecisionRefused(GatewayError):
     """What a person wants to decide cannot be decided (any more); says why."""
 

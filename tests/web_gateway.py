@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
 from service.archive.accounts import Accounts
+from service.archive.annotation_versions import AnnotationVersions
 from service.archive.audit import AuditQuery, AuditRow, AuditTrail
 from service.archive.audit_buffer import AuditBuffer
 from service.archive.conflicts import ConflictTable
@@ -34,7 +36,7 @@ from service.archive.runs import RunTable
 from service.archive.search import InstanceSearch
 from service.archive.study_cleaning import StudyCleaningTable
 from service.archive.trash import TrashTable
-from service.audit_events import of_deletion
+from service.audit_events import of_deletion, of_restored_version
 from service.core.access import Role
 from service.core.archived import RunState, StudyRow
 from service.core.deliveries import ANY_FORM
@@ -51,6 +53,9 @@ from service.delivery.release_desk import ReleaseDecision, ReleaseDesk
 from service.fetching.desk import OriginalStudy, PullDesk
 from service.fetching.request import PullNotes
 from service.jobs.note_store import NoteStore
+from service.versions.desk import VersionDesk
+from service.versions.filing import VersionFiling
+from service.versions.restoring import VersionRestoring
 from service.web.app import create_app
 from service.web.dicomweb.services import DicomWebServices
 from service.web.passwords import Passwords
@@ -110,6 +115,7 @@ class WebGateway:
         self._folder = folder
         self._open_tables()
         self._open_result_desks()
+        self._open_version_desks()
         self._open_other_desks()
         self.passwords = Passwords(self.clock, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         self.services = replace(self._services(), **changes)
@@ -165,6 +171,28 @@ class WebGateway:
             on_decision=self.decisions.append,
         )
 
+    def _open_version_desks(self) -> None:
+        self.blobs = InMemoryBlobStore()
+        self.versions = AnnotationVersions(self.database, self.clock)
+        self.filing = VersionFiling(self.versions, self.index)
+        self.version_desk = VersionDesk(self.versions, self.index.seen_by, self.blobs)
+        numbers = itertools.count(1)
+        self.restoring = VersionRestoring(
+            database=self.database,
+            index=self.index,
+            blobs=self.blobs,
+            versions=self.versions,
+            desk=self.version_desk,
+            moved_now=lambda study: datetime(2019, 3, 4, 5, 6, 7),
+            clock=self.clock,
+            new_uid=lambda: f"2.25.98{next(numbers)}",
+            version="ANNOGATE_TEST",
+            on_restored=lambda row, by: self.audit.record(of_restored_version(row, by)),
+        )
+
+    def _author_name(self, account: str) -> str:
+        return {user.id: user.name for user in self.accounts.users()}.get(account, "")
+
     def _open_other_desks(self) -> None:
         self.deletions = DeletionDesk(
             trash=self.trash,
@@ -199,7 +227,7 @@ class WebGateway:
             dicomweb=DicomWebServices(
                 index=self.index,
                 search=InstanceSearch(self.database),
-                blobs=InMemoryBlobStore(),
+                blobs=self.blobs,
                 store=self._store,
                 projects=("default", "other"),
                 trash=self.trash,
@@ -221,6 +249,9 @@ class WebGateway:
             releases=self.releases,
             outbox=self.outbox,
             deletions=self.deletions,
+            versions=self.version_desk,
+            restoring=self.restoring,
+            author_name=self._author_name,
             pulls=self.pulls,
             worklist=self.worklist.services(self._folder),
             recall=self.recall,

@@ -13,9 +13,10 @@ from service.bootstrap.commitment import Commitment
 from service.bootstrap.dimse_peers import DimsePeers
 from service.bootstrap.ground import DAY_S, IMPLEMENTATION_VERSION, OUTBOX_BELL, STUDIES_BELL, Ground
 from service.bootstrap.identity import NO_DEIDENTIFICATION, Identity
-from service.bootstrap.jobs import Jobs, random_uid
+from service.bootstrap.jobs import Jobs
 from service.bootstrap.stores import Stores
 from service.core.deliveries import DeliveryState, ReleaseState
+from service.core.implementation import random_uid
 from service.core.release import ReleaseRules
 from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
 

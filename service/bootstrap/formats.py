@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -152,7 +152,7 @@ class Formats:
             finder=SeriesFinder(index, self._stores.blobs, project),
             index=index,
             project=project,
-            writer=AnnotationWriter(origin, self._moved_now, __version__),
+            writer=AnnotationWriter(origin, self._identity.moved_now, __version__),
             take_in=self._take_in(project, author),
         )
 
@@ -181,12 +181,6 @@ class Formats:
             )
 
         return take_in
-
-    def _moved_now(self, study: StudyRow) -> datetime:
-        """Now, moved like the patient's dates: a real date beside a moved one would give the shift away."""
-        deidentifier = self._identity.deidentifiers[study.project]
-        days = 0 if deidentifier is None else deidentifier.shift_days_of_pseudonym(study.patient_id)
-        return datetime.fromtimestamp(self._ground.clock()) - timedelta(days=days)  # DA and TM are local
 
     def label_mapping(self, labels: str) -> LabelMapping:
         """The labels of a file, or of a name below config/labels/.

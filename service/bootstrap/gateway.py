@@ -32,6 +32,7 @@ from service.bootstrap.reception import Reception
 from service.bootstrap.shown_part import ShownPart
 from service.bootstrap.start import Start
 from service.bootstrap.stores import Stores
+from service.bootstrap.versions import Versions
 from service.bootstrap.web_edge import WebEdge
 from service.bootstrap.worklist import Worklist
 from service.core.archived import StudyRow
@@ -99,6 +100,7 @@ class Gateway:
             self._notices,
         )
         self._fetching = Fetching(self._ground, self._stores, self._identity, self._reception, self._peers)
+        self._versions = Versions(self._ground, self._stores, self._identity)
         self._web = WebEdge(
             self._ground,
             self._stores,
@@ -108,6 +110,7 @@ class Gateway:
             self._fetching,
             self._deletion,
             self._worklist,
+            self._versions,
         )
         self._formats = Formats(self._ground, self._stores, self._identity, self._reception)
         self._start = Start(self._ground, self._stores, self._identity, self._cleaning)
@@ -304,6 +307,15 @@ class Gateway:
     def pull_runner(self) -> PullRunner:
         """What fetches studies that were asked for."""
         return self._fetching.runner()
+
+    # Versions
+
+    version_desk = ShownPart("_versions", Versions.version_desk)
+    version_restoring = ShownPart("_versions", Versions.version_restoring)
+
+    def author_name(self, account: str) -> str:
+        """What an account is called; see `Versions.author_name`."""
+        return self._versions.author_name(account)
 
     # Datasets
 

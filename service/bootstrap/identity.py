@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 
 from service.archive.audit import AuditEvent
@@ -165,6 +166,12 @@ class Identity:
             return served_uid
         entry = self._stores.vault_store.get(project, "uid", served_uid)
         return None if entry is None else str(self.vault(project).open(entry)["uid"])
+
+    def moved_now(self, study: StudyRow) -> datetime:
+        """Now, moved like the patient's dates: a real date beside a moved one would give the shift away."""
+        deidentifier = self.deidentifiers[study.project]
+        days = 0 if deidentifier is None else deidentifier.shift_days_of_pseudonym(study.patient_id)
+        return datetime.fromtimestamp(self._ground.clock()) - timedelta(days=days)  # DA and TM are local
 
     def refuse_without_vault(self, project: str) -> None:
         """Refuse a project whose objects are kept as they come: it has no pseudonyms.

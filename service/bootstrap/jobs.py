@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
@@ -17,6 +16,7 @@ from service.bootstrap.ground import IMPLEMENTATION_VERSION, OUTBOX_BELL, Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
+from service.core.implementation import random_uid
 
 if TYPE_CHECKING:
     from service.core.annotator import Annotator
@@ -185,8 +185,3 @@ class Jobs:
     def _audit_run(self, run: RunRow, end: RunEnd) -> None:
         self._stores.audit.record(audit_events.of_run(run, end))
         self._ground.bell.ring(OUTBOX_BELL)
-
-
-def random_uid() -> str:
-    """A UID that nobody had before (PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid4().int}"

@@ -16,6 +16,7 @@ from service.bootstrap.ground import GIBIBYTE, MEBIBYTE, Ground
 from service.bootstrap.identity import Identity
 from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
+from service.bootstrap.versions import Versions
 from service.bootstrap.worklist import Worklist
 from service.deident.keys import KeyFile
 
@@ -45,7 +46,9 @@ class WebEdge:
         fetching: Fetching,
         deletion: Deletion,
         worklist: Worklist,
+        versions: Versions,
     ) -> None:
+        self._versions = versions
         self._ground = ground
         self._stores = stores
         self._identity = identity
@@ -126,6 +129,9 @@ class WebEdge:
                 releases=self._delivery.release_desk,
                 outbox=self._delivery.outbox_desk,
                 deletions=self._deletion.deletion_desk,
+                versions=self._versions.version_desk,
+                restoring=self._versions.version_restoring,
+                author_name=self._versions.author_name,
                 pulls=self._fetching.pull_desk,
                 worklist=self._worklist.services(),
                 recall=self._delivery.recall_desk,

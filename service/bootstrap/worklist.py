@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from service.bootstrap.cleaning import Cleaning
 from service.bootstrap.ground import DAY_S, OUTBOX_BELL, Ground
 from service.bootstrap.stores import Stores
 from service.core.archived import RunRow
+from service.core.implementation import random_uid
 from service.core.search import Attributes
 from service.core.workitem import code
 from service.core.workitem_rules import WorkitemRules
@@ -188,8 +188,3 @@ class Worklist:
         settings = self._settings
         self.table.forget(now - settings.keep_days * DAY_S, now - settings.lock_days * DAY_S)
         self.events.trim(now - settings.event_days * DAY_S, settings.events)
-
-
-def random_uid() -> str:
-    """A UID that nobody had before (PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid4().int}"

@@ -17,6 +17,7 @@ COMMANDS = {
     "validate": "service.cli.validate:validate",
     "status": "service.cli.state:status",
     "study": "service.cli.state:study",
+    "annotations": "service.cli.annotations:annotations_group",
     "quarantine": "service.cli.quarantine:quarantine",
     "outbox": "service.cli.outbox:outbox",
     "index": "service.cli.index:index",

@@ -10,11 +10,10 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from service.archive.instances import InstanceIndex
 from service.core.annotations import AnnotationSet, PersonObserver
 from service.core.archived import InstanceRow
 from service.core.findings import Finding
-from service.core.ports import LocalBlobStore
+from service.core.ports import BlobStore, InstanceReader
 from service.core.records import ObjectKind
 from service.core.source_frames import SourceFrame, SourceFrames, Space
 from service.core.versions import REPORT, SEGMENTATION, VersionObject
@@ -64,7 +63,7 @@ class VersionReader:
     index : as whoever asks sees it
     """
 
-    def __init__(self, index: InstanceIndex, blobs: LocalBlobStore, project: str) -> None:
+    def __init__(self, index: InstanceReader, blobs: BlobStore, project: str) -> None:
         self._index = index
         self._blobs = blobs
         self._project = project
@@ -123,8 +122,9 @@ class VersionReader:
         return None if found is None else self._header(self.row(found.sop_instance_uid))
 
     def _segmentation(self, uid: str) -> ReadSegmentation:
-        path = self._blobs.path(self.row(uid).blob.key)
-        return _reading(lambda: read_segmentation(path))
+        with self._blobs.open(self.row(uid).blob.key) as stream:
+            content = stream.read()
+        return _reading(lambda: read_segmentation(content))
 
     def _images(self, objects: Sequence[VersionObject], series: set[str]) -> list[InstanceRow]:
         if not objects:

@@ -11,16 +11,15 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from service.archive.annotation_versions import AnnotationVersions
-from service.archive.instances import InstanceIndex
 from service.core.archived import InstanceRow
 from service.core.findings import Mask
 from service.core.geometry import ImagePlace
-from service.core.ports import LocalBlobStore
+from service.core.ports import BlobStore, InstanceReader
 from service.core.source_frames import SourceFrame
 from service.core.stored_pixels import decode_pixels
 from service.core.versions import VersionObject, VersionRow
 from service.core.view import EVERYTHING, View
-from service.errors import BadRequest, InstanceNotFound, ObjectInvalid
+from service.errors import BadRequest, InstanceNotFound, NotComparable, ObjectInvalid
 from service.objects.shown_picture import picture_of
 from service.reading.comparison import Comparison, compare
 from service.versions.content import VersionContent, VersionReader
@@ -50,7 +49,7 @@ class VersionDesk:
     """
 
     def __init__(
-        self, versions: AnnotationVersions, seen_by: Callable[[View], InstanceIndex], blobs: LocalBlobStore
+        self, versions: AnnotationVersions, seen_by: Callable[[View], InstanceReader], blobs: BlobStore
     ) -> None:
         self._versions = versions
         self._seen_by = seen_by
@@ -103,11 +102,11 @@ class VersionDesk:
         Raises
         ------
         InstanceNotFound : there is no such version
-        BadRequest : it was made from none, or both are of different studies or images
-        ObjectInvalid : an object of theirs cannot be read
+        BadRequest : it was made from none, or both are of different studies
+        NotComparable : they are about different images, or an object of theirs cannot be read
         """
         earlier, later, before, after = self._both(project, version_id, earlier_id, view)
-        spacing = before.spacing_mm
+        spacing = before.spacing_mm or after.spacing_mm
         sources = after.sources or before.sources
         compared = compare(
             before.annotations,
@@ -131,7 +130,7 @@ class VersionDesk:
         Raises
         ------
         InstanceNotFound : there is no such version, or neither has a mask of the finding on the slice
-        BadRequest : as for `compare`
+        BadRequest, NotComparable : as for `compare`
         """
         from service.reading.contour_picture import contour_picture
 
@@ -173,13 +172,11 @@ class VersionDesk:
         if earlier.study_uid != later.study_uid:
             raise BadRequest("the versions are of different studies")
         reader = self._reader(project, view)
-        before = reader.read(self.objects_at(earlier, view))
         try:
+            before = reader.read(self.objects_at(earlier, view))
             after = reader.read(self.objects_at(later, view), before.frames)
         except ObjectInvalid as error:
-            if before.frames is None:
-                raise
-            raise BadRequest(f"the masks of the two versions cannot be laid over each other: {error}") from error
+            raise NotComparable(f"the versions cannot be compared: {error}") from error
         return earlier, later, before, after
 
     def _grey(self, reader: VersionReader, content: VersionContent, frame: SourceFrame) -> npt.NDArray[np.float32]:

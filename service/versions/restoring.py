@@ -18,12 +18,12 @@ from service.archive.instances import InstanceIndex
 from service.archive.prepared import PreparedInstance
 from service.core.archived import AddKind, StudyRow
 from service.core.blob_key import blob_key
-from service.core.ports import LocalBlobStore
+from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
 from service.core.result_file import ResultFile, result_file
 from service.core.versions import LONGEST_REASON, REPORT, VersionObject, VersionOrigin, VersionRow, family_of
 from service.core.view import EVERYTHING, View
-from service.errors import BadRequest, InstanceNotFound, ObjectInvalid
+from service.errors import BadRequest, DecisionRefused, InstanceNotFound, ObjectInvalid
 from service.objects.uid_renaming import rename_uids
 from service.objects.version_marks import marks_of
 from service.versions.content import VersionReader
@@ -41,6 +41,7 @@ class VersionRestoring:
     moved_now : now, moved like the dates of a study's patient
     new_uid : makes a new UID at each call
     version : of the gateway; stands in the file meta of what is stored
+    on_restored : told of what was restored, and by whom
     """
 
     def __init__(
@@ -48,14 +49,16 @@ class VersionRestoring:
         *,
         database: Database,
         index: InstanceIndex,
-        blobs: LocalBlobStore,
+        blobs: BlobStore,
         versions: AnnotationVersions,
         desk: VersionDesk,
         moved_now: Callable[[StudyRow], datetime],
         clock: Callable[[], float],
         new_uid: Callable[[], str],
         version: str,
+        on_restored: Callable[[VersionRow, str], object] = lambda _row, _by: None,
     ) -> None:
+        self._on_restored = on_restored
         self._database = database
         self._index = index
         self._blobs = blobs
@@ -68,17 +71,28 @@ class VersionRestoring:
         self._filing = VersionFiling(versions, index)
 
     def restore(
-        self, project: str, version_id: int, by: VersionOrigin, reason: str = "", view: View = EVERYTHING
+        self,
+        project: str,
+        version_id: int,
+        by: VersionOrigin,
+        reason: str = "",
+        view: View = EVERYTHING,
+        *,
+        name: str = "",
     ) -> VersionRow:
         """Add a version that says what an earlier one said; of a line of annotations it is the newest from then on.
 
         What a model made is not changed: restoring it is taking it over, as the first version of a line of one's own.
 
+        Parameters
+        ----------
+        name : what whoever restores it is called
+
         Raises
         ------
         InstanceNotFound : there is no such version, or something of it is gone
         BadRequest : it is the newest already
-        ObjectInvalid : an object of it cannot be written again
+        DecisionRefused : an object of it cannot be written again
         """
         old = self._desk.get(project, version_id, view)
         objects = self._desk.objects_at(old, view)
@@ -115,7 +129,9 @@ class VersionRestoring:
             if not is_stored:
                 for file in files:
                     self._blobs.delete(file.blob.key)
-        return self._desk.get(project, new.id)
+        restored = self._desk.get(project, new.id)
+        self._on_restored(restored, name)
+        return restored
 
     def _parent(self, old: VersionRow, line: int | None, connection: Connection) -> int:
         """What it comes after: the newest of the line, or the model's version that was taken over."""
@@ -138,7 +154,7 @@ class VersionRestoring:
         files = []
         for one in whole:
             if one.file_meta.TransferSyntaxUID in _NOT_REWRITTEN:
-                raise ObjectInvalid("an object of the version is kept in big endian, which is not written here")
+                raise DecisionRefused("an object of the version is kept in big endian, which is not written here")
             if one.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
                 one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
             rename_uids(one, names)

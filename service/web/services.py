@@ -27,6 +27,8 @@ from service.delivery.rejection_desk import RejectionDesk
 from service.delivery.release_desk import ReleaseDesk
 from service.fetching.desk import PullDesk
 from service.ingest.pixel_case import PixelCase, Region
+from service.versions.desk import VersionDesk
+from service.versions.restoring import VersionRestoring
 from service.web.dicomweb.services import DicomWebServices
 from service.web.dicomweb.ups_services import WorklistServices
 from service.web.passwords import Passwords
@@ -148,6 +150,8 @@ class WebServices:
     pulls : where studies of peers are asked for
     worklist : what UPS-RS works on
     deletions : where studies are deleted and restored
+    versions, restoring : where versions of annotations are looked at, and restored
+    author_name : what an account is called; empty where it is nobody's any more
     recall, rejections : where results are taken back, and what rejection notes of the hospital hid
     lookup : by project, question and who asks, the studies that the hospital calls so; writes the audit trail
     clock : seconds since the epoch, UTC
@@ -176,6 +180,9 @@ class WebServices:
     releases: ReleaseDesk
     outbox: OutboxDesk
     deletions: DeletionDesk
+    versions: VersionDesk
+    restoring: VersionRestoring
+    author_name: Callable[[str], str]
     pulls: PullDesk
     worklist: WorklistServices
     recall: RecallDesk

@@ -16,13 +16,13 @@ class InMemoryBlobStore:
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
 
-    def put(self, key: str, parts: Iterable[bytes]) -> int:
+    def put(self, key: str, parts: Iterable[bytes | memoryview]) -> int:
         return self.put_many([(key, parts)])[0]
 
-    def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes]]]) -> list[int]:
+    def put_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> list[int]:
         return self.begin_many(blobs)()
 
-    def begin_many(self, blobs: Sequence[tuple[str, Iterable[bytes]]]) -> Callable[[], list[int]]:
+    def begin_many(self, blobs: Sequence[tuple[str, Iterable[bytes | memoryview]]]) -> Callable[[], list[int]]:
         written = {_checked(key): b"".join(bytes(part) for part in parts) for key, parts in blobs}
         self._blobs |= written
         return lambda: [len(written[key]) for key, _ in blobs]

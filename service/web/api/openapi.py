@@ -32,6 +32,8 @@ _PLACES = {
     "delivery_id": ("The number of a delivery", _NUMBER),
     "pull_id": ("The number of a request for studies", _NUMBER),
     "deletion_id": ("The number of a deletion", _NUMBER),
+    "version_id": ("The number of a version", _NUMBER),
+    "sop_instance_uid": ("SOP Instance UID, as served", _UID),
     "note_uid": ("SOP Instance UID of a rejection note, as served", _UID),
 }
 
@@ -66,7 +68,8 @@ def openapi_document(version: str) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     wanted: dict[type[BaseModel], str] = {Problem: "serialization"}
     for operation in OPERATIONS:
-        wanted[operation.answer] = "serialization"
+        if not isinstance(operation.answer, str):
+            wanted[operation.answer] = "serialization"
         if operation.body is not None:
             wanted[operation.body] = "validation"
     pairs = list(wanted.items())
@@ -97,14 +100,25 @@ def _path_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
 def _query_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
     if operation.query is None:
         return
-    for name, schema in operation.query.model_json_schema()["properties"].items():
+    asked = operation.query.model_json_schema()
+    for name, schema in asked["properties"].items():
         words = schema.pop("description", "")
         schema.pop("title", None)
-        yield {"name": name, "in": "query", "required": False, "description": words, "schema": schema}
+        yield {
+            "name": name,
+            "in": "query",
+            "required": name in asked.get("required", ()),
+            "description": words,
+            "schema": schema,
+        }
 
 
 def _responses(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
-    content = {"application/json": _reference(operation.answer)}
+    content: dict[str, Any] = (
+        {operation.answer: {"schema": {"type": "string", "format": "binary"}}}
+        if isinstance(operation.answer, str)
+        else {"application/json": _reference(operation.answer)}
+    )
     yield str(operation.status), {"description": HTTPStatus(operation.status).phrase, "content": content}
     for status in (*_EVERY_ERROR, *operation.errors):
         problem = {"application/problem+json": _reference(Problem)}

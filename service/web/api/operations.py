@@ -19,6 +19,7 @@ from service.web.api import (
     shapes,
     status_shapes,
     study_shapes,
+    version_shapes,
 )
 
 
@@ -31,7 +32,7 @@ class Operation:
     name : the endpoint within the blueprint ``api``, and the operation's id
     path : below ``/api/v1``, with Flask's place holders
     query, body : what may stand in the query string and in the request
-    answer : what a success holds; ``status`` is its HTTP status
+    answer : what a success holds, or the media type of what is no JSON; ``status`` is its HTTP status
     errors : statuses besides those of every operation (400, 401, 403)
     """
 
@@ -39,7 +40,7 @@ class Operation:
     method: str
     path: str
     summary: str
-    answer: type[BaseModel]
+    answer: type[BaseModel] | str
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     status: int = 200
@@ -58,6 +59,58 @@ OPERATIONS = (
         "A study with its series, runs and findings.",
         study_shapes.StudyDetail,
         errors=(404,),
+    ),
+    Operation(
+        "annotations",
+        "GET",
+        "/projects/<project>/studies/<study_uid>/annotations",
+        "The versions of what was marked in a study, by whom and after which; DICOMweb shows the newest.",
+        version_shapes.VersionList,
+        errors=(404,),
+    ),
+    Operation(
+        "annotation",
+        "GET",
+        "/projects/<project>/annotations/<version_id>",
+        "One version.",
+        version_shapes.VersionShape,
+        errors=(404,),
+    ),
+    Operation(
+        "annotation_file",
+        "GET",
+        "/projects/<project>/annotations/<version_id>/objects/<sop_instance_uid>",
+        "An object of a version, shown by DICOMweb or not, as a DICOM file.",
+        "application/dicom",
+        errors=(404,),
+    ),
+    Operation(
+        "annotation_comparison",
+        "GET",
+        "/projects/<project>/annotations/<version_id>/comparison",
+        "What a version says otherwise than another: findings accepted, changed, added and removed.",
+        version_shapes.ComparisonShape,
+        query=version_shapes.ComparisonQuery,
+        errors=(404, 409),
+    ),
+    Operation(
+        "annotation_picture",
+        "GET",
+        "/projects/<project>/annotations/<version_id>/comparison/picture",
+        "Both outlines of a finding on a slice: the earlier in orange, the later in blue.",
+        "image/png",
+        query=version_shapes.PictureQuery,
+        errors=(404, 409),
+    ),
+    Operation(
+        "restore_annotation",
+        "POST",
+        "/projects/<project>/annotations/<version_id>/restore",
+        "Add a version that says what an earlier one said.",
+        version_shapes.VersionShape,
+        body=version_shapes.Restoration,
+        status=201,
+        errors=(404, 409, 413, 415),
     ),
     Operation(
         "search_attributes",

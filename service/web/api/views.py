@@ -30,6 +30,7 @@ from service.web.api.openapi import PREFIX, openapi_document, type_words
 from service.web.api.operations import OPERATIONS, Operation
 from service.web.api.pull_views import PullViews
 from service.web.api.search_views import SearchAttributeViews
+from service.web.api.version_views import VersionViews
 from service.web.guard import audit_target, present_caller
 from service.web.scope import chosen_project, visible_projects
 from service.web.services import WebServices
@@ -60,7 +61,7 @@ def api_blueprint(services: WebServices) -> Blueprint:
     return api
 
 
-def _answering(operation: Operation, act: Callable[..., BaseModel]) -> Callable[..., Response]:
+def _answering(operation: Operation, act: Callable[..., BaseModel | Response]) -> Callable[..., Response]:
     """The view of an operation: what it takes is checked against its models, what it gives is written by them."""
 
     def view(**places: str) -> Response:
@@ -72,6 +73,8 @@ def _answering(operation: Operation, act: Callable[..., BaseModel]) -> Callable[
         if operation.body is not None:
             given["body"] = _brought(operation.body)
         answer = act(**given)
+        if isinstance(answer, Response):
+            return answer
         return Response(answer.model_dump_json(), status=operation.status, content_type="application/json")
 
     return view
@@ -106,7 +109,7 @@ def _brought(model: type[BaseModel]) -> BaseModel:
         return model.model_validate_json(request.get_data(cache=False), strict=True)
 
 
-class ApiViews(DeliveryViews, PullViews, DeletionViews, SearchAttributeViews):
+class ApiViews(DeliveryViews, PullViews, DeletionViews, SearchAttributeViews, VersionViews):
     """One method for each operation, by its name."""
 
     def _project(self, query: shapes.ProjectPage) -> str:

@@ -32,6 +32,11 @@ _TONES = {
     "trashed": "warn",
     "removing": "busy",
     "restored": "good",
+    "newest": "good",
+    "accepted": "good",
+    "changed": "warn",
+    "added": "busy",
+    "removed": "bad",
     "superseded": "idle",
 }
 

@@ -14,6 +14,7 @@ from service.web.dashboard.delivery_pages import register_delivery_pages
 from service.web.dashboard.lookup_page import register_lookup_page
 from service.web.dashboard.pixel_pages import register_pixel_pages
 from service.web.dashboard.trash_page import register_trash_page
+from service.web.dashboard.version_pages import register_version_pages
 from service.web.forms import FormSigns
 from service.web.guard import audit_target, present_caller
 from service.web.route_table import DECIDERS, row_of
@@ -59,6 +60,7 @@ def dashboard_blueprint(services: WebServices, signs: FormSigns, *, viewer_insta
     register_delivery_pages(pages, services, lambda: _check(signs), page_number)
     register_lookup_page(pages, services, lambda: _check(signs))
     register_trash_page(pages, services, lambda: _check(signs), page_number)
+    register_version_pages(pages, services, lambda: _check(signs))
 
     @pages.get("/status")
     def status() -> str:
