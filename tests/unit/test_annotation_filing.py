@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from pydicom.dataset import Dataset
 
+from service.archive.migration import MIGRATIONS
 from service.archive.trash import TrashTable
 from service.core.deletion import DeletedPlace
 from service.core.records import OutcomeKind
@@ -150,3 +153,22 @@ def test_a_broken_report_is_filed_as_one_that_says_nothing_of_its_place(house: I
     store(house, segmentation)
     (version,) = versions(house)
     assert version.parent is None
+
+
+def test_what_was_there_before_versions_is_filed_when_the_index_is_upgraded(house: IngestHouse) -> None:
+    first, second = saved(finding()), saved(finding(2))
+    store(house, *first)
+    store(house, *second, author="")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with house.database.write() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0020")
+        command.upgrade(config, "head")
+    found = versions(house)
+    assert [(one.number, one.is_newest, len(one.objects)) for one in found] == [(1, True, 1)] * 4
+    assert [one.origin.author for one in found] == [ANNA, ANNA, "", ""]
+    again = saved(finding(length=7.0), after=first[1])
+    store(house, again[1])
+    assert versions(house)[-1].parent == found[1].id
+    assert shown(house, first[1], again[1]) == [False, True]

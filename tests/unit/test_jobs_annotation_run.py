@@ -125,6 +125,22 @@ def test_new_version_takes_the_place_of_the_older_one(open_house):
     assert len(house.results(study_uid, visible_only=False)) == 8  # two versions, each in two forms
 
 
+def test_runs_on_a_series_are_versions_of_one_line(open_house):
+    house = open_house()
+    study_uid = house.receive_slices(4).study_uid
+    house.go_quiet()
+    house.carry_out()
+    house.receive_slices(4, first=5)
+    house.go_quiet()
+    house.carry_out()
+    after, before = house.ingest.versions.of_study("research", study_uid)
+    assert (before.number, before.parent, before.is_newest) == (1, None, False)
+    assert (after.number, after.parent, after.line, after.is_newest) == (2, before.id, before.line, True)
+    assert before.origin.run_id != after.origin.run_id
+    # In two forms each; twins are kept for peers and not shown.
+    assert [one.modality for one in after.objects] == ["SEG", "SEG", "SR", "SR"]
+
+
 def test_new_version_names_the_report_that_it_replaces(open_house):
     house = open_house()
     study_uid, _ = carried_out(house)
