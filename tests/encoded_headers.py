@@ -35,7 +35,18 @@ FREQUENT = (
         0x00100010,
     ),
     *(0x00100020, 0x00100030, 0x00100040, 0x00101002, 0x00101010, 0x00104000, 0x00120064, 0x00180015, 0x00181000),
-    *(0x0018A001, 0x00200052, 0x00280010, 0x00280103, 0x00400275, 0x00400555, 0x00620002, 0x00080201, 0x00181030),
+    *(
+        0x0018A001,
+        0x00200052,
+        0x00280010,
+        0x00280103,
+        0x00400275,
+        0x00400555,
+        0x00620002,
+        0x00080201,
+        0x00181030,
+        0x00620020,
+    ),
 )
 INSIDE = (
     *(0x0040A040, 0x0040A043, 0x0040A160, 0x0040A730, 0x0040A123, 0x0040A168, 0x00080100, 0x00080102, 0x00080104),
@@ -46,6 +57,12 @@ TEXTS = (
     *(b"", b" ", b"Smith^John", b"smith", b"J. Smith, 61", b"PAT-0012345", b"12345", b"Thorax", b"CT", b"ORIGINAL"),
     *(b"1.2.840.113619.2.5.1.2.3.4", b"20240317", b"17.03.2024", b"A\\B", b"Smith\\CT", b"M\xfcller", b"\xff\xfe"),
     *(b"101500", b"0012345\\1"),
+    *(b"Cornerstone3DTools@^0.1.0:Length:Nodule 1", b"Cornerstone3DTools@^0.1.0:Length:left Smith^John"),
+    *(
+        b"Cornerstone3DTools@^0.1.0:Length:M\xfcller",
+        b"Cornerstone3DTools@^0.1.0:Length:",
+        b"cornerstoneTools@^4.0.0:Smith",
+    ),
     *(b"\x1b$B\x1b(B", b"lesion 3", b"a\0", b"YES", b"113100", b"DCM", b"application/pdf", b"x" * 70),
 )
 CHARACTER_SETS = (b"ISO_IR 100", b"ISO_IR 192", b"\\ISO 2022 IR 87 ", b"", b"NO SUCH SET ")
@@ -61,6 +78,7 @@ BY_VR = {
 
 BY_TAG = {
     0x0040A040: (b"TEXT", b"PNAME ", b"DATE", b"CODE", b"NUM ", b"UIDREF", b"IMAGE ", b"CONTAINER "),
+    0x00620020: TEXTS,
     0x00080100: (b"121029", b"121033", b"112039", b"121008", b"113011", b"T-28000 ", b"Smith"),
     0x00080102: (b"DCM ", b"SCT ", b"99LOCAL ", b"SRT ", b"Smith"),
     0x00080104: (b"Subject Name", b"Thorax", b"Smith ", b"Lung"),

@@ -51,17 +51,24 @@ class DescriptorCleaning:
         return cleaned if cleaned is not None and cleaned.strip() else None
 
     def value(
-        self, element: Element, keyword: str, vr: str, encoding: Encoding, own_values: OwnValues
+        self,
+        element: Element,
+        keyword: str,
+        vr: str,
+        encoding: Encoding,
+        own_values: OwnValues,
+        kind: TextKind | None = None,
     ) -> tuple[bytes | None, str]:
         """Return the encoded value that may stay, and why it is not the one that was there.
 
-        The value is None where nothing may stay, and the very bytes of the element where nothing had to go.
+        The value is None where nothing may stay, and the very bytes of the element where nothing had to go. Without
+        ``kind`` the element's keyword and VR say what kind of text it is.
         """
         before = decoded_text(element, encoding)
         if UNREADABLE in before:
             return None, "its character set does not read it"
         texts = [before] if vr in SINGLE_VALUED else before.split(BACKSLASH)
-        kind = text_kind(keyword, vr)
+        kind = text_kind(keyword, vr) if kind is None else kind
         kept = [self.text(text, own_values, kind) for text in texts]
         if all(text is None for text in kept):
             return None, NOTHING_LEFT

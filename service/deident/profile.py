@@ -173,12 +173,12 @@ def _settings(document: ProfileDocument) -> dict[str, str]:
 
 
 def _words(document: ProfileDocument) -> SafeWords:
-    lists: dict[str, list[str]] = {"list": [], "terms": [], "patterns": []}
+    lists: dict[str, list[str]] = {"list": [], "terms": [], "patterns": [], "tools": []}
     for entry in document.entries("words"):
         if entry.key not in lists:
-            raise SettingsInvalid(f"{entry.where}: no such key (list, terms, patterns)")
+            raise SettingsInvalid(f"{entry.where}: no such key (list, terms, patterns, tools)")
         lists[entry.key] += _texts(entry.where, entry.value)
-    return SafeWords(lists["list"], lists["patterns"], lists["terms"])
+    return SafeWords(lists["list"], lists["patterns"], lists["terms"], lists["tools"])
 
 
 def _texts(where: str, value: object) -> list[str]:

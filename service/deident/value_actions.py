@@ -334,10 +334,32 @@ class ValueActions:
     def _token(self, element: Element, rule: Rule, _source: Dataset) -> Element:
         if self._allowed(element, []):
             return element
-        digest = hmac.digest(self._to.token_key, raw_bytes(element, self.encoding).strip(b" \0"), hashlib.sha256)
+        value = raw_bytes(element, self.encoding).strip(b" \0")
+        tool = self._profile.words.tool_of(value.decode("latin-1"))
+        if not tool:
+            return self.encoded(element, self._token_of(value, rule), rule.vr)
+        label = value[len(tool) + 1 :]
+        kept = self._label(self.encoded(element, label, rule.vr), label, rule)
+        return element if kept == label else self.encoded(element, tool.encode("ascii") + b":" + kept, rule.vr)
+
+    def _token_of(self, value: bytes, rule: Rule) -> bytes:
+        """Return the token that stands for a value, the same one wherever the value stands in the project."""
         self.why = "free text of unknown words; a keyed token in its place"
-        mark = "ID_" if rule.vr == "CS" else "ID-"  # a coded string has no hyphens (PS3.5 6.2)
-        return self.text(element, mark + base64.b32encode(digest[:5]).decode("ascii"), rule.vr)
+        mark = b"ID_" if rule.vr == "CS" else b"ID-"  # a coded string has no hyphens (PS3.5 6.2)
+        return mark + base64.b32encode(hmac.digest(self._to.token_key, value, hashlib.sha256)[:5])
+
+    def _label(self, element: Element, label: bytes, rule: Rule) -> bytes:
+        """Return what may stay of the label behind the name of a tool; a token where nothing may."""
+        if self._allowed(element, []):
+            return label
+        texts, own = self._profile.texts, self._to.own_values
+        if texts is None:
+            return self._token_of(label, rule)
+        value, why = texts.value(element, rule.keyword, rule.vr, self.encoding, own, TextKind.LABEL)
+        if value is None or self._has_own_value(self.encoded(element, value, rule.vr)):
+            return self._token_of(label, rule)
+        self.why = why
+        return value.strip(b" \0")
 
     def _coded_meaning(self, element: Element, rule: Rule, source: Dataset) -> Element | None:
         meanings = [meaning for tag in SEGMENT_CODES for meaning in self._meanings(source, tag)]

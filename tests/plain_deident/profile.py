@@ -44,7 +44,7 @@ class PlainProfile:
             chain.insert(0, tomllib.loads((directory / f"{wanted}.toml").read_text()))
             wanted = chain[0].get("extends")
         merged: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-        self.words: dict[str, list[str]] = {"list": [], "terms": [], "patterns": []}
+        self.words: dict[str, list[str]] = {"list": [], "terms": [], "patterns": [], "tools": []}
         for document in chain:
             for section in SECTIONS:
                 merged[section].update(document.get(section, {}))

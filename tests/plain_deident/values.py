@@ -15,6 +15,7 @@ from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 
 from service.deident.descriptors import DescriptorCleaning
+from service.deident.element_values import raw_element
 from service.deident.keys import ProjectKeys
 from service.deident.text_cleaning.cleaned_text import TextKind
 from tests.plain_deident.dates import moved_date, moved_date_time
@@ -201,14 +202,33 @@ class PlainValues:
         if verb == "words":
             return REFUSED
         if verb == "token":
-            keyed = hmac.digest(self.keys.pseudonym_key, b"tokens", hashlib.sha256)
-            mark = b"ID_" if vr == "CS" else b"ID-"
-            return mark + base64.b32encode(digest(keyed, value.strip(b" \0"))[:5])
+            return self._token(value.strip(b" \0"), vr, element, here)
         cleaned = self._cleaned("SegmentLabel", vr, element, here)
         if cleaned is not REFUSED:
             return cleaned
         safe = [meaning for meaning in meanings if meaning.isascii() and not self.own.found_in([meaning])]
         return safe[0][:64].encode() if safe else b"Segment"
+
+    def _token(self, value: bytes, vr: str, element: Any, here: Level) -> Any:
+        tools = (re.match(f"({tool}):", value.decode("latin-1")) for tool in self.profile.words["tools"])
+        before = max((match[0] for match in tools if match), key=len, default="").encode()
+        label = value[len(before) :]
+        kept = self._label(label, vr, element, here) if before else None
+        if kept is None:
+            keyed = hmac.digest(self.keys.pseudonym_key, b"tokens", hashlib.sha256)
+            kept = (b"ID_" if vr == "CS" else b"ID-") + base64.b32encode(digest(keyed, label)[:5])
+        return element if kept == label else before + kept
+
+    def _label(self, label: bytes, vr: str, element: Any, here: Level) -> bytes | None:
+        if self._is_allowed(label, label.decode("latin-1").strip(" \0"), [], here):
+            return label
+        if self.texts is None:
+            return None
+        alone = raw_element(element.tag, vr, label, here.encoding)
+        kept, _ = self.texts.value(alone, "", vr, here.encoding, self.own, TextKind.LABEL)  # type: ignore[arg-type]
+        if kept is None or self._has_own(kept + b" " * (len(kept) % 2), here):
+            return None
+        return kept.strip(b" \0")
 
     def _meanings(self, source: Dataset) -> list[str]:
         found = []
@@ -222,7 +242,9 @@ class PlainValues:
 
     def _is_allowed(self, value: bytes, plain: str, also: list[str], here: Level) -> bool:
         plain = plain if value.isascii() else ""
-        if any(re.fullmatch(pattern, plain) for pattern in self.profile.words["patterns"]):
+        if any(
+            re.fullmatch(pattern, plain) for pattern in self.profile.words["patterns"] + self.profile.words["tools"]
+        ):
             return True
         if not plain or self._has_own(value, here):
             return False

@@ -131,6 +131,106 @@ def test_a_tracking_identifier_of_known_words_stays(default, label):
     assert item.TextValue == label
 
 
+TRACKING = ("112039", "DCM", "Tracking Identifier")
+TOOL = "Cornerstone3DTools@^0.1.0"
+TOOLS = (
+    *("Length", "Bidirectional", "Angle", "CobbAngle", "Probe", "RectangleROI", "EllipticalROI", "CircleROI"),
+    *("PlanarFreehandROI", "PlanarFreehandROI:SplineROI", "PlanarFreehandROI:LivewireContour", "ArrowAnnotate"),
+    *("UltrasoundDirectionalTool", "Probe:KeyImage", "Probe:KeyImage:SeriesPoint"),
+)
+"""What OHIF's adapters call their tools."""
+
+
+def cleaned_identifier(deidentifier: Deidentifier, identifier: str) -> str:
+    (item,) = cleaned_items(deidentifier, content("TEXT", TRACKING, TextValue=identifier))
+    return str(item.TextValue)
+
+
+@pytest.mark.parametrize("profile", ["basic", "default"])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_tool_of_a_viewer_stays_with_a_label_of_known_words(profile, tool):
+    deidentifier = Deidentifier(load_profile(PROFILES, profile), KEYS)
+    for identifier in (f"{TOOL}:{tool}", f"{TOOL}:{tool}:Nodule 1", f"cornerstoneTools@^4.0.0:{tool}"):
+        assert cleaned_identifier(deidentifier, identifier) == identifier
+
+
+@pytest.mark.parametrize(
+    ("label", "left"),
+    [
+        ("my label", "label"),
+        ("spiculated left upper lobe", "spiculated left upper lobe"),
+        ("Nodule 1 of Smith^John", "Nodule 1 of"),
+        ("liver met of Jane Doe", "liver met of"),
+        ("lesion 3, 19610502", "lesion 3"),
+    ],
+)
+def test_of_the_label_behind_a_tool_the_known_words_stay(default, label, left):
+    assert cleaned_identifier(default, f"{TOOL}:Length:{label}") == f"{TOOL}:Length:{left}"
+
+
+@pytest.mark.parametrize("label", ["Smith^John", "Doe", "PAT-4711", "Müller", "19610502", "ACC-99"])
+@pytest.mark.parametrize("profile", ["basic", "default"])
+def test_a_label_behind_a_tool_of_which_nothing_is_known_becomes_a_token(profile, label):
+    deidentifier = Deidentifier(load_profile(PROFILES, profile), KEYS)
+    tool, mark, token = cleaned_identifier(deidentifier, f"{TOOL}:Length:{label}").partition(":ID-")
+    assert (tool, mark, len(token)) == (f"{TOOL}:Length", ":ID-", 8)
+    assert cleaned_identifier(deidentifier, f"{TOOL}:Length:{label}") == f"{TOOL}:Length:ID-{token}"
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        f"{TOOL}:Smith",
+        f"{TOOL}:LengthSmith",
+        "Cornerstone3DTools@^19610502:Length",
+        "Doe:Length",
+        f"{TOOL}:Smith:Length",
+    ],
+)
+def test_what_only_looks_like_the_tool_of_a_viewer_becomes_a_token(default, identifier):
+    assert cleaned_identifier(default, identifier).startswith("ID-")
+
+
+def test_a_patient_called_like_a_known_word_loses_it_behind_a_tool(default):
+    header = report(content("TEXT", TRACKING, TextValue=f"{TOOL}:Length:Lung"))
+    header.PatientName = "Lung^Jane"
+    assert default.clean(header).data_set.ContentSequence[0].TextValue.startswith(f"{TOOL}:Length:ID-")
+
+
+def test_the_strict_profile_keeps_no_tool():
+    strict = Deidentifier(load_profile(PROFILES, "strict"), KEYS)
+    assert cleaned_identifier(strict, f"{TOOL}:Length:Nodule 1") == "REMOVED"
+
+
+@pytest.mark.parametrize(
+    "description", ["Measurement Report", "Research Derived series", "Segmentation", "Segmentation 1", "Contour Series"]
+)
+def test_what_a_viewer_calls_its_series_stays(default, description):
+    header = report()
+    header.SeriesDescription = description
+    assert default.clean(header).data_set.SeriesDescription == description
+
+
+def test_a_name_in_what_a_reader_calls_a_report_goes(default):
+    header = report()
+    header.SeriesDescription = "Measurement Report Doe"
+    assert default.clean(header).data_set.SeriesDescription == "Measurement Report"
+
+
+def test_a_viewers_report_of_a_reader_can_be_drawn_again_after_adoption(default):
+    """What OHIF 3.13 looks for: the tool, the label as a comment or a free-text code, and where the label is drawn."""
+    study = served_study(default)
+    label = content("TEXT", ("121106", "DCM", "Comment"), TextValue="spiculated nodule")
+    free = content(
+        "CODE", FINDING, ConceptCodeSequence=code("CORNERSTONEFREETEXT", "CORNERSTONEJS", "spiculated nodule")
+    )
+    position = content("SCOORD", ("TextPosition", "99CS3D", "Text Annotation Position"), GraphicData=[1.0, 2.0])
+    position.GraphicType = "POINT"
+    identifier = content("TEXT", TRACKING, TextValue=f"{TOOL}:Length:spiculated nodule")
+    header = annotation(study, identifier, label, free, position)
+    assert list(default.adopt_annotation(header, study).data_set.ContentSequence) == [identifier, label, free, position]
+
+
 def test_other_tracking_identifiers_become_tokens_that_still_match(default):
     tracking = ("112039", "DCM", "Tracking Identifier")
     texts = ["Mrs Miller left", "Mrs Miller left", "Mr Smith"]
