@@ -141,13 +141,12 @@ class Router:
     ) -> Admitted:
         """The object as a project keeps it that cleans nothing."""
         parsed.aside.refuse_unheld()
-        patient = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
         return Admitted(
             _kind(study),
             parsed.header,
             original_file(parsed, data_set, self._version),
             digest,
-            rules.patient_digest(*patient),
+            _whose(rules, parsed, study),
             parsed.transfer_syntax_uid,
             aside=parsed.aside,
         )
@@ -183,6 +182,18 @@ class Router:
         if rules.pixels is None:
             return SeenInstance(parsed)
         return rules.pixels.unseen(parsed) if is_held else rules.pixels.see(parsed, regions)
+
+
+def _whose(rules: ProjectRules, parsed: ParsedInstance, study: StudyRow | None) -> bytes | None:
+    """Digest of the patient whose the object is.
+
+    Viewers leave the issuer out of what they save (OHIF 3.13 does), so an annotation without one, under the Patient ID
+    of its study, is about its study's patient.
+    """
+    patient_id, issuer = text_of(parsed.header, 0x00100020), text_of(parsed.header, 0x00100021)
+    if study is not None and patient_id and not issuer and patient_id == study.patient_id:
+        return study.patient_digest
+    return rules.patient_digest(patient_id, issuer)
 
 
 def _kind(study: StudyRow | None) -> ObjectKind:

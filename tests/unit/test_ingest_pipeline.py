@@ -166,6 +166,33 @@ def test_report_of_a_known_study_is_an_annotation(house):
     assert house.index.find("clinical", outcome.sop_instance_uid).kind is ObjectKind.ANNOTATION
 
 
+def issued(data_set, issuer="Ward 7"):
+    data_set.IssuerOfPatientID = issuer
+    return data_set
+
+
+def test_report_without_the_issuer_belongs_to_its_studys_patient(house):
+    house.pipeline.process(house.incoming(issued(ct_slice(1))))
+    outcome = house.pipeline.process(house.incoming(report(sop_instance_uid="1.2.3.4", series_uid="1.2.3")))
+    assert house.index.find("clinical", outcome.sop_instance_uid).kind is ObjectKind.ANNOTATION
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pytest.param(issued(report(sop_instance_uid="1.2.3.4"), "Ward 8"), id="a report by another issuer"),
+        pytest.param(report(sop_instance_uid="1.2.3.4", patient_id="PAT-1"), id="a report of another Patient ID"),
+        pytest.param(report(sop_instance_uid="1.2.3.4", patient_id=""), id="a report of nobody"),
+        pytest.param(ct_slice(2), id="an image without the issuer"),
+    ],
+)
+def test_what_may_be_of_another_patient_is_refused(house, foreign):
+    house.pipeline.process(house.incoming(issued(ct_slice(1))))
+    outcome = house.pipeline.process(house.incoming(foreign))
+    assert outcome.kind is OutcomeKind.QUARANTINED
+    assert house.index.count() == 1
+
+
 def test_own_result_that_comes_back_changes_nothing(house):
     house.pipeline.process(house.incoming(ct_slice(1)))
     source = report(sop_instance_uid="1.2.3.4", series_uid="1.2.3")
