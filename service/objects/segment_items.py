@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 
 from service.core.findings import AlgorithmIdentification, Finding
-from service.objects import concepts
 from service.objects.content_items import code_item
 from service.objects.display_colour import cielab_of
 from service.objects.tracking import tracking_identifier
@@ -46,22 +45,4 @@ def _identification(algorithm: AlgorithmIdentification) -> Dataset:
     if algorithm.parameters:
         told = ",".join(f"{name}={value}" for name, value in algorithm.parameters.items())
         item.AlgorithmParameters = told[:_LONGEST_PARAMETERS]
-    return item
-
-
-def background_item(segment: Dataset) -> Dataset:
-    """What a label map says of the pixels that are in no segment, made like the segment that is given.
-
-    Number 0 with category and type Background, so that readers know it from an ordinary segment 0.
-    """
-    item = Dataset()
-    item.SegmentNumber = 0
-    item.SegmentLabel = "Background"
-    item.SegmentedPropertyCategoryCodeSequence = [code_item(concepts.BACKGROUND)]
-    item.SegmentedPropertyTypeCodeSequence = [code_item(concepts.BACKGROUND)]
-    for keyword in ("SegmentAlgorithmType", "SegmentAlgorithmName"):
-        if keyword in segment:
-            setattr(item, keyword, segment[keyword].value)
-    if "RecommendedDisplayCIELabValue" in segment:
-        item.RecommendedDisplayCIELabValue = cielab_of((0, 0, 0))
     return item

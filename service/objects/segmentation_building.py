@@ -35,7 +35,6 @@ from service.objects.iod_tables import root_keywords
 from service.objects.mask_patches import FULL_FRACTION, FrameCutter, MaskPatch, any_overlap
 from service.objects.packed_frames import fraction_frames, label_frames, label_type, packed_bits
 from service.objects.result_context import ResultContext
-from service.objects.segment_items import background_item
 from service.objects.segmentation_form import NATIVE, SegmentationForm, SegmentationKind
 
 MOST_SEGMENTS: Final = 65535
@@ -175,8 +174,8 @@ def _describe_segments(segmentation: Dataset, items: Sequence[Dataset], kind: Se
     if kind.is_fractional:
         segmentation.SegmentationFractionalType = kind.value
         segmentation.MaximumFractionalValue = FULL_FRACTION
-    first = [background_item(items[0])] if kind is SegmentationKind.LABELMAP else []
-    segmentation.SegmentSequence = [*first, *items]
+    # A label map's background has no item: Pixel Padding Value names it, and OHIF takes colours by their place in here.
+    segmentation.SegmentSequence = list(items)
 
 
 def _describe_dimensions(segmentation: Dataset, dimensions: FrameDimensions, organization_uid: str) -> None:

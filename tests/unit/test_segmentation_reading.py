@@ -26,6 +26,8 @@ from dicom_nodes.errors import GatewayError, InstanceUnreadable
 from service.core.findings import Mask
 from service.core.source_frames import SourceFrames
 from service.errors import ObjectInvalid, TransferSyntaxNotSupported
+from service.objects import concepts
+from service.objects.content_items import code_item
 from service.objects.regular_grid import on_regular_grid
 from service.objects.segmentation_arrays import fraction_array, label_array, masks_of, segment_array
 from service.objects.segmentation_findings import findings_of_segmentation
@@ -369,12 +371,22 @@ def test_label_that_nobody_describes_is_refused() -> None:
         label_array(read)
 
 
+def background() -> Dataset:
+    """Segment 0 as highdicom writes it."""
+    item = Dataset()
+    item.SegmentNumber, item.SegmentLabel, item.SegmentAlgorithmType = 0, "Background", "MANUAL"
+    item.SegmentedPropertyCategoryCodeSequence = [code_item(concepts.BACKGROUND)]
+    item.SegmentedPropertyTypeCodeSequence = [code_item(concepts.BACKGROUND)]
+    return item
+
+
 def test_padding_and_background_are_no_segment() -> None:
     data_set = written(a_source(), drawn_masks(a_source()), LABEL_MAP)
     pixels = np.frombuffer(data_set.PixelData, dtype=np.uint8).copy()
     outside = np.flatnonzero(pixels == 0)
     pixels[outside[::2]] = 77
     data_set.PixelData, data_set.PixelPaddingValue = pixels.tobytes(), 77
+    data_set.SegmentSequence = [background(), *data_set.SegmentSequence]
     read = read_segmentation(data_set)
     expected = label_array(read_segmentation(written(a_source(), drawn_masks(a_source()), LABEL_MAP)))
     np.testing.assert_array_equal(label_array(read), expected)
@@ -494,7 +506,7 @@ def test_segment_that_is_nowhere_stays_described() -> None:
     ]
     data_set.PerFrameFunctionalGroupsSequence, data_set.NumberOfFrames = keep, len(keep)
     anew = rewrite_segmentation(read_segmentation(data_set), context(), LABEL_MAP)
-    assert [item.SegmentLabel for item in anew.SegmentSequence] == ["Background", "Part 1", "Part 2"]
+    assert [item.SegmentLabel for item in anew.SegmentSequence] == ["Part 1", "Part 2"]
 
 
 def test_makers_of_what_is_written_anew_stay_named() -> None:
