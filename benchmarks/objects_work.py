@@ -24,8 +24,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from service.core.findings import Finding, Mask
+from service.core.result_file import result_file
 from service.core.volume import Volume
-from service.jobs.result_file import result_file
 from service.objects.segmentation import write_segmentation
 from service.objects.segmentation_arrays import label_array
 from service.objects.segmentation_form import SegmentationForm, SegmentationKind
