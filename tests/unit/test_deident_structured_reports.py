@@ -12,11 +12,13 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import Comprehensive3DSRStorage
 
+from service.core.geometry import ShapeKind
 from service.core.pydicom_reading import read_leniently
 from service.deident.deidentifier import Deidentifier
 from service.deident.keys import KeyFile
 from service.deident.own_values import OwnValues
 from service.deident.profile import load_profile
+from service.objects.shape_items import ALONE, ILLUSTRATION
 from tests.datasets import as_file, ct_slice
 
 PROFILES = Path(__file__).parents[2] / "config" / "profiles"
@@ -229,6 +231,24 @@ def test_a_viewers_report_of_a_reader_can_be_drawn_again_after_adoption(default)
     identifier = content("TEXT", TRACKING, TextValue=f"{TOOL}:Length:spiculated nodule")
     header = annotation(study, identifier, label, free, position)
     assert list(default.adopt_annotation(header, study).data_set.ContentSequence) == [identifier, label, free, position]
+@pytest.mark.parametrize("profile", ["basic", "default", "strict"])
+@pytest.mark.parametrize(
+    ("concept", "words"),
+    [
+        ("shape-kinds", " ".join([*ShapeKind, f"{ShapeKind.COBB_ANGLE}{ALONE}", ILLUSTRATION])),
+        ("skeleton", "1-2 2-3 11-12 31-12"),
+    ],
+)
+def test_what_tells_the_shapes_of_a_report_apart_stays(profile, concept, words):
+    cleaner = Deidentifier(load_profile(PROFILES, profile), KEYS)
+    (item,) = cleaned_items(cleaner, content("TEXT", (concept, "99ANNOGATE", "Words"), TextValue=words))
+    assert (item.TextValue, item.ConceptNameCodeSequence[0].CodeValue) == (words, concept)
+
+
+def test_words_that_are_no_kinds_of_shapes_go(default):
+    concept = ("shape-kinds", "99ANNOGATE", "Kinds of shapes")
+    (item,) = cleaned_items(default, content("TEXT", concept, TextValue="line Xyzzy"))
+    assert item.TextValue == "REMOVED"
 
 
 def test_other_tracking_identifiers_become_tokens_that_still_match(default):
