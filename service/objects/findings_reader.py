@@ -23,7 +23,7 @@ from service.objects.content_tree import (
     text_child,
 )
 from service.objects.display_colour import rgb_of
-from service.objects.shape_items import ALONE, ILLUSTRATION, kind_of, shape_from
+from service.objects.shape_items import ALONE, ILLUSTRATION, kind_of, namings_of, shape_from
 from service.objects.tracking import label_of, points_tracking_uid, tool_of
 
 _UNKNOWN: Final = Code("", "", "")
@@ -121,7 +121,7 @@ def _drawn(group: Dataset) -> Iterator[_Drawn]:
     """What was drawn, in the order of the document; not what was added for a viewer."""
     words = text_child(group, own_concepts.SHAPE_KINDS).split()
     tool = tool_of(text_child(group, concepts.TRACKING_IDENTIFIER))
-    boxes = iter(_boxes(group))
+    boxes, namings = iter(_boxes(group)), iter(namings_of(group))
     for number, (item, above) in enumerate(_coordinates(group)):
         word = words[number] if number < len(words) else str(kind_of(item, tool))
         if word == ILLUSTRATION:
@@ -133,7 +133,7 @@ def _drawn(group: Dataset) -> Iterator[_Drawn]:
             kind = ShapeKind(word.removesuffix(ALONE))
         except ValueError as error:
             raise ObjectInvalid(f"a shape of the unknown kind {word[:32]}") from error
-        shape = shape_from(item, kind, group)
+        shape = shape_from(item, kind, next(namings, None) if kind is ShapeKind.KEYPOINTS else None)
         measured = above is not None and not word.endswith(ALONE)
         yield _Drawn(shape, _measurement(above, shape) if above is not None and measured else None)
 

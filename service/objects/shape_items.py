@@ -7,7 +7,7 @@ text at the end of the group, one word for each of its coordinates (`SHAPE_KINDS
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -16,7 +16,7 @@ from pydicom.multival import MultiValue
 from service.core.codes import Code
 from service.core.geometry import ImagePlace, PatientPlace, Place, Shape, ShapeKind
 from service.errors import ObjectInvalid
-from service.objects import own_concepts
+from service.objects import concepts, own_concepts
 from service.objects.content_items import (
     CONTAINS,
     INFERRED_FROM,
@@ -25,7 +25,7 @@ from service.objects.content_items import (
     scoord_at,
     text,
 )
-from service.objects.content_tree import text_child
+from service.objects.content_tree import children, name_of
 from service.objects.source_images import SourceImages
 from service.objects.tracking import KIND_OF_TOOL
 
@@ -155,8 +155,16 @@ def kind_of(item: Dataset, tool: str = "") -> ShapeKind:
     return ShapeKind.LINE if count == 2 else ShapeKind.POLYLINE
 
 
-def shape_from(item: Dataset, kind: ShapeKind, group: Dataset | None = None) -> Shape:
-    """The shape of an SCOORD or SCOORD3D; names and skeleton of keypoints from the group that holds it.
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What a group says of one set of keypoints: its names, a line each, and pairs of their numbers ("1-2 2-3")."""
+
+    names: str = ""
+    skeleton: str = ""
+
+
+def shape_from(item: Dataset, kind: ShapeKind, naming: Naming | None = None) -> Shape:
+    """The shape of an SCOORD or SCOORD3D, keypoints with the names that its group has for them.
 
     Raises
     ------
@@ -170,8 +178,8 @@ def shape_from(item: Dataset, kind: ShapeKind, group: Dataset | None = None) -> 
         points = []
     elif kind in _CLOSED_LINES and len(points) > 1 and points[0] == points[-1]:
         points.pop()
-    names, skeleton = _names(group, len(points)) if kind is ShapeKind.KEYPOINTS else ((), ())
     try:
+        names, skeleton = _named(naming or Naming(), len(points)) if kind is ShapeKind.KEYPOINTS else ((), ())
         return Shape(kind, tuple(points), place, names, skeleton)
     except ValueError as error:
         raise ObjectInvalid(f"coordinates that are no {error}") from error
@@ -202,11 +210,31 @@ def image_place(reference: Dataset) -> ImagePlace:
     )
 
 
-def _names(group: Dataset | None, count: int) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
-    """Names and skeleton that a group gives its keypoints; numbers where it gives none."""
-    names = tuple(text_child(group, own_concepts.KEYPOINT_NAMES).split("\n")) if group is not None else ()
+def namings_of(group: Dataset) -> list[Naming]:
+    """Names and skeleton of each of a group's sets of keypoints, in the order of the document."""
+    found: list[Naming] = []
+    for item in children(group):
+        name = name_of(item)
+        if name is None or item.get("ValueType") != "TEXT":
+            continue
+        if concepts.same(name, own_concepts.KEYPOINT_NAMES):
+            found.append(Naming(str(item.get("TextValue", ""))))
+        elif found and concepts.same(name, own_concepts.SKELETON):
+            found[-1] = replace(found[-1], skeleton=str(item.get("TextValue", "")))
+    return found
+
+
+def _named(naming: Naming, count: int) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+    """Names for so many keypoints, and which are joined; numbers where there are not as many names.
+
+    A name that comes again, as where unknown words were taken out of names, gets its number after it.
+    """
+    names = naming.names.split("\n")
     if len(names) != count:
-        return tuple(str(number) for number in range(1, count + 1)), ()
-    joined = text_child(group, own_concepts.SKELETON).split() if group is not None else []
-    edges = (edge.split("-") for edge in joined)
-    return names, tuple((int(one) - 1, int(other) - 1) for one, other in edges)
+        names = [str(number) for number in range(1, count + 1)]
+    told = tuple(
+        name if name and name not in names[:place] else f"{name} {place + 1}".strip()
+        for place, name in enumerate(names)
+    )
+    edges = (edge.split("-") for edge in naming.skeleton.split())
+    return told, tuple((int(one) - 1, int(other) - 1) for one, other in edges)

@@ -71,6 +71,14 @@ def test_everything_comes_back_and_nothing_breaks_a_rule(kind: str, data: st.Dat
     assert [str(one) for one in problems if one.severity == "error"] == []
 
 
+def test_sets_of_keypoints_keep_their_own_names() -> None:
+    sources = SourceImages.of_images(ct_sources(2))
+    place = ImagePlace(str(sources.headers[0].SOPClassUID), str(sources.headers[0].SOPInstanceUID))
+    one = Shape(ShapeKind.KEYPOINTS, ((1, 1), (2, 2)), place, ("base", "tip"), ((0, 1),))
+    other = Shape(ShapeKind.KEYPOINTS, ((1, 1), (2, 3)), place, ("left", "right"))
+    assert shapes_back(sources, one, other, one) == (one, other, one)
+
+
 def test_shape_in_the_patient_is_drawn_on_the_slice_that_it_lies_on() -> None:
     slices = ct_sources(8)
     sources = SourceImages.of_images(slices)
