@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from service.core.records import Incoming, Outcome
 from service.core.series_images import SeriesImages
 from service.core.volume import Volume
 from service.core.volume_slices import open_volumes
+from service.log import configure_logging
 from service.settings import load_settings
 from tests.datasets import ct_slice, encode
 from tests.fakes.fixed_annotator import FixedAnnotator
@@ -35,7 +37,6 @@ deidentify = "none"
 disk_reserve_gib = 0
 """
 QUIET_S = 61.0
-NOW = 1_700_000_000.0
 
 
 def ct_series(
@@ -85,7 +86,8 @@ class DatasetHouse:
 
     def __init__(self, folder: Path, find: Callable[[Volume], Sequence[Finding]] = lambda volume: ()) -> None:
         self.folder = folder
-        self.now = NOW
+        # Commands have a gateway of their own, whose time is the real one.
+        self.now = time.time()
         self.uids: dict[str, str] = {}
         """Studies as served, by the names that a test gives them."""
         self.settings = load_settings(
@@ -149,7 +151,8 @@ class DatasetHouse:
         return [row for row in self.gateway.instances.instances_of(project, study_uid) if row.kind != "image"]
 
     def calls(self, *words: str) -> Result:
-        """Run a command over the same data; the gateway goes on afterwards."""
+        """Run a command over the same data as `service.cli.main` does; the gateway goes on afterwards."""
+        configure_logging("warning", "text", "annogate")
         configuration = self.folder / "annogate.toml"
         configuration.write_text(CONFIGURATION)
         options = ["--config", str(configuration), "--data-dir", str(self.folder / "data")]

@@ -15,7 +15,7 @@ from service.bootstrap import Gateway
 from service.cli.options import echo_json, settings_of, with_json, with_settings
 from service.cli.progress import counting
 from service.cli.tables import print_table
-from service.errors import BadRequest
+from service.errors import BadRequest, FormatRefused
 
 if TYPE_CHECKING:
     from service.bootstrap.formats import DatasetRequest
@@ -112,7 +112,7 @@ def export_dataset(
         asked = _request(options)
         try:
             export = gateway.dataset_export(asked)
-        except BadRequest as error:
+        except (BadRequest, FormatRefused) as error:
             raise click.UsageError(str(error)) from error
         with counting("studies", silent=as_json) as progress:
             report = export.run(progress)

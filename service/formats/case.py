@@ -82,9 +82,11 @@ def label_image(case: Case, labels: Sequence[Label], numbers: Mapping[str, int])
 
     Raises
     ------
-    FormatRefused : two labels share a voxel and neither is said to lie over the other, or two makers marked one label
+    FormatRefused : two labels share a voxel and neither is said to lie over the other, two makers marked one label, or
+        a finding has no mask
     """
     findings = case.findings or ()
+    refuse_without_mask(findings)
     _refuse_two_makers(findings)
     order = {label.name: place for place, label in enumerate(_from_below(labels))}
     image = np.zeros(case.volume.shape, dtype=np.min_scalar_type(max(numbers.values(), default=0)))
@@ -126,6 +128,21 @@ def _from_below(labels: Sequence[Label]) -> list[Label]:
         ordered.append(ready[0])
         left.remove(ready[0])
     return ordered
+
+
+def refuse_without_mask(findings: Sequence[LabelledFinding]) -> None:
+    """Refuse what masks cannot show: a case without it would teach that nothing is there.
+
+    Raises
+    ------
+    FormatRefused : names the labels that were marked without a mask
+    """
+    names = sorted({one.label.name for one in findings if one.load_mask is None})
+    if names:
+        raise FormatRefused(
+            f"{' and '.join(names)} was marked without a mask, which this format asks for: choose other labels "
+            "(--label), or one that holds outlines or tables alone"
+        )
 
 
 def _refuse_two_makers(findings: Sequence[LabelledFinding]) -> None:

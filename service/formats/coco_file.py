@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.errors import BadRequest, FormatRefused
+from service.formats.coco_keypoints import is_number, skeleton_in
+from service.formats.finding_shapes import PointsShape
 from service.formats.labels import Label, LabelMapping
 from service.formats.place_list import PictureList, PicturePlace
 
 _EDGE: Final = 1e-3
 """In pixels: what rounding may put a corner beyond an image."""
+_POINTS: Final = ("point", "keypoints")
 PixelPoints = tuple[tuple[float, float], ...]
 
 
@@ -43,7 +45,7 @@ class CocoRegion:
     run_lengths: Mapping[str, Any] | None = field(default=None, repr=False)
     polygons: tuple[PixelPoints, ...] = ()
     box: tuple[float, float, float, float] | None = None
-    points: PixelPoints = ()
+    points: PointsShape | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +77,7 @@ def read_coco(file: Path, mapping: LabelMapping, pictures: PictureList | None) -
         raise BadRequest(f"{file.name}: images, annotations and categories are lists of objects")
     images, annotations, categories = lists
     by_id = {_key(image, "id"): image for image in images}
-    names = {_key(category, "id"): str(category.get("name", "")) for category in categories}
+    by_number = {_key(category, "id"): category for category in categories}
     regions: dict[str, list[CocoRegion]] = defaultdict(list)
     faults: dict[str, list[str]] = defaultdict(list)
     elsewhere: list[str] = []
@@ -88,7 +90,7 @@ def read_coco(file: Path, mapping: LabelMapping, pictures: PictureList | None) -
             elsewhere.append(f"{name}: {error}")
             continue
         try:
-            regions[place.series_uid].append(_region(name, annotation, image, place, names, mapping))
+            regions[place.series_uid].append(_region(name, annotation, image, place, by_number, mapping))
         except FormatRefused as error:
             faults[place.series_uid].append(f"{name}: {error}")
     return CocoContent(regions, faults, tuple(elsewhere))
@@ -127,13 +129,14 @@ def _region(
     annotation: Mapping[str, Any],
     image: Mapping[str, Any],
     place: PicturePlace,
-    names: Mapping[Any, str],
+    categories: Mapping[Any, Mapping[str, Any]],
     mapping: LabelMapping,
 ) -> CocoRegion:
-    category = _key(annotation, "category_id")
-    if category is None or category not in names:
-        raise FormatRefused(f"it refers to category {category}, which is not in the file")
-    label = mapping.named(names[category])
+    number = _key(annotation, "category_id")
+    if number is None or number not in categories:
+        raise FormatRefused(f"it refers to category {number}, which is not in the file: add it to categories")
+    category = categories[number]
+    label = mapping.named(str(category.get("name", "")))
     width, height = image.get("width"), image.get("height")
     if not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
         raise FormatRefused("its image has no width and height")
@@ -141,11 +144,15 @@ def _region(
     own = own if isinstance(own, dict) else {}
     segmentation = annotation.get("segmentation")
     is_box = own.get("kind") == "box" or not segmentation
-    points = tuple(_key_points(annotation))
+    points = _key_points(annotation, category)
     polygons = tuple(_polygons(segmentation)) if isinstance(segmentation, list) and not is_box else ()
-    is_point = own.get("kind") == "point" or (bool(points) and not segmentation and not _has_size(annotation))
+    is_point = own.get("kind") in _POINTS or (points is not None and not segmentation and not _has_size(annotation))
     box = _box(annotation) if is_box and not is_point else None
-    for corners in (*polygons, points, () if box is None else ((box[0], box[1]), (box[2], box[3]))):
+    for corners in (
+        *polygons,
+        () if points is None else points.points,
+        () if box is None else ((box[0], box[1]), (box[2], box[3])),
+    ):
         _refuse_outside(corners, width, height)
     return CocoRegion(
         name=name,
@@ -164,9 +171,7 @@ def _region(
 
 
 def _numbers(values: Any, what: str) -> list[float]:
-    if not isinstance(values, list) or not all(
-        isinstance(value, int | float) and math.isfinite(value) for value in values
-    ):
+    if not isinstance(values, list) or not all(is_number(value) for value in values):
         raise FormatRefused(f"its {what} is not a list of numbers")
     return [float(value) for value in values]
 
@@ -196,14 +201,10 @@ def _polygons(segmentation: list[Any]) -> Iterator[PixelPoints]:
         yield tuple(zip(values[::2], values[1::2], strict=True))
 
 
-def _key_points(annotation: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
-    """Those that are labelled: the third number of each is above 0."""
-    values = _numbers(annotation.get("keypoints", []), "keypoints")
-    if len(values) % 3:
-        raise FormatRefused("its keypoints are not three numbers each")
-    for column, row, seen in zip(values[::3], values[1::3], values[2::3], strict=True):
-        if seen > 0:
-            yield column, row
+def _key_points(annotation: Mapping[str, Any], category: Mapping[str, Any]) -> PointsShape | None:
+    """Those that are labelled, with the names that its category has for them."""
+    values = _numbers(annotation.get("keypoints") or [], "keypoints")
+    return skeleton_in(category).points_in(values) if values else None
 
 
 def _refuse_outside(points: PixelPoints, width: int, height: int) -> None:
@@ -218,6 +219,6 @@ def _refuse_outside(points: PixelPoints, width: int, height: int) -> None:
 def _confidence(score: Any) -> float | None:
     if score is None:
         return None
-    if not isinstance(score, int | float) or not 0 <= score <= 1:
+    if not is_number(score) or not 0 <= score <= 1:
         raise FormatRefused("its score is not a number from 0 to 1")
     return float(score)

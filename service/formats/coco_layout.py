@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from service.formats.case import Case, LabelledFinding
 from service.formats.case_record import CaseRecord, DatasetDescription, Json, Records, parts_of
-from service.formats.finding_shapes import MaskShape, PointShape, PolygonShape, Shape
+from service.formats.coco_keypoints import POINTS, Skeleton, points_entry, skeletons_of
+from service.formats.finding_shapes import MaskShape, PointsShape, PolygonShape, Shape
 from service.formats.json_stream import write_object
 from service.formats.layout import CaseFiles
 from service.formats.picture_layout import PictureLayout, shapes_by_slice
@@ -20,8 +21,9 @@ from service.formats.staged_file import DatasetFolder, WrittenFile
 class CocoLayout(PictureLayout):
     """``images/PART/CASE/SLICE.png`` and ``annotations/instances_PART.json``.
 
-    Masks are run lengths, contours polygons, boxes boxes, points key points. What COCO has no place for stands under
-    ``annogate`` in images and annotations, so that `annogate import coco` finds its way back.
+    Masks are run lengths, contours polygons, boxes boxes, points key points; a category has the names of all key points
+    that the dataset holds of it, and an annotation leaves out (0, 0, 0) those that it lacks. What COCO has no place for
+    stands under ``annogate`` in images and annotations, so that `annogate import coco` finds its way back.
     """
 
     name = "coco"
@@ -45,11 +47,18 @@ class CocoLayout(PictureLayout):
 
     def finish(self, dataset: DatasetDescription, records: Records, folder: DatasetFolder) -> list[WrittenFile]:
         """A file of annotations for each part."""
-        return [self._write_part(part, dataset, records, folder) for part in parts_of(records)]
+        skeletons = skeletons_of(entry for record in records() for entry in record.own["entries"])
+        return [self._write_part(part, dataset, records, skeletons, folder) for part in parts_of(records)]
 
     def _write_part(
-        self, part: str, dataset: DatasetDescription, records: Records, folder: DatasetFolder
+        self,
+        part: str,
+        dataset: DatasetDescription,
+        records: Records,
+        skeletons: Mapping[str, Skeleton],
+        folder: DatasetFolder,
     ) -> WrittenFile:
+        numbers = {label.name: label.number for label in self.labels}
         members = {
             "info": {
                 "description": dataset.description or dataset.name,
@@ -58,9 +67,12 @@ class CocoLayout(PictureLayout):
                 "date_created": dataset.created,
             },
             "licenses": [{"id": 1, "name": dataset.licence or "not stated", "url": ""}],
-            "categories": [{"id": label.number, "name": label.name, "supercategory": ""} for label in self.labels],
+            "categories": [
+                {"id": number, "name": name, "supercategory": "", **skeletons.get(name, Skeleton()).members}
+                for name, number in numbers.items()
+            ],
             "images": _images(part, records),
-            "annotations": _annotations(part, records, {label.name: label.number for label in self.labels}),
+            "annotations": _annotations(part, records, numbers, skeletons),
         }
         return folder.write(f"annotations/instances_{part}.json", lambda sink: write_object(sink, members))
 
@@ -91,14 +103,18 @@ def _images(part: str, records: Records) -> Iterator[Json]:
         }
 
 
-def _annotations(part: str, records: Records, numbers: dict[str, int]) -> Iterator[Json]:
+def _annotations(
+    part: str, records: Records, numbers: Mapping[str, int], skeletons: Mapping[str, Skeleton]
+) -> Iterator[Json]:
     identifier = 0
     for image, _, entry in _entries(part, records):
         for annotation in entry["annotations"]:
             identifier += 1
-            yield {"id": identifier, "image_id": image, "category_id": numbers[annotation["label"]]} | {
-                key: value for key, value in annotation.items() if key != "label"
-            }
+            label = annotation["label"]
+            told = {key: value for key, value in annotation.items() if key not in ("label", POINTS)}
+            if POINTS in annotation:
+                told |= skeletons[label].key_points(annotation)
+            yield {"id": identifier, "image_id": image, "category_id": numbers[label]} | told
 
 
 def _annotation(one: LabelledFinding, shape: Shape, rows: int, columns: int) -> Json:
@@ -125,12 +141,14 @@ def _region(shape: Shape, rows: int, columns: int) -> Json:
         height, width = shape.inside.shape
         whole[shape.row : shape.row + height, shape.column : shape.column + width] = shape.inside
         return {"segmentation": encoded(whole)}
-    if isinstance(shape, PointShape):
-        return {"segmentation": [], "keypoints": [*shape.at, 2], "num_keypoints": 1}
+    if isinstance(shape, PointsShape):
+        return {"segmentation": [], POINTS: points_entry(shape)}
     return {"segmentation": [[coordinate for point in shape.points for coordinate in point]]}
 
 
 def _kind(shape: Shape) -> str:
     if isinstance(shape, PolygonShape):
         return "box" if shape.is_box else "polygon"
-    return "mask" if isinstance(shape, MaskShape) else "point"
+    if isinstance(shape, MaskShape):
+        return "mask"
+    return "keypoints" if shape.names else "point"

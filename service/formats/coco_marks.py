@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.findings import Finding
-from service.core.geometry import Shape, point, polygon, rectangle
+from service.core.geometry import ImagePlace, Shape, ShapeKind, point, polygon, rectangle
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
 from service.formats.annotation_import import Marks
 from service.formats.coco_file import CocoRegion, read_coco
-from service.formats.finding_shapes import SlicePlanes
+from service.formats.finding_shapes import PointsShape, SlicePlanes
 from service.formats.intake import ImportedItem, ImportStatus
 from service.formats.labels import LabelMapping
 from service.formats.mask_files import finding_of_label
@@ -84,10 +84,18 @@ def _finding(found: Sequence[tuple[CocoRegion, int]], planes: SlicePlanes) -> Fi
             inside = _inside(region)
             layers[number] = inside | layers[number] if number in layers else inside
         shapes += [polygon(corners, place) for corners in region.polygons]
-        shapes += [point(at, place) for at in region.points or ()]
+        shapes += _drawn_points(region.points, place)
         if region.box is not None:
             shapes.append(rectangle(*region.box, place))
     return replace(finding, mask=mask_of_layers(layers), shapes=tuple(shapes))
+
+
+def _drawn_points(points: PointsShape | None, place: ImagePlace) -> list[Shape]:
+    if points is None:
+        return []
+    if points.names:
+        return [Shape(ShapeKind.KEYPOINTS, points.points, place, points.names, points.skeleton)]
+    return [point(at, place) for at in points.points]
 
 
 def _inside(region: CocoRegion) -> npt.NDArray[np.bool_]:

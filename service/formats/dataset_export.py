@@ -24,7 +24,7 @@ from service.formats.selection import Selection, StudyIndex
 from service.formats.staged_file import DatasetFolder, WrittenFile
 from service.formats.study_cases import NoCase, StudyCases, read_study
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of how files are written; another one has everything written anew."""
 
 Progress = Callable[[int, int], None]

@@ -7,7 +7,7 @@ COCO and YOLO count from as well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Final
 
@@ -17,10 +17,11 @@ import numpy.typing as npt
 from service.core.findings import Finding, Mask
 from service.core.geometry import CLOSED_KINDS, ImagePlace, Point, ShapeKind
 from service.core.geometry import Shape as Drawn
+from service.core.mask_outline import outlines_of
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused, ObjectInvalid
-from service.formats.mask_outline import outlines_of
 from service.objects.box_outline import outline_on
+from service.objects.ellipsoid_outline import ellipsoid_outline_on
 from service.objects.image_plane import ImagePlane, plane_of
 
 PixelPoint = tuple[float, float]
@@ -83,24 +84,33 @@ class PolygonShape:
 
 
 @dataclass(frozen=True, slots=True)
-class PointShape:
-    """One point on one slice."""
+class PointsShape:
+    """A point on one slice, or keypoints with their names.
 
-    at: PixelPoint
+    Parameters
+    ----------
+    names : one for each; none where it is a point without a name
+    skeleton : pairs of numbers of points, from 0, that are joined
+    """
+
+    points: tuple[PixelPoint, ...]
+    names: tuple[str, ...] = ()
+    skeleton: tuple[tuple[int, int], ...] = ()
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
-        """Its place twice."""
-        return (*self.at, *self.at)
+        """First column and row, last column and row."""
+        columns, rows = zip(*self.points, strict=True)
+        return min(columns), min(rows), max(columns), max(rows)
 
     area = 0.0
 
     def polygons(self) -> list[tuple[PixelPoint, ...]]:
-        """None: a point has no outline."""
+        """None: points have no outline."""
         return []
 
 
-Shape = MaskShape | PolygonShape | PointShape
+Shape = MaskShape | PolygonShape | PointsShape
 
 
 class SlicePlanes:
@@ -111,6 +121,7 @@ class SlicePlanes:
         self._volume = volume
         normal = self.planes[0].normal
         self._half = abs(float(volume.stack.step @ normal)) / 2 + 1e-6
+        self._numbers = {(one.sop_instance_uid, one.frame_number): at for at, one in enumerate(self.planes)}
 
     def slice_of(self, points: Sequence[Sequence[float]]) -> int | None:
         """The slice on which all of the points lie, to half a slice distance; None where they leave it."""
@@ -122,14 +133,19 @@ class SlicePlanes:
         """Points as (column, row) of a slice."""
         return tuple((float(x), float(y)) for x, y in self.planes[number].to_pixels(points))
 
+    def through(self, number: int, points: Sequence[Sequence[float]]) -> ImagePlane:
+        """A slice moved to the middle of some points."""
+        x, y, z = np.mean(points, axis=0).tolist()
+        return replace(self.planes[number], position=(x, y, z))
+
     def place(self, number: int) -> ImagePlace:
         """A slice as a place to draw on."""
         plane = self.planes[number]
         frames = () if plane.frame_number is None else (plane.frame_number,)
         return ImagePlace(plane.sop_class_uid, plane.sop_instance_uid, frames)
 
-    def drawn_on(self, shape: Drawn) -> tuple[int, tuple[PixelPoint, ...]]:
-        """The slice on which a shape lies, and its points there as (column, row).
+    def drawn_on(self, shape: Drawn) -> list[tuple[int, tuple[PixelPoint, ...]]]:
+        """The slices on which a shape lies, and its points there as (column, row): one, or each frame that it names.
 
         Raises
         ------
@@ -138,22 +154,23 @@ class SlicePlanes:
         place = shape.on_image
         if place is None:
             number = _on_slice(self.slice_of(shape.points), f"a {shape.kind}")
-            return number, self.pixels(number, shape.points)
-        frame = place.frames[0] if place.frames else None
-        same = (place.sop_instance_uid, frame)
-        found = [at for at, plane in enumerate(self.planes) if (plane.sop_instance_uid, plane.frame_number) == same]
-        number = _on_slice(found[0] if found else None, f"a {shape.kind}")
-        return number, tuple((column, row) for column, row in shape.points)
+            return [(number, self.pixels(number, shape.points))]
+        points = tuple((column, row) for column, row in shape.points)
+        return [
+            (_on_slice(self._numbers.get((place.sop_instance_uid, frame)), f"a {shape.kind}"), points)
+            for frame in place.frames or (None,)
+        ]
 
 
 def shapes_of(finding: Finding, mask: Mask | None, planes: SlicePlanes) -> Iterator[tuple[int, Shape]]:
-    """Every region of a finding with the slice on which it lies (from 0); a box shows on each slice that it reaches.
+    """Every region of a finding with the slice on which it lies (from 0).
 
-    Closed outlines that were measured are regions too; lines and angles are measurements alone.
+    Boxes and ellipsoids show on each slice that cuts them. Closed outlines that were measured are regions too; lines
+    and angles are measurements alone.
 
     Raises
     ------
-    FormatRefused : a contour, box or point lies on no slice of the volume
+    FormatRefused : a region lies on no slice of the volume
     """
     if mask is not None:
         for layer, inside in enumerate(mask.voxels):
@@ -161,14 +178,13 @@ def shapes_of(finding: Finding, mask: Mask | None, planes: SlicePlanes) -> Itera
                 yield mask.origin[0] + layer, MaskShape(inside, mask.origin[1], mask.origin[2])
     measured = [one.shape for one in finding.measurements if one.shape is not None]
     for shape in dict.fromkeys([*finding.shapes, *measured]):
-        if shape.kind in CLOSED_KINDS:
-            number, points = planes.drawn_on(shape)
-            yield number, _closed(shape.kind, points)
-        elif shape.kind is ShapeKind.BOX:
+        if shape.kind in (ShapeKind.BOX, ShapeKind.ELLIPSOID):
             yield from _cuts(shape, planes)
+        elif shape.kind in CLOSED_KINDS:
+            yield from ((number, _closed(shape.kind, points)) for number, points in planes.drawn_on(shape))
         elif shape.kind in (ShapeKind.POINT, ShapeKind.KEYPOINTS):
-            number, points = planes.drawn_on(shape)
-            yield from ((number, PointShape(point)) for point in points)
+            found = planes.drawn_on(shape)
+            yield from ((number, PointsShape(points, shape.names, shape.skeleton)) for number, points in found)
 
 
 def _closed(kind: ShapeKind, points: tuple[PixelPoint, ...]) -> PolygonShape:
@@ -198,24 +214,25 @@ def _on_slice(number: int | None, what: str) -> int:
     return number
 
 
-def _cuts(box: Drawn, planes: SlicePlanes) -> Iterator[tuple[int, PolygonShape]]:
-    """A box by each slice that cuts it; a flat one on the slice that it lies on."""
-    corners = [(x, y, z) for x, y, z in product(*zip(*box.points, strict=True))]
-    if (flat := planes.slice_of(corners)) is not None:
-        yield flat, _hull(planes.pixels(flat, corners))
-        return
+def _cuts(shape: Drawn, planes: SlicePlanes) -> Iterator[tuple[int, PolygonShape]]:
+    """A box or an ellipsoid by each slice that cuts it; one that lies between two slices on the nearer one."""
+    is_box = shape.kind is ShapeKind.BOX
+    ends = list(product(*zip(*shape.points, strict=True))) if is_box else shape.points
+    flat = planes.slice_of(ends)
     found = False
-    for number, plane in enumerate(planes.planes):
-        if (outline := _outline(plane, box)) is not None:
+    for number, plane in enumerate(planes.planes) if flat is None else [(flat, planes.through(flat, ends))]:
+        if (outline := _outline(plane, shape)) is not None:
             found = True
-            yield number, _hull(planes.pixels(number, outline))
+            points = planes.pixels(number, outline)
+            yield number, _hull(points) if is_box else PolygonShape(points)
     if not found:
-        raise FormatRefused("a box of a finding lies on no slice of its series")
+        number = _on_slice(flat, f"a {shape.kind}")
+        yield number, _hull(planes.pixels(number, ends))  # without thickness
 
 
-def _outline(plane: ImagePlane, box: Drawn) -> tuple[Point, ...] | None:
+def _outline(plane: ImagePlane, shape: Drawn) -> Sequence[Point] | None:
     try:
-        return outline_on(plane, box)
+        return outline_on(plane, shape) if shape.kind is ShapeKind.BOX else ellipsoid_outline_on(plane, shape)
     except ObjectInvalid:
         return None
 

@@ -23,6 +23,7 @@ from service.formats.stored_values import StoredValues
 _COSINE_TOLERANCE: Final = 1e-3
 """As volumes are built: off by more, rows and columns are not perpendicular."""
 _SIGN_OFFSET: Final = 1 << 15
+_NO_DATE: Final = "19000101"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +32,7 @@ class ImportedVolume:
 
     Parameters
     ----------
-    digest : of the file's content; the same content gives the same UIDs of series, instances and Frame of Reference
+    digest : of the file's content; the same content of one modality gives the same UIDs
     study : what parts a patient's studies; volumes of one study share it
     affine : index (slice, row, column, 1) → mm, LPS
     """
@@ -107,11 +108,12 @@ def _common(volume: ImportedVolume) -> Dataset:
         setattr(image, keyword, "")
     image.PatientID = volume.patient_id
     image.StudyInstanceUID = volume.study_uid
-    image.SeriesInstanceUID = uid_of("series", volume.digest)
+    image.SeriesInstanceUID = uid_of("series", volume.digest, volume.modality)
     image.FrameOfReferenceUID = uid_of("frame of reference", volume.digest)
     image.Modality = volume.modality
     image.SeriesNumber = 1 + int(volume.digest[:4], 16) % 9000
     image.SeriesDescription = volume.description[:64]
+    image.Laterality = ""
     image.DerivationDescription = "Converted from NIfTI"
     image.SamplesPerPixel = 1
     image.PhotometricInterpretation = "MONOCHROME2"
@@ -133,7 +135,7 @@ def _window(values: StoredValues) -> tuple[float, float]:
 def _slice(volume: ImportedVolume, plane: _Plane, number: int) -> Dataset:
     """What CT and MR slices share."""
     image = _common(volume)
-    image.SOPInstanceUID = uid_of("instance", volume.digest, str(number))
+    image.SOPInstanceUID = uid_of("instance", volume.digest, volume.modality, str(number))
     image.InstanceNumber = number + 1
     image.PatientPosition = ""
     image.AcquisitionNumber = None
@@ -179,9 +181,13 @@ def _multi_frame(volume: ImportedVolume, plane: _Plane) -> Dataset:
     image = _common(volume)
     values = volume.values
     image.SOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
-    image.SOPInstanceUID = uid_of("instance", volume.digest)
+    image.SOPInstanceUID = uid_of("instance", volume.digest, volume.modality)
     image.InstanceNumber = 1
     image.ImageType = ["DERIVED", "SECONDARY"]
+    # A volume of another format has no date, and functional groups ask for one: always the same, or the same file would
+    # be another object each time.
+    image.ContentDate, image.ContentTime = _NO_DATE, "000000"
+    image.PatientOrientation = ""
     image.ConversionType = "WSD"
     image.BurnedInAnnotation = "NO"
     image.PixelRepresentation = 0

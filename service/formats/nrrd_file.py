@@ -7,6 +7,7 @@ What 3D Slicer knows of segments stands in key/value pairs, see ``segment_fields
 from __future__ import annotations
 
 import bz2
+import math
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -212,7 +213,7 @@ def _affine(axes: Sequence[list[float] | None], fields: Mapping[str, str]) -> Af
 
 def _voxels(content: bytes, encoding: str, kind: np.dtype[Any], sizes: Sequence[int]) -> npt.NDArray[Any]:
     """Shape: the sizes the other way round, layers first."""
-    size = int(np.prod(sizes)) * kind.itemsize
+    size = math.prod(sizes) * kind.itemsize
     try:
         if encoding in ("gzip", "gz"):
             content = zlib.decompressobj(47).decompress(content, size + 1)

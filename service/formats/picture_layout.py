@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from service.errors import FormatRefused
 from service.formats.case import Case, LabelledFinding
 from service.formats.case_record import Json
-from service.formats.finding_shapes import Shape, SlicePlanes, shapes_of
+from service.formats.finding_shapes import PointsShape, Shape, SlicePlanes, shapes_of
 from service.formats.labels import Label
 from service.formats.layout import CaseFiles, Layout
 from service.formats.pictures import Window, grey_png, is_inverted, window_of
@@ -70,11 +71,30 @@ class PictureLayout(Layout):
         return [[one["file"], case.name, case.series_uid, *(one[key] for key in keys)] for one in pictures]
 
 
-def shapes_by_slice(case: Case) -> OnSlice:
-    """Every region of a case by slice."""
+def shapes_by_slice(case: Case, *, with_points: bool = True) -> OnSlice:
+    """Every region of a case by slice.
+
+    Parameters
+    ----------
+    with_points : whether the format has a place for points
+
+    Raises
+    ------
+    FormatRefused : a finding has no region; pictures without it would teach that nothing is there
+    """
     planes = SlicePlanes(case.volume)
     found: OnSlice = defaultdict(list)
     for one in case.findings or ():
-        for number, shape in shapes_of(one.finding, one.mask(), planes):
+        shapes = [
+            (number, shape)
+            for number, shape in shapes_of(one.finding, one.mask(), planes)
+            if with_points or not isinstance(shape, PointsShape)
+        ]
+        if not shapes and one.load_mask is None:
+            raise FormatRefused(
+                f"{one.label.name} was marked without a region that this format holds: choose other labels (--label), "
+                "or tables alone"
+            )
+        for number, shape in shapes:
             found[number].append((one, shape))
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.findings import Mask
-from service.formats.case import Case, LabelledFinding, label_image
+from service.formats.case import Case, LabelledFinding, label_image, refuse_without_mask
 from service.formats.case_record import Json
 from service.formats.labels import Label
 from service.formats.layout import CaseFiles, Layout
@@ -77,6 +77,7 @@ class NiftiLayout(Layout):
         write_image(case, f"images/{case.name}{NIFTI}", files)
 
     def _write_masks(self, case: Case, findings: tuple[LabelledFinding, ...], files: CaseFiles) -> None:
+        refuse_without_mask(findings)
         for number, one in enumerate(findings, start=1):
             if (mask := one.mask()) is not None:
                 path = f"masks/{case.name}/{number:03d}-{one.label.name.replace(' ', '_')}{NIFTI}"
@@ -117,6 +118,7 @@ class NrrdLayout(Layout):
         )
 
     def _write_segmentation(self, case: Case, findings: tuple[LabelledFinding, ...], files: CaseFiles) -> None:
+        refuse_without_mask(findings)
         layers, places = _layered(case, findings)
         slices = layers if len(layers) > 1 else layers[0]
         ordered = np.moveaxis(slices, 0, -1) if len(layers) > 1 else slices

@@ -7,7 +7,7 @@ from typing import Any
 
 from service.formats.case import Case, LabelledFinding
 from service.formats.case_record import DatasetDescription, Json, Records, parts_of
-from service.formats.finding_shapes import PointShape, Shape
+from service.formats.finding_shapes import Shape
 from service.formats.labels import Label
 from service.formats.layout import CaseFiles
 from service.formats.picture_layout import PictureLayout, shapes_by_slice
@@ -46,7 +46,7 @@ class YoloLayout(PictureLayout):
 
     def write(self, case: Case, files: CaseFiles) -> Any:
         """Pictures and texts; a picture without a mark has an empty text."""
-        found = shapes_by_slice(case)
+        found = shapes_by_slice(case, with_points=False)
         place = f"{case.part}/{case.name}"
         pictures = self.pictures(case, set(found), lambda number: f"images/{place}/{number + 1:04d}.png", files)
         for one in pictures if case.findings is not None else ():
@@ -62,7 +62,7 @@ class YoloLayout(PictureLayout):
             for polygon in shape.polygons():
                 shares = [share for x, y in polygon for share in (x / columns, y / rows)]
                 yield " ".join([str(number), *map(_share, shares)])
-        elif not isinstance(shape, PointShape):
+        else:
             left, top, right, bottom = shape.extent
             middle = ((left + right) / 2 / columns, (top + bottom) / 2 / rows)
             yield " ".join([str(number), *map(_share, (*middle, (right - left) / columns, (bottom - top) / rows))])

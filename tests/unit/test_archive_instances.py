@@ -315,6 +315,22 @@ def test_instances_stand_in_order_of_their_numbers(index: InstanceIndex) -> None
     assert [row.instance_number for row in index.instances_of("default", STUDY_UID, SERIES_UID)] == [1, 2, 10, 30]
 
 
+def test_studies_of_a_project_come_in_an_order_that_stays(index: InstanceIndex) -> None:
+    for number in (3, 1, 2):
+        index.add(new_instance(ct_slice(study_uid=f"1.2.{number}", series_uid=f"1.2.{number}.1")))
+    index.add(new_instance(ct_slice(study_uid="1.2.0", series_uid="1.2.0.1"), project="other"))
+    assert index.study_uids("default") == ["1.2.1", "1.2.2", "1.2.3"]
+
+
+def test_study_is_found_by_its_series(index: InstanceIndex) -> None:
+    index.add(new_instance(ct_slice(study_uid="1.2.3", series_uid="1.2.3.4")))
+    found = index.study_of_series("default", "1.2.3.4")
+    assert found is not None
+    assert found.study_uid == "1.2.3"
+    assert index.study_of_series("default", "1.2.3") is None
+    assert index.study_of_series("other", "1.2.3.4") is None
+
+
 def test_metadata_stands_in_the_order_of_the_instances(index: InstanceIndex) -> None:
     index.add_all([new_instance(ct_slice(number)) for number in (10, 2, 1)])
     answer = json.loads(assemble(index.metadata_of("default", STUDY_UID), "http://host", gzip=False))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +270,18 @@ def test_rubbish_is_refused(tmp_path: Path, content: bytes, read) -> None:
     (tmp_path / "a.nii").write_bytes(content)
     with pytest.raises(FormatRefused):
         read(tmp_path / "a.nii")
+
+
+@given(data=st.data(), format_=st.sampled_from(["nii", "nii.gz", "nrrd"]))
+def test_changed_bytes_are_read_or_refused(tmp_path_factory, data: st.DataObject, format_: str) -> None:
+    folder = tmp_path_factory.mktemp("changed")
+    source = nrrd(folder, PLAIN) if format_ == "nrrd" else nifti(folder, PLAIN)
+    content = bytearray(gzip.decompress(source.read_bytes()) if format_ == "nii" else source.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=6)):
+        content[place] = data.draw(st.integers(0, 255))
+    file = folder / f"changed.{format_}"
+    file.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
+    with suppress(FormatRefused), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = read_nrrd(file).voxels[0] if format_ == "nrrd" else open_nifti(file).stored()
+        assert read.ndim == 3

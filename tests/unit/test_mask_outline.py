@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 
 from service.core.mask_outline import Outline, outlines_of
 
@@ -34,3 +35,29 @@ def test_hole_is_an_outline_of_its_own() -> None:
     ring = np.ones((3, 3), dtype=bool)
     ring[1, 1] = False
     assert sorted(one.is_hole for one in outlines_of(ring)) == [False, True]
+
+
+masks = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
+
+
+@settings(deadline=None)
+@given(masks)
+def test_outlines_turn_at_every_corner(mask: np.ndarray) -> None:
+    for outline in outlines_of(mask):
+        points = np.array(outline.corners)
+        steps = np.roll(points, -1, axis=0) - points
+        assert np.all((steps == 0).sum(axis=1) == 1)
+        assert np.all((steps * np.roll(steps, -1, axis=0)).sum(axis=1) == 0)
+
+
+@settings(deadline=None)
+@given(masks)
+def test_pieces_are_those_of_four_neighbours_and_holes_are_known(mask: np.ndarray) -> None:
+    outlines = outlines_of(mask)
+    assert sum(not outline.is_hole for outline in outlines) == ndimage.label(mask)[1]
+    around = ndimage.label(np.pad(~mask, 1, constant_values=True), np.ones((3, 3)))[1]
+    assert sum(outline.is_hole for outline in outlines) == around - 1
+
+
+def test_empty_mask_has_no_outline() -> None:
+    assert outlines_of(np.zeros((3, 3), dtype=bool)) == []
