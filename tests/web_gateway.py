@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import json
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
+from pydicom.dataset import Dataset
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
@@ -29,6 +31,7 @@ from service.archive.instances import InstanceIndex
 from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
 from service.archive.overview import Overview
+from service.archive.prepared import PreparedInstance
 from service.archive.pulls import PullTable
 from service.archive.rejections import RejectionTable
 from service.archive.releases import ReleaseTable
@@ -39,9 +42,11 @@ from service.archive.trash import TrashTable
 from service.audit_events import of_deletion, of_restored_version
 from service.core.access import Role
 from service.core.archived import RunState, StudyRow
+from service.core.blob_key import blob_key
 from service.core.deliveries import ANY_FORM
-from service.core.records import Incoming, ObjectKind, Outcome, OutcomeKind
+from service.core.records import Incoming, NewInstance, ObjectKind, Outcome, OutcomeKind
 from service.core.release import ReleaseRules
+from service.core.result_file import result_file
 from service.custody.crosswalk import CrosswalkLevel, CrosswalkRow
 from service.custody.study_lookup import LookupQuestion
 from service.deident.sealed_note import NoteSeal
@@ -320,6 +325,30 @@ class WebGateway:
         header = ct_slice(1, study_uid=study_uid, series_uid=f"{study_uid}.{len(annotator)}")
         header.Modality, header.SeriesDescription = "SEG", f"{annotator} (not for diagnosis)"
         self.index.add(new_instance(header, project=project, kind=ObjectKind.RESULT, annotator=annotator))
+
+    def store(self, kind: ObjectKind, author: str, *objects: Dataset) -> None:
+        """Index objects with their files, and file annotations as versions."""
+        for one in objects:
+            file = result_file(one, blob_key("default", str(one.SOPInstanceUID)), "TEST")
+            self.blobs.put(file.blob.key, file.parts)
+            prepared = PreparedInstance.of(
+                NewInstance(
+                    project="default",
+                    kind=kind,
+                    header=file.header,
+                    transfer_syntax_uid=file.transfer_syntax_uid,
+                    content_digest=hashlib.sha256(b"".join(file.parts)).digest(),
+                    received_at=self.clock.now,
+                    blob=file.blob,
+                    patient_digest=b"patient",
+                    author=author,
+                    stored_by=author,
+                )
+            )
+            incoming = Incoming("default", "", "", "", b"", "stow", "", "", self.clock.now, author=author)
+            with self.database.write() as connection:
+                self.index.add(prepared, connection)
+                self.filing.after_add([(incoming, prepared)], connection)
 
     def add_run(
         self,

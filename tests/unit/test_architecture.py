@@ -95,6 +95,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "service.jobs",
         "service.objects",
         "service.versions",
+        "service.reading",
         "service.archive",
         "service.core",
         "service.errors",

@@ -67,12 +67,31 @@ def test_wrong_configuration_is_refused_even_where_little_of_it_is_used(tmp_path
     assert "dicom.port" in str(answer.exception)
 
 
+GROUPS = (
+    *("annotations", "audit", "export", "import", "index", "outbox", "quarantine", "study", "token", "user"),
+    "vault",
+)
+
+
 @pytest.mark.parametrize(
     "name",
     [
         name
         for name in COMMANDS
-        if name not in ("study", "quarantine", "outbox", "index", "user", "token", "audit", "vault", "import", "export")
+        if name
+        not in (
+            "study",
+            "quarantine",
+            "outbox",
+            "index",
+            "user",
+            "token",
+            "audit",
+            "vault",
+            "import",
+            "export",
+            "annotations",
+        )
     ],
 )
 def test_help_of_every_command_names_the_configuration(name: str) -> None:

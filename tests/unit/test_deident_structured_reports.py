@@ -231,6 +231,8 @@ def test_a_viewers_report_of_a_reader_can_be_drawn_again_after_adoption(default)
     identifier = content("TEXT", TRACKING, TextValue=f"{TOOL}:Length:spiculated nodule")
     header = annotation(study, identifier, label, free, position)
     assert list(default.adopt_annotation(header, study).data_set.ContentSequence) == [identifier, label, free, position]
+
+
 @pytest.mark.parametrize("profile", ["basic", "default", "strict"])
 @pytest.mark.parametrize(
     ("concept", "words"),

@@ -12,10 +12,13 @@ from pydantic import TypeAdapter
 
 from service.core.access import Role
 from service.core.archived import RunState
+from service.core.records import ObjectKind
 from service.core.rejection import RejectionNote
 from service.fetching.request import PullRequest
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.api.operations import OPERATIONS, Operation
+from tests.datasets import STUDY_UID
+from tests.marked_studies import finding, images, saved
 from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
 
 USER = {"name": "grace", "password": PASSWORD, "role": "reader", "projects": ["default"]}
@@ -31,11 +34,14 @@ PLACES = {
     "pull_id": "1",
     "note_uid": "2.25.77",
     "deletion_id": "1",
+    "version_id": "1",
+    "sop_instance_uid": "",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "add_user": USER,
     "change_user": {"disabled": True},
     "add_token": TOKEN,
+    "restore_annotation": {"reason": "the first was right"},
     "reject_result": {"reason": "a vessel"},
     "recall_result": {"reason": "wrong side"},
     "lookup": {"accession": "ACC-99"},
@@ -138,6 +144,16 @@ def test_every_member_and_parameter_is_described(document: dict[str, Any]) -> No
     assert bare == []
 
 
+def two_versions(gateway: WebGateway, *, compared: bool) -> dict[str, str]:
+    """Places of the later of two versions of a study, where it is compared with the first, else of the first."""
+    gateway.store(ObjectKind.IMAGE, "", *images())
+    first = saved(finding(1))
+    gateway.store(ObjectKind.ANNOTATION, "a" * 32, *first)
+    gateway.store(ObjectKind.ANNOTATION, "a" * 32, *saved(finding(1, at=6), after=first[1]))
+    later, earlier = gateway.version_desk.of_study("default", STUDY_UID)
+    return {"version_id": str(later.id if compared else earlier.id), "sop_instance_uid": str(first[1].SOPInstanceUID)}
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_answer_is_what_the_document_says(gateway: WebGateway, document: dict[str, Any], operation: Operation) -> None:
     if operation.name == "change_user":
@@ -147,15 +163,24 @@ def test_answer_is_what_the_document_says(gateway: WebGateway, document: dict[st
         headers = gateway.add_token("admin", Role.ADMIN)
     else:
         headers = {}
+    places = dict(PLACES)
+    if "<version_id>" in operation.path:
+        places |= two_versions(gateway, compared="comparison" in operation.path)
     if "<deletion_id>" in operation.path:
         gateway.client().post("/api/v1/projects/default/deletions", json=BODIES["delete"])
-    places = PLACES | ({"token_id": gateway.accounts.tokens()[0].id} if operation.name == "revoke_token" else {})
+    if operation.name == "revoke_token":
+        places["token_id"] = gateway.accounts.tokens()[0].id
     path = "/api/v1" + re.sub(r"<(\w+)>", lambda place: places[place[1]], operation.path)
+    path += "?finding=2.25.6001" if operation.name == "annotation_picture" else ""
     answer = gateway.client().open(path, method=operation.method, json=BODIES.get(operation.name), headers=headers)
     assert answer.status_code == operation.status, text(answer)
     template = "/api/v1" + operation.path.replace("<", "{").replace(">", "}")
     described = document["paths"][template][operation.method.lower()]
-    schema = described["responses"][str(operation.status)]["content"]["application/json"]["schema"]
+    content = described["responses"][str(operation.status)]["content"]
+    if isinstance(operation.answer, str):
+        assert (list(content), answer.content_type) == ([operation.answer], operation.answer)
+        return
+    schema = content["application/json"]["schema"]
     assert fits(document, schema, answer.get_json()) == []
 
 

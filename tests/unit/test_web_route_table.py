@@ -32,6 +32,7 @@ EXAMPLES = {
     "workitem_uid": "2.25.78",
     "ae_title": "WATCHER",
     "deletion_id": "1",
+    "version_id": "1",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -10,14 +9,10 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.dataset import Dataset
 
 from service.archive.audit import AuditQuery
-from service.archive.prepared import PreparedInstance
 from service.core.access import Role
-from service.core.blob_key import blob_key
-from service.core.records import Incoming, NewInstance, ObjectKind
-from service.core.result_file import result_file
+from service.core.records import ObjectKind
 from tests.datasets import STUDY_UID
 from tests.marked_studies import finding, images, saved
 from tests.web_gateway import WebGateway, text
@@ -33,42 +28,17 @@ class Versioned(WebGateway):
         super().__init__(folder)
         self.anna, self.bert = self.add_user("anna", Role.READER), self.add_user("bert", Role.READER)
         self.lead = self.add_user("lead", Role.LEAD)
-        self.add(ObjectKind.IMAGE, "", *images())
+        self.store(ObjectKind.IMAGE, "", *images())
         first = saved(finding(1))
         self.first = first
-        self.add(ObjectKind.ANNOTATION, self._account("anna"), *first)
-        self.add(ObjectKind.ANNOTATION, self._account("anna"), *saved(finding(1, at=6, length=8.0), after=first[1]))
-        self.add(ObjectKind.ANNOTATION, self._account("bert"), *saved(finding(2)))
+        self.store(ObjectKind.ANNOTATION, self._account("anna"), *first)
+        self.store(ObjectKind.ANNOTATION, self._account("anna"), *saved(finding(1, at=6, length=8.0), after=first[1]))
+        self.store(ObjectKind.ANNOTATION, self._account("bert"), *saved(finding(2)))
 
     def _account(self, name: str) -> str:
         user = self.accounts.user(name)
         assert user is not None
         return user.id
-
-    def add(self, kind: ObjectKind, author: str, *objects: Dataset) -> None:
-        for one in objects:
-            if "file_meta" not in one.__dict__:
-                one.file_meta = saved(finding())[1].file_meta
-            file = result_file(one, blob_key("default", str(one.SOPInstanceUID)), "TEST")
-            self.blobs.put(file.blob.key, file.parts)
-            prepared = PreparedInstance.of(
-                NewInstance(
-                    project="default",
-                    kind=kind,
-                    header=file.header,
-                    transfer_syntax_uid=file.transfer_syntax_uid,
-                    content_digest=hashlib.sha256(b"".join(file.parts)).digest(),
-                    received_at=self.clock.now,
-                    blob=file.blob,
-                    patient_digest=b"patient",
-                    author=author,
-                    stored_by=author,
-                )
-            )
-            incoming = Incoming("default", "", "", "", b"", "stow", "", "", self.clock.now, author=author)
-            with self.database.write() as connection:
-                self.index.add(prepared, connection)
-                self.filing.after_add([(incoming, prepared)], connection)
 
 
 @pytest.fixture
