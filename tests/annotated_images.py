@@ -152,7 +152,7 @@ def findings(draw: st.DrawFn, sources: SourceImages, number: int) -> Finding:
     anything = st.one_of(drawn, whole_frames(sources.headers))
     if sources.planes:
         anything = st.one_of(anything, space_shapes(sources))
-    value = st.floats(-1e6, 1e6, allow_nan=False)
+    value = st.floats(0, 1e6, allow_nan=False)
     measured = draw(st.lists(st.tuples(st.sampled_from([LENGTH, AREA, ANGLE]), value, drawn), max_size=2))
     measurements = [Measurement(name, number, MM, shape) for name, number, shape in measured]
     taken = {shape for _, _, shape in measured}

@@ -135,6 +135,11 @@ def ball(volume: Volume, centre: tuple[int, int, int], radius: int = 2) -> Mask:
     return Mask.cut_from(away <= radius**2)
 
 
+def volume_mm3(volume: Volume, mask: Mask) -> float:
+    """What an annotator may well say of a mask: near what its voxels make, with more digits than a DS holds."""
+    return float(mask.voxels.sum() * abs(np.linalg.det(volume.affine[:3, :3]))) * 1.0123456789012345
+
+
 def line_on(volume: Volume, start: tuple[float, float, float], end: tuple[float, float, float]) -> Shape:
     """A line between two indices (slice, row, column)."""
     first, last = volume.to_patient([start, end]).tolist()
@@ -146,6 +151,7 @@ def nodule(volume: Volume, number: int = 1, centre: tuple[int, int, int] = (3, 6
     slice_, row, column = centre
     long_axis = line_on(volume, (slice_, row, column - 2.5), (slice_, row, column + 2.5))
     short_axis = line_on(volume, (slice_, row - 2.0, column), (slice_, row + 2.0, column))
+    mask = ball(volume, centre)
     return Finding(
         label=f"Nodule {number}",
         tracking_uid=f"2.25.9{number}",
@@ -153,11 +159,11 @@ def nodule(volume: Volume, number: int = 1, centre: tuple[int, int, int] = (3, 6
         type=NODULE,
         site=LUNG,
         laterality=LEFT,
-        mask=ball(volume, centre),
+        mask=mask,
         measurements=(
             Measurement(LONG_AXIS, long_axis.length_mm, MM, shape=long_axis),
             Measurement(SHORT_AXIS, short_axis.length_mm, MM, shape=short_axis),
-            Measurement(VOLUME, 523.5987755982989, MM3),
+            Measurement(VOLUME, volume_mm3(volume, mask), MM3),
             Measurement(ATTENUATION, -12.25, HOUNSFIELD, derivation=MEAN),
         ),
         evaluations=(Evaluation(Code("129737002", "SCT", "Radiographic lesion margin"), "smooth"),),
@@ -168,14 +174,15 @@ def nodule(volume: Volume, number: int = 1, centre: tuple[int, int, int] = (3, 6
 
 def organ(volume: Volume, number: int = 1) -> Finding:
     """A region without any drawn line."""
+    mask = ball(volume, (4, 8, 8), 3)
     return Finding(
         label=f"Lung {number}",
         tracking_uid=f"2.25.8{number}",
         category=ORGAN,
         type=LUNG,
         laterality=LEFT,
-        mask=ball(volume, (4, 8, 8), 3),
-        measurements=(Measurement(VOLUME, 1234.5, MM3),),
+        mask=mask,
+        measurements=(Measurement(VOLUME, volume_mm3(volume, mask), MM3),),
     )
 
 

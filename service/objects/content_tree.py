@@ -44,10 +44,20 @@ def child(item: Dataset, concept: Code) -> Dataset | None:
 
 
 def descendants(item: Dataset) -> Iterator[tuple[Dataset, Dataset]]:
-    """Every item below the root with its parent, depth first, in the order of the document."""
-    for below in children(item):
-        yield item, below
-        yield from descendants(below)
+    """Every item below the root with its parent, depth first, in the order of the document, however deep."""
+    waiting = [(item, below) for below in reversed(children(item))]
+    while waiting:
+        parent, found = waiting.pop()
+        yield parent, found
+        waiting += [(found, below) for below in reversed(children(found))]
+
+
+def depth_of(item: Dataset) -> int:
+    """How many levels of items there are below an item."""
+    depth, level = 0, children(item)
+    while level:
+        depth, level = depth + 1, [below for one in level for below in children(one)]
+    return depth
 
 
 def coded_child(item: Dataset, concept: Code) -> Code | None:

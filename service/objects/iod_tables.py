@@ -1,7 +1,7 @@
-"""Which attributes an IOD asks for: PS3.3's module tables, as the highdicom package carries them.
+"""Which attributes an IOD asks for: PS3.3's module tables, as config/validation/modules.json holds them.
 
-The tables are read as data from where the package lies; highdicom itself is not imported, so the web process may
-validate without it.
+A shape says what the items of one place hold: keywords by Type, and the shapes of the sequences below. Macros stand in
+many places and are kept once.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
-from service.errors import ObjectInvalid
+from service.objects.rule_catalogue import shipped_directory
 
 PATIENT_AND_STUDY_MODULES: Final = (
     "patient",
@@ -24,52 +22,56 @@ PATIENT_AND_STUDY_MODULES: Final = (
     "clinical-trial-study",
 )
 """Modules that every composite instance shares with its patient and study (PS3.3 A.1.2)."""
+TYPES: Final = ("1", "1C", "2", "2C", "3")
+"""Types of attributes, the strictest first (PS3.5 7.4)."""
 
 
 @dataclass(frozen=True, slots=True)
-class AttributeRow:
-    """One row of a module table: an attribute below ``path`` (sequence keywords from the root), and its type."""
+class Shape:
+    """What the items of one place hold: the Type of each attribute, and the number of each sequence's own shape."""
 
-    path: tuple[str, ...]
-    keyword: str
-    type: str
-
-
-def _tables() -> Path:
-    package = find_spec("highdicom")
-    if package is None or package.origin is None:
-        raise ObjectInvalid("the module tables of PS3.3 are not installed (highdicom)")
-    return Path(package.origin).parent / "_standard"
-
-
-def _load(name: str) -> Any:
-    return json.loads((_tables() / name).read_text(encoding="utf-8"))
+    types: dict[str, str]
+    items: dict[str, int]
 
 
 @cache
+def _tables() -> dict[str, Any]:
+    tables: dict[str, Any] = json.loads((shipped_directory() / "modules.json").read_text(encoding="utf-8"))
+    return tables
+
+
 def iod_of(sop_class_uid: str) -> str | None:
     """The IOD's name ("segmentation") behind a SOP class, None where the tables have none."""
-    name: str | None = _load("sop_class_iod_map.json").get(sop_class_uid)
+    name: str | None = _tables()["sop_classes"].get(sop_class_uid)
     return name
 
 
 @cache
-def mandatory_modules(iod: str) -> tuple[str, ...]:
-    """Modules with usage M of an IOD (PS3.3 Annex A)."""
-    return tuple(row["key"] for row in _load("iod_module_map.json")[iod] if row["usage"] == "M")
+def modules_of(iod: str) -> tuple[tuple[str, str], ...]:
+    """The modules of an IOD, each with its usage M, C or U (PS3.3 Annex A)."""
+    pairs = (entry.rpartition(":") for entry in _tables()["iods"][iod].split())
+    return tuple((name, usage) for name, _, usage in pairs)
+
+
+def shape_of_module(module: str) -> Shape:
+    """What a module asks for at the top of an object (PS3.3 Annex C)."""
+    return shape(_tables()["modules"].get(module, 0))
 
 
 @cache
-def module_rows(modules: tuple[str, ...]) -> dict[str, tuple[AttributeRow, ...]]:
-    """Every row of the named modules (PS3.3 Annex C), read in one go since the table is large."""
-    table = _load("module_attribute_map.json")
-    return {
-        module: tuple(AttributeRow(tuple(row["path"]), row["keyword"], row["type"]) for row in table.get(module, ()))
-        for module in modules
-    }
+def shape(number: int) -> Shape:
+    """A shape by its number."""
+    kept = _tables()["shapes"][number]
+    types = {keyword: kind for kind in TYPES for keyword in kept.get(kind, "").split()}
+    return Shape(types, kept.get("items", {}))
+
+
+@cache
+def code_sequences() -> frozenset[str]:
+    """Keywords of the sequences whose items are codes (PS3.3 8.8)."""
+    return frozenset(_tables()["code_sequences"].split())
 
 
 def root_keywords(modules: Iterable[str]) -> frozenset[str]:
     """Keywords of the attributes that the modules hold at the root of a data set."""
-    rows = module_rows(tuple(modules))
-    return frozenset(row.keyword for module in rows.values() for row in module if not row.path)
+    return frozenset(keyword for module in modules for keyword in shape_of_module(module).types)

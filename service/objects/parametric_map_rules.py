@@ -7,46 +7,31 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from service.objects.frame_rules import (
-    dimension_breaches,
-    expected_pixel_bytes,
-    frame_count_breaches,
-    frames_of,
-    is_native,
-    place_breaches,
-    shared_group,
-)
+from service.objects.checking.object_case import ObjectCase
+from service.objects.checking.stored_frames import expected_pixel_bytes, is_native
+from service.objects.frame_rules import dimension_breaches, frame_count_breaches
 from service.objects.rule_catalogue import Breach
 
 _PIXELS: Final = {"PixelData": (8, 16), "FloatPixelData": (32,), "DoubleFloatPixelData": (64,)}
-_MAPPING: Final = "RealWorldValueMappingSequence"
 
 
-def parametric_map_breaches(data_set: Dataset) -> Iterator[Breach]:
-    """Pixels, frames, places, and what the values mean."""
-    yield from frame_count_breaches(data_set)
-    yield from place_breaches(data_set)
-    yield from dimension_breaches(data_set)
-    yield from _pixel_breaches(data_set)
-    shared = shared_group(data_set)
-    lacking = [
-        number
-        for number, frame in enumerate(frames_of(data_set), 1)
-        if not (frame.get(_MAPPING) or shared.get(_MAPPING))
-    ]
-    if lacking:
-        yield "PM-MAPPING", f"{len(lacking)} frames have no Real World Value Mapping"
+def parametric_map_breaches(case: ObjectCase) -> Iterator[Breach]:
+    """Pixels, frames and dimensions; what the values mean is asked for by the table of functional groups."""
+    yield from frame_count_breaches(case)
+    yield from dimension_breaches(case)
+    yield from _pixel_breaches(case.data_set, has_pixels=case.has_pixels)
 
 
-def _pixel_breaches(data_set: Dataset) -> Iterator[Breach]:
+def _pixel_breaches(data_set: Dataset, *, has_pixels: bool) -> Iterator[Breach]:
     given = [keyword for keyword in _PIXELS if keyword in data_set]
     if len(given) > 1:
         yield "PM-PIXELS", f"it has {' and '.join(given)}"
+    if not given and has_pixels:
+        yield "PM-PIXELS", "it has no pixel data of any kind"
     for keyword in given:
         if data_set.get("BitsAllocated") not in _PIXELS[keyword]:
             yield "PM-PIXELS", f"{keyword} with Bits Allocated {data_set.get('BitsAllocated')}"
-        elif is_native(data_set) and len(data_set[keyword].value) != expected_pixel_bytes(data_set):
-            yield (
-                "PM-PIXELS",
-                f"{keyword} is {len(data_set[keyword].value)} bytes instead of {expected_pixel_bytes(data_set)}",
-            )
+        elif is_native(data_set) and data_set.get("Rows") and data_set.get("Columns"):
+            expected, found = expected_pixel_bytes(data_set), len(data_set[keyword].value or b"")
+            if found != expected:
+                yield "PM-PIXELS", f"{keyword} is {found} bytes instead of {expected}"
