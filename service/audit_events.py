@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from service.archive.audit import AuditEvent, Outcome
@@ -36,6 +37,13 @@ def of_decision(decision: Decision) -> AuditEvent:
         target=decision.quarantine_id,
         detail=({"reason": decision.reason} if decision.reason else {})
         | ({"regions": decision.regions} if decision.regions else {}),
+    )
+
+
+def of_faults(project: str, sop_instance_uid: str, rules: Sequence[str]) -> AuditEvent:
+    """An annotation object was stored although it breaks rules."""
+    return AuditEvent(
+        GATEWAY, "annotation.faults", project=project, target=sop_instance_uid, detail={"rules": " ".join(rules)}
     )
 
 

@@ -17,6 +17,7 @@
     │   ├── PixelsNeedPerson        409  0xC006   nobody but a person can decide on its pixels; quarantined
     │   ├── PixelRestFound          409  0xC008   bytes stand behind its last frame; quarantined
     │   └── FramesNotReadable       409  0xC009   what its compressed frames hold cannot be told apart; quarantined
+    ├── AnnotationRefused           409  0xC011   an annotation object that would mislead what reads it; quarantined
     ├── PatientMismatch             409  0xC004   another patient under a Study Instance UID that is taken
     ├── TransferSyntaxNotSupported  409  0xC122   pixels in a form that no codec here reads
     ├── VolumeRefused               422  0x0110   a series that cannot become a volume, with the reason
@@ -126,6 +127,13 @@ class InstanceInTrash(ContentConflict):
     """The SOP Instance UID is that of an instance that was deleted here and can still be restored."""
 
     dimse_status = 0xC010
+
+
+class AnnotationRefused(GatewayError):
+    """An annotation object breaks a rule without which it would mislead, or break what reads it; says which."""
+
+    http_status = 409
+    dimse_status = 0xC011
 
 
 class PatientMismatch(GatewayError):

@@ -41,10 +41,15 @@ class _ReadingClient(FlaskClient):
 
 
 class DicomWebGateway:
-    """The project "clinical" keeps objects as they come and is at ``/dicom-web``; "research" de-identifies."""
+    """The project "clinical" keeps objects as they come and is at ``/dicom-web``; "research" de-identifies.
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
-        self.house = IngestHouse(folder)
+    Parameters
+    ----------
+    judges : annotation objects are held against the rules on their way in
+    """
+
+    def __init__(self, folder: Path, *, judges: bool = False, **changes: Any) -> None:
+        self.house = IngestHouse(folder, judges=judges)
         self.notes: list[dict[str, Any]] = []
         services = {
             "index": self.house.index,

@@ -49,6 +49,7 @@ from service.ingest.settlement import Settlement
 from service.ingest.spool import Spool
 from service.ingest.spool_reader import SpoolReader
 from service.ingest.spool_worker import SpoolWorker
+from service.objects.arrival import ArrivalJudge
 from service.versions.filing import VersionFiling
 from tests.datasets import encode
 
@@ -81,6 +82,8 @@ class IngestHouse:
     blob_store: Callable[[FilesystemBlobStore], BlobStore] = lambda blobs: blobs
     pixels: PixelCleaning | None = None
     faces: Callable[[], FaceStep] | None = None
+    judges: bool = False
+    refuses: bool = True
 
     def __post_init__(self) -> None:
         read_leniently()
@@ -110,6 +113,8 @@ class IngestHouse:
             Pseudonyms.of(research_keys).digest,
         )
         self.deidentifier = Deidentifier(_profile(), research_keys, self.research_vault, self.persons)
+        self.judge = ArrivalJudge(self.index, self.blobs, {"clinical": self.refuses, "research": self.refuses})
+        self.faults: list[tuple[str, str, Sequence[str]]] = []
         (self.folder / "scratch").mkdir(exist_ok=True)
         scratch = Scratch(self.folder / "scratch")
         projects = {"clinical": CLINICAL, "research": self._research()} | dict(self.rules)
@@ -134,6 +139,8 @@ class IngestHouse:
             keep=scratch.keep,
             number=lambda limit: next(self._numbers) % limit,
             on_stored=self._wake,
+            judge=self.judge.admit if self.judges else None,
+            on_faults=lambda *told: self.faults.append(told),
         )
 
         self.reader = SpoolReader(self.folder / "spool", SEALING_KEY)

@@ -58,6 +58,7 @@ from service.delivery.release_desk import ReleaseDecision, ReleaseDesk
 from service.fetching.desk import OriginalStudy, PullDesk
 from service.fetching.request import PullNotes
 from service.jobs.note_store import NoteStore
+from service.objects.rule_catalogue import Problem, Severity
 from service.versions.desk import VersionDesk
 from service.versions.filing import VersionFiling
 from service.versions.restoring import VersionRestoring
@@ -263,6 +264,9 @@ class WebGateway:
             rejections=self.rejections,
             lookup=self._look_up,
             cleaning=StudyCleaningTable(self.database).of,
+            problems=lambda project, uid: [
+                Problem("SEG-PIXELS", Severity.ERROR, f"{uid} in {project} is cut", "PS3.5 8.1.1", "Write all of it")
+            ],
             crosswalk=lambda _: NoIdentifiers(),
             notices=lambda: ["somebody should do something"],
             passwords=self.passwords,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from functools import cached_property
 
 from dicom_nodes.object_sink import ObjectHeader
@@ -29,6 +30,7 @@ from service.ingest.spool import Spool
 from service.ingest.spool_backlog import SpoolBacklog
 from service.ingest.spool_reader import SpoolReader
 from service.ingest.spool_worker import SpoolWorker
+from service.objects.arrival import ArrivalJudge
 from service.versions.filing import VersionFiling
 
 
@@ -105,7 +107,16 @@ class Reception:
             keep=scratch.keep,
             routing=self._routing,
             header_limit=self._ground.settings.storage.header_memory_mib << 20,
+            judge=self.arrival_judge.admit,
+            on_faults=self._audit_faults,
         )
+
+    @cached_property
+    def arrival_judge(self) -> ArrivalJudge:
+        """What decides over annotation objects of others."""
+        projects = self._ground.settings.projects
+        refuses = {name: project.faulty_annotations == "refuse" for name, project in projects.items()}
+        return ArrivalJudge(self._stores.instances, self._stores.blobs, refuses)
 
     @cached_property
     def study_routes(self) -> StudyRouteTable:
@@ -176,6 +187,9 @@ class Reception:
         directory, storage = self._ground.directory.spool, self._ground.settings.storage
         pool = segment_pool(directory, storage.spool_recycled_segments, storage.spool_segment_mib * MEBIBYTE)
         return SpoolReader(directory, self._ground.key_file.sealing_key("spool"), pool=pool)
+
+    def _audit_faults(self, project: str, sop_instance_uid: str, rules: Sequence[str]) -> None:
+        self._stores.audit_buffer.record(audit_events.of_faults(project, sop_instance_uid, rules))
 
     def _audit_decision(self, decision: Decision) -> None:
         self._stores.audit.record(audit_events.of_decision(decision))

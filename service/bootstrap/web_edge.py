@@ -138,6 +138,7 @@ class WebEdge:
                 rejections=self._delivery.rejection_desk,
                 lookup=self._identity.look_up,
                 cleaning=stores.study_cleaning.of,
+                problems=reception.arrival_judge.problems_held,
                 crosswalk=self._identity.crosswalk,
                 notices=lambda: self._identity.notices() + self._delivery.notices(),
                 search_attributes=stores.search_attributes.all,

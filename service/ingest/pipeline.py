@@ -27,6 +27,8 @@ from service.core.ports import BlobStore
 from service.core.records import Incoming, NewInstance, ObjectKind, Outcome, OutcomeKind, StoredBlob
 from service.deident.pixels.pixel_outcome import Region
 from service.errors import IdentityNotRemovable, InstanceNotFound, KeysMissing
+from service.ingest.annotation_check import Judge, check_annotation
+from service.ingest.object_classes import ANNOTATIONS, marks_a_study
 from service.ingest.parsing import ParsedInstance, parse, text_of
 from service.ingest.pixel_case import PixelCase
 from service.ingest.pixel_step import case_of
@@ -39,6 +41,8 @@ from service.ingest.step import Step
 
 Record = Callable[[Connection, Mapping[int, Outcome]], None]
 """Notes final outcomes, by place in the batch, in the transaction that makes them so."""
+
+OnFaults = Callable[[str, str, Sequence[str]], None]
 
 _HOUSE_TROUBLE = (StorageExhausted, KeysMissing)  # and the base itself: a fault that nobody foresaw
 _LARGEST_VERSION = 900_000_000
@@ -56,6 +60,8 @@ class IngestPipeline:
     on_stored : called after instances were added; wakes who waits for studies to become complete
     keep : keeps a data set that came deflated
     header_limit : what may be held of an object beside its pixels, in bytes
+    judge : decides over annotation objects; None lets every one in
+    on_faults : told of annotation objects that were stored with faults: project, SOP Instance UID, names of rules
     """
 
     def __init__(
@@ -72,7 +78,11 @@ class IngestPipeline:
         keep: Keep = b"".join,
         header_limit: int = DEFAULT_HELD,
         routing: RoutingRules | None = None,
+        judge: Judge | None = None,
+        on_faults: OnFaults = lambda *_: None,
     ) -> None:
+        self._judge = judge
+        self._on_faults = on_faults
         self._routing = routing or RoutingRules({})
         self._projects = projects
         self._database = database
@@ -116,25 +126,45 @@ class IngestPipeline:
         """As ``process_batch``, as far as it takes the processor; what is returned waits for the disk and decides.
 
         That has to be called, once, in any thread; nothing is durable or found before. Batches of one sender are
-        finished in the order in which they were begun. What marks a study is begun when the study is found.
+        finished in the order in which they were begun. What marks a study is begun when the study is found, the rest of
+        its own batch included.
 
         Raises
         ------
         GatewayError : the house's own trouble; nothing was decided
         """
-        persons = self._learn_persons(batch)
-        steps = [self._prepare(incoming, looks=put_off is None) for incoming in batch]
-        written, make_durable = self._write(steps)
+        first, *later = _rounds(batch)
+        looks = put_off is None
+        finish_first = self._begin_round(batch, first, record, looks=looks)
 
         def finish() -> list[Outcome]:
-            self._settle(steps, written, make_durable, record, persons)
-            self._hold(steps, record)
-            for place, step in enumerate(steps):
+            steps = finish_first()
+            for places in later:
+                steps |= self._begin_round(batch, places, record, looks=looks)()
+            ended = [(place, steps[place]) for place in sorted(steps)]
+            for place, step in ended:
                 if step.is_put_off and put_off is not None:
                     put_off(place)
-            outcomes = [step.final for step in steps if not step.is_put_off]
-            self._tell(outcomes)
-            return outcomes
+            return [step.final for _, step in ended if not step.is_put_off]
+
+        return finish
+
+    def _begin_round(
+        self, batch: Sequence[Incoming], places: Sequence[int], record: Record | None, *, looks: bool
+    ) -> Callable[[], dict[int, Step]]:
+        """Begin with those objects of a batch that need none of each other."""
+        chosen = [batch[place] for place in places]
+        told = None if record is None else _record_at(record, places)
+        persons = self._learn_persons(chosen)
+        steps = [self._prepare(incoming, looks=looks) for incoming in chosen]
+        written, make_durable = self._write(steps)
+
+        def finish() -> dict[int, Step]:
+            self._settle(steps, written, make_durable, told, persons)
+            self._hold(steps, told)
+            self._tell([step.final for step in steps if not step.is_put_off])
+            self._tell_faults(steps)
+            return dict(zip(places, steps, strict=True))
 
         return finish
 
@@ -156,6 +186,7 @@ class IngestPipeline:
         if step.refusal is not None:
             return step.refused_as("")
         self._tell([step.final])
+        self._tell_faults([step])
         return step.final
 
     def process_series(self, project: str, series: Sequence[Callable[[], Incoming]]) -> Iterator[Outcome]:
@@ -247,7 +278,9 @@ class IngestPipeline:
             elif not looks and rules.pixels is not None and rules.pixels.must_look(parsed):
                 step.is_put_off = True
             else:
-                self._admit(step, self._router.admit(rules, parsed, incoming.data_set, regions, face))
+                admitted = self._router.admit(rules, parsed, incoming.data_set, regions, face)
+                step.faults = self._check(rules, parsed, admitted, incoming)
+                self._admit(step, admitted)
         except GatewayError as error:
             if isinstance(error, _HOUSE_TROUBLE) or type(error) is GatewayError:
                 raise
@@ -256,6 +289,14 @@ class IngestPipeline:
             _log.error("object.failed", project=incoming.project, error=fault_place(error))
             step.refusal = InstanceUnreadable(f"Processing failed ({type(error).__name__})")
         return step
+
+    def _check(
+        self, rules: ProjectRules, parsed: ParsedInstance, admitted: Admitted, incoming: Incoming
+    ) -> tuple[str, ...]:
+        """The rules that an annotation object breaks; of what is held already nobody asks again."""
+        if self._judge is None or not marks_a_study(parsed.sop_class_uid) or self._router.holds(rules, admitted):
+            return ()
+        return check_annotation(self._judge, rules, admitted, incoming, is_whole=not parsed.aside)
 
     def _follow(self, step: Step, decision: Decision) -> ProjectRules:
         """Take an object where the rules say, and note what else they say; the rules of the project that it is in."""
@@ -387,6 +428,32 @@ class IngestPipeline:
                 _log.warning("object.quarantined", id=outcome.quarantine_id, reason=outcome.reason)
         if kinds[OutcomeKind.ARCHIVED] or kinds[OutcomeKind.REPLACED]:
             self._on_stored()
+
+    def _tell_faults(self, steps: Sequence[Step]) -> None:
+        """Say of what was stored which rules it breaks."""
+        for step in steps:
+            if step.faults and step.is_stored:
+                project, uid = step.incoming.project, step.final.sop_instance_uid
+                _log.info("annotation.faults", project=project, instance=uid, rules=list(step.faults))
+                self._on_faults(project, uid, step.faults)
+
+
+def _rounds(batch: Sequence[Incoming]) -> list[list[int]]:
+    """The places of a batch, each round of them about former ones at most; at least one round, if of nothing."""
+    rounds: list[list[int]] = [[], [], []]
+    for place, incoming in enumerate(batch):
+        kind = incoming.sop_class_uid
+        rounds[1 if kind in ANNOTATIONS else 2 if not kind or marks_a_study(kind) else 0].append(place)
+    return [places for places in rounds if places] or [[]]
+
+
+def _record_at(record: Record, places: Sequence[int]) -> Record:
+    """Tells by place in the batch what is told by place in a round of it."""
+
+    def recorded(connection: Connection, final: Mapping[int, Outcome]) -> None:
+        record(connection, {places[place]: outcome for place, outcome in final.items()})
+
+    return recorded
 
 
 def _record(record: Record | None, steps: Sequence[Step], connection: Connection, *, refused: bool = False) -> None:

@@ -88,6 +88,11 @@ class Router:
         held = self._index.find(rules.name, uid if rules.cleaner is None else rules.cleaner.served_uid(uid))
         return held is not None and held.content_digest == _digest(rules, parsed)
 
+    def holds(self, rules: ProjectRules, admitted: Admitted) -> bool:
+        """Whether an object is stored already in the form in which it may be kept."""
+        held = self._index.find(rules.name, text_of(admitted.header, 0x00080018))
+        return held is not None and held.content_digest == admitted.content_digest
+
     def admit(
         self,
         rules: ProjectRules,

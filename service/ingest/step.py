@@ -32,6 +32,7 @@ class Step:
     pixel_outcome : how the look at its pixels ended, in a word
     is_put_off : it is taken in another time, since its pixels are to be looked at
     decision : what the project's rules said of it
+    faults : names of the rules that an annotation object breaks and is kept with
     """
 
     incoming: Incoming
@@ -49,6 +50,7 @@ class Step:
     pixel_outcome: str = ""
     is_put_off: bool = False
     decision: Decision = NOTHING
+    faults: tuple[str, ...] = ()
 
     @property
     def is_decided(self) -> bool:

@@ -20,6 +20,7 @@ _USED: Final = (
     "service.fetching.pull_runner",
     "service.ingest.spool",
     "service.jobs.worker",
+    "service.objects.arrival",
     "service.objects.validation",
     "service.runtime.receiver_pool",
     "service.runtime.web_server",

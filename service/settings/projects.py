@@ -22,6 +22,7 @@ class ProjectSettings(Section):
     study_quiet_s: float = Field(60.0, gt=0)
     on_conflict: Literal["keep-first", "replace", "quarantine"] = "keep-first"
     drop_sop_classes: tuple[Uid, ...] = ()
+    faulty_annotations: Literal["refuse", "list"] = "refuse"
     approve: Literal["person", "automatic"] = "person"
     allow_demonstrator: bool = False
     readers_see_models: bool = True

@@ -115,6 +115,7 @@ _API: dict[tuple[str, str], Row] = {
     ("api.annotation_comparison", "GET"): Row(IMAGES, "annotation.compare"),
     ("api.annotation_picture", "GET"): Row(IMAGES, "annotation.compare"),
     ("api.restore_annotation", "POST"): Row(VIEWERS, "annotation.restore", Record.ELSEWHERE),
+    ("api.problems", "GET"): Row(EVERYBODY_KNOWN, "study.show"),
     ("api.search_attributes", "GET"): Row(EVERYBODY_KNOWN, "index.list", Record.NONE),
     ("api.conflicts", "GET"): Row(OPERATORS, "conflict.list"),
     ("api.quarantine", "GET"): Row(OPERATORS, "quarantine.list"),

@@ -27,6 +27,7 @@ from service.delivery.rejection_desk import RejectionDesk
 from service.delivery.release_desk import ReleaseDesk
 from service.fetching.desk import PullDesk
 from service.ingest.pixel_case import PixelCase, Region
+from service.objects.rule_catalogue import Problem
 from service.versions.desk import VersionDesk
 from service.versions.restoring import VersionRestoring
 from service.web.dicomweb.services import DicomWebServices
@@ -142,6 +143,7 @@ class WebServices:
     viewer_directory : the unpacked viewer; absent or empty where it was not installed
     form_key : 32 bytes that sign forms; the same in every web process of a gateway
     cleaning : by project and study, what de-identification did to it; None where nothing is known
+    problems : by project and SOP Instance UID, which rules an object breaks that is held
     crosswalk : by project, its original identifiers; raises ``SettingsInvalid`` where it keeps identity
     notices : what somebody should do before it hurts, in words
     why_held : by project and annotator, what keeps such a result from leaving while nobody decides, in words
@@ -189,6 +191,7 @@ class WebServices:
     rejections: RejectionDesk
     lookup: Callable[[str, LookupQuestion, str], Sequence[StudyRow]]
     cleaning: Callable[[str, str], StudyCleaning | None]
+    problems: Callable[[str, str], Sequence[Problem]]
     crosswalk: Callable[[str], IdentifierList]
     notices: Callable[[], Sequence[str]]
     search_attributes: Callable[[], Sequence[SearchAttribute]] = tuple

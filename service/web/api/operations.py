@@ -13,6 +13,7 @@ from service.web.api import (
     delivery_shapes,
     identity_shapes,
     pixel_shapes,
+    problem_shapes,
     pull_shapes,
     quarantine_shapes,
     search_shapes,
@@ -111,6 +112,14 @@ OPERATIONS = (
         body=version_shapes.Restoration,
         status=201,
         errors=(404, 409, 413, 415),
+    ),
+    Operation(
+        "problems",
+        "GET",
+        "/projects/<project>/studies/<study_uid>/instances/<instance_uid>/problems",
+        "Which rules an annotation object breaks, and what to do about each.",
+        problem_shapes.ProblemList,
+        errors=(404,),
     ),
     Operation(
         "search_attributes",

@@ -18,6 +18,7 @@ from service.web.api import (
     audit_shapes,
     identity_shapes,
     pixel_shapes,
+    problem_shapes,
     quarantine_shapes,
     shapes,
     status_shapes,
@@ -138,6 +139,19 @@ class ApiViews(DeliveryViews, PullViews, DeletionViews, SearchAttributeViews, Ve
         return study_shapes.StudyDetail.of(
             report, study_path(project, study_uid), standing_of(self._services, project, study_uid)
         )
+
+    def problems(self, project: str, study_uid: str, instance_uid: str) -> problem_shapes.ProblemList:
+        """What is wrong with an object that the caller may see.
+
+        Raises
+        ------
+        InstanceNotFound : there is none in this study
+        """
+        seen = self._services.instances.seen_by(self._services.view(project)).find(project, instance_uid)
+        if seen is None or seen.study_uid != study_uid:
+            raise InstanceNotFound("there is no such instance in this study")
+        audit_target(f"{study_uid}/{instance_uid}", project=project)
+        return problem_shapes.ProblemList.of(self._services.problems(project, instance_uid))
 
     def crosswalk(self, project: str, query: identity_shapes.CrosswalkQuery) -> identity_shapes.CrosswalkPageShape:
         """A page of a project's original identifiers, for somebody who signed in.

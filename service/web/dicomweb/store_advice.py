@@ -20,6 +20,7 @@ ADVICE: Final = {
     0xC008: _IN_QUARANTINE,
     0xC009: _IN_QUARANTINE,
     0xC010: "have it restored from the trash, or send it under a UID of its own",
+    0xC011: "correct it, or send first what it refers to, and send it again",
     0xC122: "send it in a transfer syntax that is taken",
 }
 _LONGEST_ID: Final = 64
