@@ -42,6 +42,7 @@ from tests.broken_objects import (
 from tests.good_objects import KINDS, GoodObject, good, item
 from tests.volumes import nodule, organ
 from tests.written_results import VOLUMES, axial, groups, write
+from tools.make_rule_list import PAGE, rule_list, with_list
 
 RULES = shipped_catalogue().rules
 
@@ -85,6 +86,11 @@ def test_every_rule_says_what_to_do(rule: str) -> None:
     remedy = RULES[rule].remedy
     assert remedy[0].isupper()
     assert not remedy.endswith(".")
+
+
+def test_page_lists_the_rules_as_they_are(repository: Path) -> None:
+    page = (repository / PAGE).read_text("utf-8")
+    assert page == with_list(page, rule_list(shipped_catalogue())), "run tools/make_rule_list.py"
 
 
 @pytest.mark.parametrize("name", VOLUMES)
