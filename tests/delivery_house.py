@@ -32,6 +32,7 @@ from service.delivery.release_desk import ReleaseDecision, ReleaseDesk
 from service.delivery.targets import Target
 from service.ingest.sealed_file import erase_sealed, read_sealed, write_sealed
 from service.jobs.note_store import NoteStore
+from service.objects.arrival import ArrivalJudge
 from tests.datasets import ct_slice
 from tests.fakes.fixed_annotator import FixedAnnotator
 from tests.ingest_house import SEALING_KEY
@@ -79,7 +80,11 @@ class DeliveryHouse:
         self.files = OutboxFiles(folder / "outbox", Sealed(), self.outbox.is_finished)
         self.way_back = WayBack(ingest.research_vault, ingest.vault, self.project)
         self.preparation = Preparation(
-            index=self.jobs.index, blobs=ingest.blobs, way_out=lambda _: self.way_back, key=KEY
+            index=self.jobs.index,
+            blobs=ingest.blobs,
+            way_out=lambda _: self.way_back,
+            key=KEY,
+            problems=ArrivalJudge(self.jobs.index, ingest.blobs, {}).problems,
         )
 
         self.events: list[RejectionEvent] = []

@@ -149,9 +149,14 @@ class Delivery:
     def preparation(self) -> Preparation:
         """What makes results fit to leave."""
         from service.delivery.preparation import Preparation
+        from service.objects.arrival import ArrivalJudge
 
         return Preparation(
-            index=self._stores.instances, blobs=self._stores.blobs, way_out=self._way_out, key=self._identity_key
+            index=self._stores.instances,
+            blobs=self._stores.blobs,
+            way_out=self._way_out,
+            key=self._identity_key,
+            problems=ArrivalJudge(self._stores.instances, self._stores.blobs, {}).problems,
         )
 
     @property

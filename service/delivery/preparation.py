@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -19,6 +19,7 @@ from service.delivery.known_patient import KnownPatient
 from service.delivery.leaving_checks import refuse_what_is_left
 from service.delivery.parcel import Parcel, encoded
 from service.errors import InstanceNotFound, ObjectInvalid
+from service.objects.rule_catalogue import OnArrival, Problem
 from service.objects.validation import refuse_errors, validate
 
 _PIXELS: Final = 0x7FE00010
@@ -59,12 +60,20 @@ class Preparation:
     ----------
     way_out : by project, its vault; None for a project that keeps identity
     key : what digests of patients are keyed with
+    problems : what is wrong with an object among the instances of its project, in the UIDs under which it is served
     """
 
     def __init__(
-        self, *, index: InstanceFinder, blobs: BlobStore, way_out: Callable[[str], WayOut | None], key: bytes
+        self,
+        *,
+        index: InstanceFinder,
+        blobs: BlobStore,
+        way_out: Callable[[str], WayOut | None],
+        key: bytes,
+        problems: Callable[[str, Dataset], Sequence[Problem]],
     ) -> None:
         self._key = key
+        self._problems = problems
         self._index = index
         self._blobs = blobs
         self._way_out = way_out
@@ -113,6 +122,7 @@ class Preparation:
         way_out = self._way_out(row.project)
         if way_out is None:
             return self._as_kept(row, served, patient)
+        self._refuse_misplaced(row, served)
         restored = way_out.restore(served, row.kind)
         leaving = restored.data_set
         if patient is not None:
@@ -123,9 +133,20 @@ class Preparation:
         refuse_what_is_left(served, leaving, original_uids=restored.replaced, dates_move=bool(restored.days))
         return self._encoded(row, leaving, way_out.character_set(row.study_uid))
 
+    def _refuse_misplaced(self, row: InstanceRow, served: Dataset) -> None:
+        """Hold an object against the images that it is about, which are here under the UIDs of the project.
+
+        What it breaks by itself is judged as it leaves: it lacks nothing then that the project took out of it. What it
+        refers to was here when it was stored, and may have been deleted since.
+        """
+        by_itself = set(validate(served))
+        misplaced = [one for one in self._problems(row.project, served) if one not in by_itself]
+        refuse_errors([one for one in misplaced if one.on_arrival is not OnArrival.REFUSE_IF_MADE_HERE])
+
     def _as_kept(self, row: InstanceRow, kept: Dataset, patient: KnownPatient | None) -> Parcel:
         """An object of a project that keeps identity: byte for byte, unless the patient is another one now."""
         refuse_errors(validate(kept))
+        self._refuse_misplaced(row, kept)
         if patient is not None:
             patient.put_into(kept)
             return self._encoded(row, kept, ("ISO_IR 192",))

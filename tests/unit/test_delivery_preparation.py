@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +20,7 @@ from service.delivery.known_patient import KnownPatient
 from service.delivery.leaving_checks import refuse_what_is_left
 from service.delivery.parcel import Parcel, as_file_bytes, encoded
 from service.errors import ObjectInvalid
+from service.objects.rule_catalogue import shipped_catalogue
 from tests.datasets import ct_slice
 from tests.delivery_house import SLICES, DeliveryHouse, delivering, dimse
 from tests.fakes.ready_results import ReadyResults
@@ -123,19 +124,37 @@ def test_anything_of_the_project_keeps_an_object_here(keyword: str, value: str, 
     assert value not in str(caught.value)
 
 
-def test_object_that_breaks_a_rule_is_held_for_a_person(house: DeliveryHouse) -> None:
+def no_segments(segmentation: Dataset) -> None:
+    del segmentation.SegmentSequence
+
+
+def beside_its_images(segmentation: Dataset) -> None:
+    for frame in segmentation.PerFrameFunctionalGroupsSequence:
+        x, y, z = frame.PlanePositionSequence[0].ImagePositionPatient
+        frame.PlanePositionSequence[0].ImagePositionPatient = [x, y, float(z) + 900]
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule", "words"),
+    [(no_segments, "IOD-TYPE-1", "SegmentSequence"), (beside_its_images, "GEO-SOURCE", "do not lie on the image")],
+)
+def test_object_that_breaks_a_rule_is_held_for_a_person(
+    house: DeliveryHouse, damage: Callable[[Dataset], None], rule: str, words: str
+) -> None:
     study_uid = house.make_results()
     house.release_all()
     row = house.jobs.results(study_uid)[0]
     path = house.jobs.ingest.blobs.path(row.blob.key)
     broken = dcmread(path)
-    del broken.SegmentSequence
+    damage(broken)
     broken.save_as(path)
     with ScriptedStorageScp([ReadyResults.SEG, ReadyResults.REPORT]) as scp:
         house.courier(dimse("127.0.0.1", scp.port, "SCRIPTED")).turn()
     (delivery,) = house.deliveries()
     assert delivery.state is DeliveryState.HELD
-    assert "SegmentSequence" in delivery.last_error
+    assert all(
+        said in delivery.last_error for said in (f"ERROR {rule} (", words, shipped_catalogue().rules[rule].remedy)
+    )
     assert scp.received == []
     assert house.outbox_files() == []
 

@@ -17,7 +17,7 @@ from service.core.rejection import RejectionNote
 from service.fetching.request import PullRequest
 from service.ingest.pixel_case import PixelCase, Region
 from service.web.api.operations import OPERATIONS, Operation
-from tests.datasets import STUDY_UID, ct_slice
+from tests.datasets import STUDY_UID
 from tests.marked_studies import finding, images, saved
 from tests.web_gateway import NODULE, PASSWORD, WebGateway, basic, text
 
@@ -26,7 +26,6 @@ TOKEN = {"name": "ci", "role": "integrator", "projects": ["*"]}
 PLACES = {
     "project": "default",
     "study_uid": "1.2.3",
-    "instance_uid": str(ct_slice(1, study_uid="1.2.3").SOPInstanceUID),
     "quarantine_id": "a1",
     "name": "bob",
     "token_id": "nothing",
@@ -36,7 +35,7 @@ PLACES = {
     "note_uid": "2.25.77",
     "deletion_id": "1",
     "version_id": "1",
-    "sop_instance_uid": "",
+    "sop_instance_uid": "1.2.3.1.1",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "add_user": USER,

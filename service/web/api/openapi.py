@@ -34,7 +34,6 @@ _PLACES = {
     "deletion_id": ("The number of a deletion", _NUMBER),
     "version_id": ("The number of a version", _NUMBER),
     "sop_instance_uid": ("SOP Instance UID, as served", _UID),
-    "instance_uid": ("SOP Instance UID, as served", _UID),
     "note_uid": ("SOP Instance UID of a rejection note, as served", _UID),
 }
 

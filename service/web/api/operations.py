@@ -116,7 +116,7 @@ OPERATIONS = (
     Operation(
         "problems",
         "GET",
-        "/projects/<project>/studies/<study_uid>/instances/<instance_uid>/problems",
+        "/projects/<project>/studies/<study_uid>/instances/<sop_instance_uid>/problems",
         "Which rules an annotation object breaks, and what to do about each.",
         problem_shapes.ProblemList,
         errors=(404,),

@@ -140,18 +140,18 @@ class ApiViews(DeliveryViews, PullViews, DeletionViews, SearchAttributeViews, Ve
             report, study_path(project, study_uid), standing_of(self._services, project, study_uid)
         )
 
-    def problems(self, project: str, study_uid: str, instance_uid: str) -> problem_shapes.ProblemList:
+    def problems(self, project: str, study_uid: str, sop_instance_uid: str) -> problem_shapes.ProblemList:
         """What is wrong with an object that the caller may see.
 
         Raises
         ------
         InstanceNotFound : there is none in this study
         """
-        seen = self._services.instances.seen_by(self._services.view(project)).find(project, instance_uid)
+        seen = self._services.instances.seen_by(self._services.view(project)).find(project, sop_instance_uid)
         if seen is None or seen.study_uid != study_uid:
             raise InstanceNotFound("there is no such instance in this study")
-        audit_target(f"{study_uid}/{instance_uid}", project=project)
-        return problem_shapes.ProblemList.of(self._services.problems(project, instance_uid))
+        audit_target(f"{study_uid}/{sop_instance_uid}", project=project)
+        return problem_shapes.ProblemList.of(self._services.problems(project, sop_instance_uid))
 
     def crosswalk(self, project: str, query: identity_shapes.CrosswalkQuery) -> identity_shapes.CrosswalkPageShape:
         """A page of a project's original identifiers, for somebody who signed in.
