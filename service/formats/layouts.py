@@ -11,6 +11,7 @@ from service.errors import BadRequest
 from service.formats.coco_layout import CocoLayout
 from service.formats.labels import Label
 from service.formats.layout import Layout
+from service.formats.nifti_file import require_nibabel
 from service.formats.pictures import Window
 from service.formats.png_layout import PngLayout
 from service.formats.table_layouts import CsvLayout, ParquetLayout
@@ -65,6 +66,7 @@ _LAYOUTS: Final[dict[str, tuple[set[str], Callable[[Labels, LayoutOptions], Layo
     "parquet": (set(), lambda labels, _: ParquetLayout(labels)),
 }
 LAYOUTS: Final = tuple(_LAYOUTS)
+_NIFTI: Final = frozenset({"nifti", "nnunet", "monai"})
 
 
 def make_layout(name: str, labels: Labels, options: LayoutOptions, out: Path) -> Layout:
@@ -84,4 +86,6 @@ def make_layout(name: str, labels: Labels, options: LayoutOptions, out: Path) ->
         NnunetLayout.check_folder(out.resolve().name)
     if name == "parquet":
         require_parquet()
+    if name in _NIFTI:
+        require_nibabel()
     return make(labels, options)

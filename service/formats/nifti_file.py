@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.volume import Affine
-from service.errors import FormatRefused
+from service.errors import FormatRefused, SettingsInvalid
 from service.formats.grids import Shape, is_sheared, lps_of, ras_of
 from service.formats.staged_file import Sink
 
@@ -28,6 +28,21 @@ _SCANNER: Final = 1
 """NIFTI_XFORM_SCANNER_ANAT, the code of coordinates in the scanner."""
 _LONGEST: Final = 32767
 """A dimension is kept in 16 bits with a sign."""
+
+
+def require_nibabel() -> None:
+    """Refuse where the library that knows NIfTI is not installed.
+
+    Raises
+    ------
+    SettingsInvalid : names the extra that brings it
+    """
+    try:
+        import nibabel  # noqa: F401
+    except ImportError as error:
+        raise SettingsInvalid(
+            "NIfTI needs nibabel, which is not installed: pip install 'annogate[formats]', or take NRRD"
+        ) from error
 
 
 def write_nifti(
@@ -127,7 +142,9 @@ def open_nifti(file: Path) -> NiftiFile:
     Raises
     ------
     FormatRefused : it is none, holds another number of volumes, or does not say where its voxels lie
+    SettingsInvalid : the library that reads it is not installed
     """
+    require_nibabel()
     import nibabel
 
     try:

@@ -267,10 +267,24 @@ def test_wrong_usage_ends_with_2(house: DatasetHouse, words: list[str]) -> None:
     assert house.calls("export", "dataset", *words).exit_code == 2
 
 
-def test_parquet_without_its_library_names_the_extra(
+@pytest.mark.parametrize(
+    ("layout", "library"),
+    [("parquet", "pyarrow.parquet"), ("nifti", "nibabel"), ("nnunet", "nibabel"), ("monai", "nibabel")],
+)
+def test_format_without_its_library_names_the_extra(
+    house: DatasetHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    out = tmp_path / "Dataset001_Out"
+    answer = house.calls("export", "dataset", "--format", layout, "--out", str(out))
+    assert "pip install 'annogate[formats]'" in str(answer.exception)
+    assert not out.exists()
+
+
+def test_import_without_the_library_names_the_extra(
     house: DatasetHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    answer = house.calls("export", "dataset", "--format", "parquet", "--out", str(tmp_path / "out"))
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    (tmp_path / "a.nii").write_bytes(b"")
+    answer = house.calls("import", "images", str(tmp_path / "a.nii"), "--patient-id", "p")
     assert "pip install 'annogate[formats]'" in str(answer.exception)
-    assert not (tmp_path / "out").exists()
