@@ -13,6 +13,7 @@ from service.archive.runs import RunTable
 from service.archive.study_states import StudyStates
 from service.core.annotator import Annotator
 from service.core.archived import InstanceRow, RunRow
+from service.core.deliveries import SentKind
 from service.core.records import ObjectKind, Outcome
 from service.ingest.spool_backlog import SpoolBacklog
 from service.ingest.spool_reader import SpoolReader
@@ -37,6 +38,7 @@ class JobsHouse:
         project: str = "research",
         new_uid: Callable[[], str] | None = None,
         ingest: IngestHouse | None = None,
+        further: Sequence[SentKind] = (),
     ) -> None:
         self.ingest = ingest or IngestHouse(folder)
         self.clock = self.ingest.clock
@@ -80,6 +82,7 @@ class JobsHouse:
             clock=self.clock,
             new_uid=new_uid or (lambda: f"2.25.{id(self)}.{next(numbers)}"),
             version="0.test",
+            further={project: further},
         )
 
     def receive(self, data_sets: Sequence[Dataset]) -> Outcome:

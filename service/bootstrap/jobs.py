@@ -21,6 +21,7 @@ from service.core.implementation import random_uid
 if TYPE_CHECKING:
     from service.core.annotator import Annotator
     from service.core.archived import RunRow
+    from service.core.deliveries import SentKind
     from service.dimse.peer_count import PeerCounts
     from service.jobs.annotation_run import AnnotationRun
     from service.jobs.attribute_rounds import AttributeRounds
@@ -159,7 +160,19 @@ class Jobs:
             clock=clock,
             new_uid=random_uid,
             version=__version__,
+            further=self._further_kinds,
         )
+
+    @property
+    def _further_kinds(self) -> dict[str, tuple[SentKind, ...]]:
+        """By project, what its peers get beside segmentation and report, or in their place."""
+        settings = self._ground.settings
+        return {
+            name: tuple(
+                dict.fromkeys(kind for peer in project.deliver_to for kind in settings.peers[peer].further_kinds)
+            )
+            for name, project in settings.projects.items()
+        }
 
     def worker_pool(self) -> WorkerPool:
         """What leases runs and hands them to processes."""

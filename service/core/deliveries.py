@@ -12,6 +12,24 @@ BINARY, LABEL_MAP = "binary", "label-map"
 """Forms of a segmentation, each with its report: a peer gets one of them."""
 
 
+class SentKind(StrEnum):
+    """What of a result a peer may get.
+
+    Objects of the last four are forms of a result of their own, made of the same findings, for peers that want them.
+    """
+
+    SEGMENTATION = "seg"
+    REPORT = "sr"
+    PRESENTATION_STATE = "gsps"
+    KEY_OBJECT = "key-object"
+    STRUCTURE_SET = "rtstruct"
+    SUMMARY = "summary"
+
+
+AS_EVER = (SentKind.SEGMENTATION, SentKind.REPORT)
+FURTHER_KINDS = (SentKind.PRESENTATION_STATE, SentKind.KEY_OBJECT, SentKind.STRUCTURE_SET, SentKind.SUMMARY)
+
+
 class ReleaseState(StrEnum):
     """Whether a version of a result may leave."""
 

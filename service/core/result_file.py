@@ -8,8 +8,8 @@ from typing import Final
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from service.core.data_set_writing import encode_explicit
 from service.core.encoded_data_set import SEQUENCE_DELIMITER, UNDEFINED_LENGTH
@@ -24,7 +24,7 @@ _SEQUENCE_END: Final = struct.pack("<HHI", SEQUENCE_DELIMITER >> 16, SEQUENCE_DE
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultFile:
-    """One object in Explicit VR Little Endian (PS3.10 7), its pixel value apart from its header.
+    """One object in Explicit VR Little Endian, or Implicit where it has to be (PS3.10 7); its pixel value lies apart.
 
     Parameters
     ----------
@@ -47,13 +47,13 @@ def result_file(result: Dataset, key: str, version: str) -> ResultFile:
     """
     header = Dataset()
     header.update(result)
-    header.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
     element = header.get(_PIXEL_DATA)
     if element is not None:
         del header[_PIXEL_DATA]
     encapsulated = element is not None and element.is_undefined_length
-    syntax = str(result.file_meta.TransferSyntaxUID if encapsulated else ExplicitVRLittleEndian)
-    parts = [_PREFIX + _file_meta(result, syntax, version), encode_explicit(header)]
+    own = str(result.file_meta.TransferSyntaxUID)
+    syntax = own if encapsulated or own == ImplicitVRLittleEndian else str(ExplicitVRLittleEndian)
+    parts = [_PREFIX + _file_meta(result, syntax, version), _encoded(header, implicit=own == ImplicitVRLittleEndian)]
     location = None
     if element is not None and element.value:
         pixels = _even(bytes(element.value))
@@ -62,6 +62,17 @@ def result_file(result: Dataset, key: str, version: str) -> ResultFile:
         parts += [pixels, _SEQUENCE_END] if encapsulated else [pixels]
     blob = StoredBlob(key, sum(map(len, parts)), len(parts[0]), location)
     return ResultFile(header, syntax, tuple(parts), blob)
+
+
+def _encoded(header: Dataset, *, implicit: bool) -> bytes:
+    """The header; implicit for what has longer values than a length of two bytes can tell (PS3.5 7.1.2)."""
+    header.set_original_encoding(is_implicit_vr=implicit, is_little_endian=True)
+    if not implicit:
+        return encode_explicit(header)
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = True, True
+    write_dataset(buffer, header)
+    return buffer.getvalue()
 
 
 def _pixel_vr(header: Dataset, encapsulated: bool) -> str:

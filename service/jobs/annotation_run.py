@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import structlog
 from pydicom import dcmread
@@ -12,9 +13,10 @@ from pydicom.dataset import Dataset
 
 from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.archive.instances import InstanceIndex
+from service.core.annotations import AnnotationSet
 from service.core.annotator import Annotator, AnnotatorResult
 from service.core.archived import RunRow, RunState, StudyRow
-from service.core.deliveries import ANY_FORM, BINARY, LABEL_MAP
+from service.core.deliveries import ANY_FORM, BINARY, LABEL_MAP, SentKind
 from service.core.fault_place import fault_place
 from service.core.findings import Finding
 from service.core.ports import BlobStore
@@ -37,9 +39,10 @@ _log = structlog.get_logger("annogate.jobs")
 
 @dataclass(slots=True)
 class _Made:
-    """What a run made of its volumes."""
+    """What a run made of its volumes; ``left_out`` says what its further objects do not."""
 
     refused: list[str]
+    left_out: list[str] = field(default_factory=list)
     objects: dict[str, list[Dataset]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     summaries: list[str] = field(default_factory=list)
@@ -56,6 +59,8 @@ class AnnotationRun:
     Parameters
     ----------
     annotators : by name
+    further : by project, the kinds of objects that a result is written in beside segmentation and report, since one
+        of the project's peers gets them
     shift_days : by project, gives the days by which the dates of a patient, named as served, are moved back; a
         project that keeps identity is not in it
     clock : seconds since the epoch, UTC
@@ -74,7 +79,9 @@ class AnnotationRun:
         clock: Callable[[], float],
         new_uid: Callable[[], str],
         version: str,
+        further: Mapping[str, Sequence[SentKind]] = MappingProxyType({}),
     ) -> None:
+        self._further = further
         self._annotators = annotators
         self._index = index
         self._blobs = blobs
@@ -87,7 +94,10 @@ class AnnotationRun:
     def warm_up(self) -> None:
         """Load what is only needed when there is something to write, before that is waited for."""
         import service.objects.validation
-        import service.objects.writer  # noqa: F401
+        import service.objects.writer
+
+        if any(self._further.values()):
+            import service.objects.further_objects  # noqa: F401
 
     def execute(self, run: RunRow, owner: str) -> RunEnd:
         """Carry out a run that ``owner`` holds a lease on; how it ended stands in its row then.
@@ -114,7 +124,8 @@ class AnnotationRun:
 
     def _carry_out(self, run: RunRow, owner: str) -> RunEnd:
         study, made = self._work(run)
-        end = RunEnd(RunState.DONE, "; ".join(made.refused), "; ".join(made.summaries), findings_json(made.findings))
+        words = "; ".join([*made.refused, *made.left_out])
+        end = RunEnd(RunState.DONE, words, "; ".join(made.summaries), findings_json(made.findings))
         return self._store.store(run, owner, end, study, made.objects)
 
     def _work(self, run: RunRow) -> tuple[StudyRow, _Made]:
@@ -150,11 +161,28 @@ class AnnotationRun:
                 predecessor=reports[place] if place < len(reports) else None,
             )
             made.add(_write(result, annotator.title, volume, context))
+            self._add_further(made, run.project, result, annotator.title, volume, context)
             made.findings += result.findings
             made.summaries.append(result.summary)
         if not made.summaries:
             raise VolumeRefused("; ".join(made.refused) or "the series holds no volume")
         return made
+
+    def _add_further(
+        self, made: _Made, project: str, result: AnnotatorResult, title: str, volume: Volume, context: ResultContext
+    ) -> None:
+        """What the project's peers get beside the result, or in its place."""
+        kinds = self._further.get(project, ())
+        if not kinds:
+            return
+        # Loaded here: only a worker that has such objects to write needs them.
+        from service.objects.further_objects import write_further_objects
+        from service.objects.source_images import SourceImages
+
+        found = AnnotationSet(result.algorithm, tuple(result.findings), summary=result.summary)
+        written = write_further_objects(kinds, found, title, SourceImages.of_volume(volume), context)
+        made.add({str(kind): objects for kind, objects in written.objects.items()})
+        made.left_out += written.left_out
 
     def _created_at(self, study: StudyRow) -> datetime:
         """Now, moved like the patient's dates: a real date beside a moved one would give the shift away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from pydicom.dataset import Dataset
 
@@ -16,7 +17,7 @@ from service.archive.result_versions import newer_is_done, shown_of_earlier
 from service.archive.runs import RunTable
 from service.core.archived import AddKind, InstanceRow, RunRow, StudyRow
 from service.core.blob_key import blob_key
-from service.core.deliveries import LABEL_MAP
+from service.core.deliveries import ANY_FORM, BINARY
 from service.core.ports import BlobStore
 from service.core.records import NewInstance, ObjectKind
 from service.core.result_file import ResultFile, result_file
@@ -24,6 +25,9 @@ from service.core.versions import family_of
 from service.errors import ObjectInvalid
 from service.jobs.run_end import LEASE_LOST, SUPERSEDED, RunEnd
 from service.objects.version_marks import marks_of
+
+_SHOWN: Final = (ANY_FORM, BINARY)
+"""The forms that people see; the others are kept for peers."""
 
 
 class ResultStore:
@@ -83,7 +87,7 @@ class ResultStore:
         GatewayError : disk or index failed; nothing was stored
         """
         results = [one for objects in forms.values() for one in objects]
-        twins = [str(one.SOPInstanceUID) for one in forms.get(LABEL_MAP, ())]
+        twins = [str(one.SOPInstanceUID) for form, made in forms.items() if form not in _SHOWN for one in made]
         files = [result_file(one, blob_key(run.project, str(one.SOPInstanceUID)), self._version) for one in results]
         prepared = [PreparedInstance.of(self._new_instance(run, study, file)) for file in files]
         self._blobs.put_many([(file.blob.key, file.parts) for file in files])
