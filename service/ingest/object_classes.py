@@ -59,3 +59,11 @@ def marks_a_study(sop_class_uid: str) -> bool:
     them) and every presentation state.
     """
     return sop_class_uid in ANNOTATIONS or sop_class_uid.startswith((_SR, _PRESENTATION_STATE))
+
+
+_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def may_be_result(sop_class_uid: str) -> bool:
+    """Whether the gateway writes results of this class: pictures of a summary beside what marks a study."""
+    return sop_class_uid == _SECONDARY_CAPTURE or marks_a_study(sop_class_uid)

@@ -19,7 +19,7 @@ from service.deident.pixel_rest import frames_of, refuse_pixel_rest
 from service.deident.pixels.pixel_outcome import Region
 from service.ingest.cleaning import ProjectCleaner
 from service.ingest.content_digest import content_digest
-from service.ingest.object_classes import marks_a_study
+from service.ingest.object_classes import marks_a_study, may_be_result
 from service.ingest.parsing import ParsedInstance, text_of
 from service.ingest.pixel_step import SeenInstance, free_of_overlay_bits
 from service.ingest.project_rules import ProjectRules
@@ -72,7 +72,7 @@ class Router:
 
         A result keeps its UID when it leaves, and so does an annotation, which then carries the original study's UID.
         """
-        if not marks_a_study(parsed.sop_class_uid):
+        if not may_be_result(parsed.sop_class_uid):
             return None
         held = self._index.find(rules.name, parsed.sop_instance_uid)
         if held is None:
