@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +16,11 @@ from dicom_nodes.requestor import RequestorSettings
 from service.archive.outbox import OutboxTable
 from service.archive.outbox_peers import OutboxPeers
 from service.archive.schema import deliveries, delivery_items
-from service.core.deliveries import DeliveryRow, DeliveryState, ItemState, ReleaseRow
+from service.core.deliveries import DeliveryRow, DeliveryState, ItemState, ReleaseRow, SentKind
+from service.core.findings import Finding
 from service.core.rejection import RejectionEvent
 from service.core.release import ReleaseRules
+from service.core.volume import Volume
 from service.custody.way_back import WayBack
 from service.delivery.courier import Courier
 from service.delivery.dimse_target import DimseTarget
@@ -60,8 +62,16 @@ class Sealed:
 class DeliveryHouse:
     """A de-identifying project whose results go to ``peers``; the clock stands until a test moves it."""
 
-    def __init__(self, folder: Path, peers: Sequence[str] = ("pacs",), *, approve: str = "automatic") -> None:
-        self.jobs = JobsHouse(folder, [FixedAnnotator(lambda volume: [nodule(volume)])])
+    def __init__(
+        self,
+        folder: Path,
+        peers: Sequence[str] = ("pacs",),
+        *,
+        approve: str = "automatic",
+        find: Callable[[Volume], Sequence[Finding]] = lambda volume: [nodule(volume)],
+        further: Sequence[SentKind] = (),
+    ) -> None:
+        self.jobs = JobsHouse(folder, [FixedAnnotator(find)], further=further)
         ingest = self.jobs.ingest
         self.folder, self.clock, self.project = folder, self.jobs.clock, "research"
         self.database = ingest.database

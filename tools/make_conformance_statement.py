@@ -78,7 +78,10 @@ CREATED = {
     "1.2.840.10008.5.1.4.1.1.66.4": "findings as binary segmentation (PS3.3 A.51)",
     "1.2.840.10008.5.1.4.1.1.66.7": "the same as label map, for peers that take it",
     "1.2.840.10008.5.1.4.1.1.88.34": "findings as measurement report (PS3.16 TID 1500)",
-    "1.2.840.10008.5.1.4.1.1.88.59": "rejection notes (IHE RAD IOCM)",
+    "1.2.840.10008.5.1.4.1.1.88.59": "rejection notes (IHE RAD IOCM); key images (TID 2010), for peers that get them",
+    "1.2.840.10008.5.1.4.1.1.11.1": "what was drawn and measured on images, for peers that get it (PS3.3 A.33.1)",
+    "1.2.840.10008.5.1.4.1.1.481.3": "findings as regions of interest, for peers that get them (PS3.3 A.19)",
+    "1.2.840.10008.5.1.4.1.1.7": "pictures of the summary, for peers that get them (PS3.3 A.8.1)",
 }
 
 
@@ -237,7 +240,8 @@ def _storage() -> str:
     return f"""### 5.2 Storage SOP Classes
 As SCP every class of the table is taken, retired ones included, and those that `dicom.extra_sop_classes` adds; a
 project may leave some out (`drop_sop_classes`: acknowledged, dropped, counted). As SCU every class that is held is
-sent for C-MOVE and C-GET; the column says which are made here and sent by themselves. Annotations that refer to a
+sent for C-MOVE and C-GET; the column says which are made here and
+sent by themselves, to each peer those that `objects` and `instead` of `[peers.x]` name. Annotations that refer to a
 study of the project by its de-identified UIDs keep their own.
 
 {table(("SOP Class", "UID", "made here", "SCP", "taken as"), rows)}"""

@@ -197,7 +197,7 @@ class Delivery:
 
         peer, delivery = self._settings.peers[name], self._settings.delivery
         return Courier(
-            rules=PeerRules(name, peer.check_identity, peer.segmentation),
+            rules=PeerRules(name, peer.check_identity, peer.segmentation, peer.objects, peer.instead),
             target=self._target(name),
             outbox=self._stores.outbox,
             peers=self._stores.outbox_peers,

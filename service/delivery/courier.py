@@ -20,7 +20,7 @@ from service.core.archived import InstanceRow
 from service.core.deliveries import DeliveryItem, DeliveryRow, DeliveryState, ItemState
 from service.core.fault_place import fault_place
 from service.delivery.answers import Answer, Verdict
-from service.delivery.forms import chosen_form, classes_of
+from service.delivery.forms import chosen_objects, classes_of
 from service.delivery.identity_check import Standing, standing_of
 from service.delivery.known_patient import KnownPatient
 from service.delivery.outbox_files import OutboxFiles
@@ -212,7 +212,7 @@ class Courier:
             self._hold(delivery, Standing(str(error)))
             return False
         if not items:
-            self._outbox.finish(delivery.id, DeliveryState.SENT)
+            self._outbox.finish(delivery.id, DeliveryState.SENT, warning="; ".join(dict.fromkeys(load.warnings)))
         self._end(load)
         return True
 
@@ -220,16 +220,20 @@ class Courier:
         """The objects that go now, noted as on their way; None where the delivery was taken back meanwhile."""
         known = self._outbox.items(load.delivery.id)
         if not known:
-            return self._choose(load, peer) or None
+            return self._choose(load, peer)
         left = [item for item in known if item.state is not ItemState.SENT]
         left = [item for item in left if not self._arrived_before(load, item)]
         return left if self._outbox.mark_sending(load.delivery.id, left) else None
 
-    def _choose(self, load: _Load, peer: OpenTarget) -> list[DeliveryItem]:
-        """Which objects go, by what the peer takes."""
-        form = chosen_form(load.delivery.objects, load.rows, self._rules.segmentation, peer.takes)
-        chosen = [(load.rows[uid].sop_class_uid, uid) for uid in form]
-        return self._outbox.set_items(load.delivery.id, chosen, ItemState.SENDING)
+    def _choose(self, load: _Load, peer: OpenTarget) -> list[DeliveryItem] | None:
+        """Which objects go, by the settings and by what the peer takes; None where somebody ended the delivery."""
+        choice = chosen_objects(load.delivery.objects, load.rows, self._rules, peer.takes)
+        load.warnings += [choice.words] if choice.words else []
+        if not choice.uids:
+            load.warnings.append("the result has nothing of what the settings let the peer get")
+            return []
+        chosen = [(load.rows[uid].sop_class_uid, uid) for uid in choice.uids]
+        return self._outbox.set_items(load.delivery.id, chosen, ItemState.SENDING) or None
 
     def _arrived_before(self, load: _Load, item: DeliveryItem) -> bool:
         """Whether the peer has an object that a kill left on its way."""

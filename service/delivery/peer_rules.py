@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.core.deliveries import AS_EVER, SentKind
+
 DAY_S = 86400.0
 
 
@@ -37,8 +39,12 @@ class PeerRules:
     Parameters
     ----------
     segmentation : "auto", "binary" or "label-map"
+    objects : what it gets of each result
+    instead : what it gets, the first that it takes, where it does not take the segmentation or the report
     """
 
     name: str
     check_identity: bool = True
     segmentation: str = "auto"
+    objects: tuple[SentKind, ...] = AS_EVER
+    instead: tuple[SentKind, ...] = ()

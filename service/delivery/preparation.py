@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicom_nodes.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from dicom_nodes.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from service.core.archived import InstanceRow
 from service.core.ports import BlobStore
 from service.core.records import ObjectKind
@@ -170,5 +170,8 @@ class Preparation:
         if pixels is not None:
             leaving[_PIXELS] = pixels
         digest = KnownPatient.of(leaving).digest(self._key)
-        syntax = EXPLICIT_VR_LITTLE_ENDIAN
-        return Parcel(row.sop_class_uid, row.sop_instance_uid, syntax, encoded(leaving), digest, note)
+        # What is held in implicit VR has longer values than explicit VR can hold (PS3.5 7.1.2).
+        implicit = row.transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
+        syntax = IMPLICIT_VR_LITTLE_ENDIAN if implicit else EXPLICIT_VR_LITTLE_ENDIAN
+        content = encoded(leaving, implicit_vr=implicit)
+        return Parcel(row.sop_class_uid, row.sop_instance_uid, syntax, content, digest, note)

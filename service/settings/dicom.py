@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from service.core.deliveries import AS_EVER, FURTHER_KINDS, SentKind
 from service.settings.tls import PeerTlsSettings, TlsSettings
 from service.settings.values import AeTitle, HttpUrl, Name, Network, Port, Section, Uid
 
@@ -55,6 +56,8 @@ class PeerSettings(Section):
     authorization_file: Path | None = None
     check_identity: bool = True
     segmentation: Literal["auto", "binary", "label-map"] = "auto"
+    objects: tuple[SentKind, ...] = AS_EVER
+    instead: tuple[SentKind, ...] = ()
     storage_commitment: bool = False
     commits_for: tuple[AeTitle, ...] = ()
     tls: PeerTlsSettings | None = None
@@ -68,3 +71,18 @@ class PeerSettings(Section):
         if self.protocol == "dicomweb" and self.dicomweb_url is None:
             raise ValueError("dicomweb_url is missing: protocol is dicomweb")
         return self
+
+    @model_validator(mode="after")
+    def _gets_something(self) -> PeerSettings:
+        if not self.objects:
+            raise ValueError("objects: nothing is left that the peer could get; leave it out of deliver_to instead")
+        if unfit := [str(kind) for kind in self.instead if kind in AS_EVER or kind in self.objects]:
+            raise ValueError(f"instead: {', '.join(unfit)} cannot stand for what the peer does not take")
+        if self.instead and self.protocol == "dicomweb":
+            raise ValueError("instead: over STOW-RS nothing is negotiated; say in objects what the peer gets")
+        return self
+
+    @property
+    def further_kinds(self) -> tuple[SentKind, ...]:
+        """What results have to be written in for this peer, beside segmentation and report."""
+        return tuple(kind for kind in FURTHER_KINDS if kind in (*self.objects, *self.instead))

@@ -28,6 +28,7 @@ def test_results_come_back_to_the_pacs_that_pushed_the_study(tmp_path: Path) -> 
     }
     with OrthancProcess(tmp_path / "orthanc", "ANNOGATE", "127.0.0.1", dicom_port) as orthanc:
         peer = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": orthanc.dicom_port, "storage_commitment": True}
+        peer["objects"] = ["seg", "sr", "key-object"]
         settings = {"projects": {"default": project}, "peers": {"pacs": peer}, "delivery": {"sweep_s": 1.0}}
         gateway = GatewayProcess(tmp_path, settings)
         with gateway:
@@ -62,7 +63,7 @@ def test_results_come_back_to_the_pacs_that_pushed_the_study(tmp_path: Path) -> 
             result = dcmread(BytesIO(content))
             assert (result.PatientID, result.PatientName) == (original.PatientID, original.PatientName)
             assert result.StudyDate == original.StudyDate
-        assert len(results) == 2
+        assert sorted(_modality(orthanc, {"ID": identifier}) for identifier in results) == ["KO", "SEG", "SR"]
     assert list((gateway.data_dir / "outbox").iterdir()) == []
 
 

@@ -84,6 +84,34 @@ def test_wrong_setting_is_refused_in_words(tmp_path: Path, text: str, words: str
         load(tmp_path, text)
 
 
+PEER = "[peers.pacs]\nae_title = 'PACS'\nhost = 'pacs'\nport = 104\n"
+
+
+def test_peer_gets_segmentation_and_report_unless_told_otherwise(tmp_path: Path) -> None:
+    assert load(tmp_path, PEER).peers["pacs"].objects == ("seg", "sr")
+    assert load(tmp_path, PEER).peers["pacs"].further_kinds == ()
+    more = load(tmp_path, f"{PEER}objects = ['seg', 'rtstruct']\ninstead = ['summary', 'gsps']\n")
+    assert more.peers["pacs"].further_kinds == ("gsps", "rtstruct", "summary")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("objects = []", "peers.pacs: objects: nothing is left that the peer could get"),
+        ("objects = ['sgps']", "peers.pacs.objects.0: Input should be 'seg', 'sr', 'gsps', 'key-object', 'rtstruct'"),
+        ("instead = ['sr']", "peers.pacs: instead: sr cannot stand for what the peer does not take"),
+        ("objects = ['gsps']\ninstead = ['gsps']", "instead: gsps cannot stand for"),
+        (
+            "protocol = 'dicomweb'\ndicomweb_url = 'https://pacs/dicom-web'\ninstead = ['gsps']",
+            "over STOW-RS nothing is negotiated; say in objects what the peer gets",
+        ),
+    ],
+)
+def test_objects_that_make_no_sense_are_refused_in_words(tmp_path: Path, lines: str, words: str) -> None:
+    with pytest.raises(SettingsInvalid, match=re.escape(words)):
+        load(tmp_path, f"{PEER}{lines}\n")
+
+
 def test_missing_file_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="No such file"):
         load_settings(tmp_path / "nowhere.toml", environ={})
