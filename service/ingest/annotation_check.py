@@ -44,7 +44,8 @@ def check_annotation(
     if admitted.file is None:
         return ()
     if sum(len(part) for part in admitted.file.parts) <= LARGEST:
-        data_set, has_pixels = dcmread(BytesIO(b"".join(admitted.file.content()))), True
+        data_set: Dataset = dcmread(BytesIO(b"".join(admitted.file.content())))
+        has_pixels = True
     elif is_whole:
         data_set, has_pixels = admitted.header, False
     else:

@@ -157,8 +157,8 @@ def _verification_breaches(data_set: Dataset) -> Iterator[Breach]:
     } - {""}
     written = f"{data_set.get('ContentDate') or ''}{data_set.get('ContentTime') or ''}"[:14]
     for observer in data_set.get("VerifyingObserverSequence") or ():
-        name = str(observer.get("VerifyingObserverName") or "").replace("^", " ").strip().casefold()
-        if name in machines:
+        verifier = str(observer.get("VerifyingObserverName") or "").replace("^", " ").strip().casefold()
+        if verifier in machines:
             yield "SR-VERIFIER", "the device that made the report is named as the person who verified it"
         moment = str(observer.get("VerificationDateTime") or "")[:14]
         if moment and len(written) >= 8 and moment < written[: len(moment)]:

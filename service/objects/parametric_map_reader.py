@@ -19,7 +19,6 @@ from service.core.volume import Volume
 from service.errors import ObjectInvalid
 from service.objects import concepts
 from service.objects.content_tree import first_code, name_of
-from service.objects.frame_rules import shared_group
 from service.objects.image_plane import ImagePlane, plane_of, planes_of
 from service.objects.parametric_map import QUANTITY
 
@@ -107,7 +106,7 @@ def _meaning(data_set: Dataset, number: int) -> _Meaning:
     """Real World Value Mapping of a frame, its own or the shared one (PS3.3 C.7.6.16.2.11); the first where several."""
     keyword = "RealWorldValueMappingSequence"
     own = data_set.PerFrameFunctionalGroupsSequence[number - 1]
-    mapping = next(iter(own.get(keyword) or shared_group(data_set).get(keyword) or ()), None)
+    mapping = next(iter(own.get(keyword) or _shared_group(data_set).get(keyword) or ()), None)
     if mapping is None or mapping.get("RealWorldValueSlope") is None:
         raise ObjectInvalid(f"frame {number} does not say by Real World Value Slope what its values are")
     said = {
@@ -141,3 +140,9 @@ def _slice_of(plane: ImagePlane, planes: tuple[ImagePlane, ...], number: int) ->
     if away[nearest] > OFF_GRID_MM:
         raise ObjectInvalid(f"frame {number} lies on no slice: it is {away[nearest]:.2f} mm from the nearest one")
     return nearest
+
+
+def _shared_group(data_set: Dataset) -> Dataset:
+    """The item of Shared Functional Groups, empty where there is none."""
+    items = list(data_set.get("SharedFunctionalGroupsSequence") or ())
+    return items[0] if items else Dataset()

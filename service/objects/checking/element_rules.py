@@ -19,7 +19,7 @@ from service.objects.rule_catalogue import Breach
 _UID: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _LONGEST_UID: Final = 64
 _PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_FLOATS: Final = {"OF": np.dtype("<f4"), "OD": np.dtype("<f8")}
+_FLOATS: Final[dict[str, np.dtype[Any]]] = {"OF": np.dtype("<f4"), "OD": np.dtype("<f8")}
 _BYTES: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _ONE_VALUE: Final = frozenset({"LT", "ST", "UR", "UT"})
 """Texts in which a backslash is a letter."""

@@ -59,8 +59,8 @@ def frame_geometry_breaches(case: ObjectCase, *, marks: bool) -> Iterator[Breach
 def is_orientation(values: Sequence[float]) -> bool:
     """Whether six numbers are two unit vectors at a right angle (C.7.6.2.1.1)."""
     first, second = np.asarray(values[:3]), np.asarray(values[3:])
-    lengths = abs(np.linalg.norm(first) - 1), abs(np.linalg.norm(second) - 1)
-    return bool(max(*lengths, abs(float(first @ second))) <= _UNIT)
+    lengths = abs(float(np.linalg.norm(first)) - 1), abs(float(np.linalg.norm(second)) - 1)
+    return max(*lengths, abs(float(first @ second))) <= _UNIT
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -112,7 +112,7 @@ def _volumes(case: ObjectCase) -> dict[str, tuple[Points, Points]]:
             continue
         columns, rows = float(source.get("Columns") or 0), float(source.get("Rows") or 0)
         corners[reference] += [
-            np.array(point) for point in plane.to_patient([[0, 0], [columns, 0], [0, rows], [columns, rows]])
+            np.array(point) for point in plane.to_patient([(0.0, 0.0), (columns, 0.0), (0.0, rows), (columns, rows)])
         ]
         thickness = values_of(source, "SliceThickness")
         spare[reference] = max(spare[reference], float(thickness[0]) if thickness else 0.0, *plane.spacing_mm)
