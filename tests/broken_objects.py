@@ -342,6 +342,11 @@ def label_of_nothing(one: GoodObject) -> None:
     one.data_set.PixelData = b"\x07" + one.data_set.PixelData[1:]
 
 
+@breaks("SEG-BACKGROUND", "label map")
+def background_of_no_name(one: GoodObject) -> None:
+    del one.data_set.PixelPaddingValue
+
+
 @breaks("SEG-OVERLAP", "label map")
 def two_label_maps_in_one_place(one: GoodObject) -> None:
     one.data_set.PerFrameFunctionalGroupsSequence[1] = deepcopy(frames(one)[0])

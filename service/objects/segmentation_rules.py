@@ -106,6 +106,10 @@ def _pixel_breaches(case: ObjectCase, segments: list[Dataset]) -> Iterator[Breac
 def _label_breaches(data_set: Dataset, segments: list[Dataset]) -> Iterator[Breach]:
     described = {segment.get("SegmentNumber") for segment in segments} | {data_set.get("PixelPaddingValue")}
     strange = sorted(_values_in(data_set) - described)
+    if 0 in strange:
+        # What viewers write: where no segment is numbered so, it can mean nothing else.
+        strange.remove(0)
+        yield "SEG-BACKGROUND", "pixels hold 0, which no segment describes and Pixel Padding Value does not name"
     if strange:
         yield "SEG-LABELS", f"pixels hold {strange[:_SHOWN]}, which no segment describes"
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
+
 from service.core.annotations import AnnotationSet
 from service.core.codes import Code
 from service.core.findings import Evaluation, Finding, Measurement
@@ -17,6 +19,9 @@ SpacingOf = Callable[[ImagePlace], tuple[float, float] | None]
 
 LEAST_DICE: Final = 0.1
 """Masks that share so much are the same thing under another tracking UID: viewers give new ones when they save."""
+LEAST_REACH: Final = 5.0
+"""Millimetres or pixels. What was drawn under another tracking UID is the same thing where it was moved by no more than
+this or its own extent, whichever is more."""
 _ROUNDING: Final = 1e-3
 """Of a millimetre or pixel: what is left of a coordinate in 32 bits is no change."""
 
@@ -90,14 +95,14 @@ def compare(
     spacing_mm : of the volume that masks lie in, between slices, rows and columns
     spacing_of : Pixel Spacing of an image, between rows and columns; None where it has none
     """
-    pairs, added = _pairs(before.findings, after.findings)
+    pairs, added = _pairs(before.findings, after.findings, spacing_of)
     changes = [_change(one, other, spacing_mm, spacing_of) for one, other in pairs]
     changes += [FindingChange(Change.ADDED, one.label, one.tracking_uid) for one in added]
     return Comparison(tuple(changes), tuple(_said(before, after)))
 
 
 def _pairs(
-    before: Sequence[Finding], after: Sequence[Finding]
+    before: Sequence[Finding], after: Sequence[Finding], spacing_of: SpacingOf
 ) -> tuple[list[tuple[Finding, Finding | None]], list[Finding]]:
     """Each earlier finding with the later one that is the same thing, if any; and the later ones that are new."""
     left = list(after)
@@ -108,20 +113,51 @@ def _pairs(
             left.remove(same)
         pairs.append((one, same))
     for number, (one, same) in enumerate(pairs):
-        if same is None and (found := _most_alike(one, left)) is not None:
+        if same is None and (found := _most_alike(one, left, spacing_of)) is not None:
             left.remove(found)
             pairs[number] = (one, found)
     return pairs, left
 
 
-def _most_alike(finding: Finding, others: Sequence[Finding]) -> Finding | None:
+def _most_alike(finding: Finding, others: Sequence[Finding], spacing_of: SpacingOf) -> Finding | None:
+    """The one whose mask shares most, or that was drawn nearest: viewers save under new tracking UIDs."""
     if finding.mask is None:
-        return None
+        return _nearest(finding, others, spacing_of)
     mask = finding.mask
     alike = [(dice_of(mask, other.mask), -number) for number, other in enumerate(others) if other.mask is not None]
     if not alike or max(alike)[0] < LEAST_DICE:
         return None
     return others[-max(alike)[1]]
+
+
+def _nearest(finding: Finding, others: Sequence[Finding], spacing_of: SpacingOf) -> Finding | None:
+    """The one drawn on the same image with the same shapes that lies nearest, if it is within reach."""
+    mine = _all_shapes(finding)
+    apart: list[tuple[float, int]] = []
+    for number, other in enumerate(others):
+        theirs = _all_shapes(other)
+        if not mine or [(one.kind, one.place) for one in mine] != [(one.kind, one.place) for one in theirs]:
+            continue
+        distance = max(_moved(one, two, spacing_of) for one, two in zip(mine, theirs, strict=True))
+        if distance <= max(LEAST_REACH, *(_extent(one, spacing_of) for one in mine)):
+            apart.append((distance, number))
+    return others[min(apart)[1]] if apart else None
+
+
+def _all_shapes(finding: Finding) -> list[Shape]:
+    return [*finding.shapes, *(one.shape for one in finding.measurements if one.shape is not None)]
+
+
+def _extent(shape: Shape, spacing_of: SpacingOf) -> float:
+    """The longer side of the box round a shape, in what `_moved` is in."""
+    points = np.array(shape.points, dtype=float)
+    if not points.size:
+        return 0.0
+    sides = points.max(axis=0) - points.min(axis=0)
+    if shape.on_image is not None:
+        row, column = _spacing(shape, spacing_of) or (1.0, 1.0)
+        sides = sides[:2] * (column, row)
+    return float(sides.max())
 
 
 def _change(

@@ -63,6 +63,26 @@ def test_mask_under_a_new_tracking_uid_is_the_same_finding() -> None:
     assert told.change is Change.CHANGED
 
 
+def drawn(uid: str, start: tuple[float, float], end: tuple[float, float]) -> Finding:
+    drawn_line = line(start, end, IMAGE)
+    return mark(uid, measurements=(Measurement(LENGTH, 4.0, ucum("mm", "millimeter"), shape=drawn_line),))
+
+
+def test_line_under_a_new_tracking_uid_is_the_nearest_one() -> None:
+    before = AnnotationSet(READER, (drawn("2.25.7", (10, 10), (30, 10)), drawn("2.25.8", (10, 60), (30, 60))))
+    after = AnnotationSet(READER, (drawn("2.25.9", (10, 62), (30, 62)), drawn("2.25.10", (10, 10), (30, 10))))
+    told = compare(before, after).findings
+    assert [(one.change, one.tracking_uid_before, one.tracking_uid) for one in told] == [
+        (Change.ACCEPTED, "2.25.7", "2.25.10"),
+        (Change.CHANGED, "2.25.8", "2.25.9"),
+    ]
+
+
+def test_line_drawn_out_of_reach_of_the_earlier_is_another_finding() -> None:
+    told = compared(drawn("2.25.7", (10, 10), (30, 10)), drawn("2.25.9", (200, 200), (220, 200))).findings
+    assert [one.change for one in told] == [Change.REMOVED, Change.ADDED]
+
+
 def test_masks_far_apart_are_two_findings() -> None:
     told = compared(mark(mask=ball(4, (10, 10, 10))), mark("2.25.8", mask=ball(4, (40, 40, 40)))).findings
     assert [one.change for one in told] == [Change.REMOVED, Change.ADDED]
