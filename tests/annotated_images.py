@@ -28,7 +28,7 @@ from service.core.codes import Code, ucum
 from service.core.findings import AlgorithmIdentification, Evaluation, Finding, Measurement
 from service.core.geometry import ImagePlace, PatientPlace, Shape, ShapeKind
 from service.objects.source_images import SourceImages
-from tests.volumes import ABNORMAL, ALGORITHM, LEFT, LUNG, NODULE, ct_sources, enhanced_volume
+from tests.volumes import ABNORMAL, ALGORITHM, LEFT, LUNG, NODULE, ct_sources, enhanced_volume, legacy_converted_volume
 
 LENGTH = Code("410668003", "SCT", "Length")
 AREA = Code("42798000", "SCT", "Area")
@@ -74,6 +74,7 @@ def slide(columns: int = 5000, rows: int = 3000, tile: int = 256) -> Dataset:
 SOURCES = {
     "CT slices": lambda: ct_sources(8),
     "enhanced CT": lambda: list(enhanced_volume().sources),
+    "legacy converted CT": lambda: list(legacy_converted_volume().sources),
     "radiograph": lambda: [flat_image(ComputedRadiographyImageStorage, "CR", PixelSpacing=[0.2, 0.3])],
     "mammograms": mammograms,
     "ultrasound cine": lambda: [flat_image(UltrasoundMultiFrameImageStorage, "US", NumberOfFrames=12)],

@@ -20,6 +20,7 @@ from tests.written_results import context
 BINARY = SegmentationForm()
 LABEL_MAP = SegmentationForm(SegmentationKind.LABELMAP)
 PROBABILITY = SegmentationForm(SegmentationKind.PROBABILITY)
+OCCUPANCY = SegmentationForm(SegmentationKind.OCCUPANCY)
 
 
 def as_form(kind: SegmentationKind, transfer_syntax_uid: str = NATIVE) -> SegmentationForm:

@@ -7,7 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import EnhancedCTImageStorage, PositronEmissionTomographyImageStorage
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    PositronEmissionTomographyImageStorage,
+)
 
 from service.core.annotator import AnnotatorResult
 from service.core.codes import Code, ucum
@@ -126,6 +131,18 @@ def enhanced_volume(slices: int = 8, *, orientation_per_frame: bool = True) -> V
     source.PerFrameFunctionalGroupsSequence = frames
     flat = volume_of(singles)
     return replace(flat, sources=(source,) * slices, frame_numbers=tuple(range(slices, 0, -1)))
+
+
+def legacy_converted_volume(slices: int = 8) -> Volume:
+    """The frames of an enhanced CT that was made of single slices, each of which is named (PS3.3 A.70)."""
+    volume = enhanced_volume(slices)
+    source = volume.sources[0]
+    source.SOPClassUID = LegacyConvertedEnhancedCTImageStorage
+    for number, group in enumerate(source.PerFrameFunctionalGroupsSequence, start=1):
+        made_of = Dataset()
+        made_of.ReferencedSOPClassUID, made_of.ReferencedSOPInstanceUID = CTImageStorage, f"2.25.83{number}"
+        group.ConversionSourceAttributesSequence = [made_of]
+    return volume
 
 
 def ball(volume: Volume, centre: tuple[int, int, int], radius: int = 2) -> Mask:

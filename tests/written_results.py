@@ -12,7 +12,15 @@ from service.core.volume import Volume
 from service.objects import concepts
 from service.objects.content_tree import children
 from service.objects.writer import ResultContext, WrittenResult, write_results
-from tests.volumes import OBLIQUE, ct_sources, enhanced_volume, pet_volume, result_of, volume_of
+from tests.volumes import (
+    OBLIQUE,
+    ct_sources,
+    enhanced_volume,
+    legacy_converted_volume,
+    pet_volume,
+    result_of,
+    volume_of,
+)
 
 OWN_UIDS = "2.25.5000"
 
@@ -40,7 +48,14 @@ def tilted() -> Volume:
     return volume_of(ct_sources(8, spacing_mm=(0.7, 0.9), step_mm=(0.0, 0.8, 2.4)))
 
 
-VOLUMES = {"axial": axial, "oblique": oblique, "tilted": tilted, "enhanced": enhanced_volume, "pet": pet_volume}
+VOLUMES = {
+    "axial": axial,
+    "oblique": oblique,
+    "tilted": tilted,
+    "enhanced": enhanced_volume,
+    "legacy converted": legacy_converted_volume,
+    "pet": pet_volume,
+}
 
 
 def write(volume: Volume, *findings: Finding) -> WrittenResult:

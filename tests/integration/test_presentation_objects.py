@@ -118,6 +118,23 @@ def test_result_of_a_run_has_no_error(name: str, tmp_path: Path) -> None:
         assert "Test passed" in told.stdout + told.stderr, told.stdout + told.stderr
 
 
+def black(header: Dataset, _: int) -> np.ndarray:
+    """Stored pixels of a frame."""
+    colours = (3,) if int(header.SamplesPerPixel) == 3 else ()
+    return np.zeros((header.Rows, header.Columns, *colours), dtype=np.uint8)
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.parametrize("kind", IMAGES)
+def test_pictures_of_a_reading_of_any_image_have_no_error(kind: str, tmp_path: Path) -> None:
+    sources = SourceImages.of_images(IMAGES[kind]())
+    captures = write_summary_captures(reading_of(sources), "Marks", sources, context(), stored=black)
+    # The words alone are one; a slide's matrix of tiles is no image that a page could show.
+    assert len(captures) > (0 if kind == "slide" else 1)
+    for capture in captures[:4]:
+        assert errors_in(capture, tmp_path) == []
+
+
 @pytest.mark.peer("dicom3tools")
 def test_pictures_of_the_summary_have_no_error(tmp_path: Path) -> None:
     volume = VOLUMES["axial"]()

@@ -15,12 +15,12 @@ from service.objects.segmentation_rewriting import rewrite_segmentation
 from service.objects.validation import Severity, validate
 from tests.dciodvfy import errors_in
 from tests.segmentation_sources import SOURCES
-from tests.segmented import BINARY, LABEL_MAP, PROBABILITY, drawn_masks, written
+from tests.segmented import BINARY, LABEL_MAP, OCCUPANCY, PROBABILITY, drawn_masks, written
 from tests.written_results import context
 
 
 @pytest.mark.peer("dicom3tools")
-@pytest.mark.parametrize("form", [BINARY, PROBABILITY], ids=lambda form: form.kind.name)
+@pytest.mark.parametrize("form", [BINARY, PROBABILITY, OCCUPANCY], ids=lambda form: form.kind.name)
 @pytest.mark.parametrize("name", SOURCES)
 def test_segmentation_has_no_error(name: str, form: SegmentationForm, tmp_path: Path) -> None:
     source = SOURCES[name]()

@@ -82,9 +82,21 @@ def _spots(case: ObjectCase) -> list[Spot | None]:
 
 
 def _spot(frame: Frame, others: list[int]) -> Spot | None:
-    """Where and when a frame lies, whatever segment it shows; None where the object does not say it."""
+    """Where and when a frame lies, whatever segment it shows; None where the object does not say it.
+
+    Images of one place differ in what no dimension of the segmentation has to tell (b-value, echo, contrast phase):
+    frames drawn on two of them are not laid over each other.
+    """
     beside = tuple(frame.indices[place] for place in others if place < len(frame.indices))
     if frame.position is not None:
         position = tuple(round(value, _DIGITS) for value in frame.position)
-        return position, frame.orientation, frame.spacing_mm, beside
+        return position, frame.orientation, frame.spacing_mm, beside, _drawn_on(frame)
     return (frame.sources[0], beside) if len(frame.sources) == 1 else None
+
+
+def _drawn_on(frame: Frame) -> tuple[str, int] | None:
+    """The one image frame that a frame was drawn on, if it names one alone."""
+    if len(frame.sources) != 1:
+        return None
+    (source,) = frame.sources
+    return source.sop_instance_uid, source.frame
