@@ -19,7 +19,7 @@ INDEX_TESTS := $(patsubst %,tests/unit/test_%.py,annotation_filing annotation_ve
 	tests/faults/test_fuzzed_dicomweb.py tests/integration/test_openapi.py
 BENCH_STAMP := $(VENV)/.bench-installed
 # `make bench BENCH="deid deid_pixels" IMAGES=DIR` runs some, and looks for text in the images of a folder as well.
-BENCH   ?= archive_metadata deid deid_faces deid_frames deid_pixels dicomweb_store formats ingest objects receive
+BENCH   ?= archive_metadata deid deid_faces deid_frames deid_pixels dicomweb_store first_overlay formats ingest objects receive
 IMAGES  ?=
 
 # Where it is set, every process of every test would compile all that it imports anew.
