@@ -9,10 +9,9 @@ from io import BytesIO
 
 import pytest
 from pydicom import dcmread
-from pydicom.dataset import Dataset
 
+from tests.integration.test_outside_results import made_of
 from tests.outside_house import DICOM, House, outside_house
-from tests.referring_objects import CT, SEG_UIDS, item, segmentation, to
 from tests.worklist_house import value
 
 DONE_AT, MADE_AT = "20240301", date(2024, 3, 17)
@@ -30,19 +29,6 @@ def day_of(told: str) -> date:
     return datetime.strptime(told[:8], "%Y%m%d").date()
 
 
-def result_on(images: list[Dataset]) -> Dataset:
-    """A segmentation as a model makes it of the images that it was served."""
-    made = segmentation()
-    for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "FrameOfReferenceUID"):
-        setattr(made, keyword, getattr(images[0], keyword))
-    sources = [to(CT, str(image.SOPInstanceUID)) for image in images]
-    series = str(images[0].SeriesInstanceUID)
-    made.ReferencedSeriesSequence = [item(SeriesInstanceUID=series, ReferencedInstanceSequence=sources)]
-    for frame, source in zip(made.PerFrameFunctionalGroupsSequence, sources, strict=True):
-        frame.DerivationImageSequence[0].SourceImageSequence = [source]
-    return made
-
-
 def test_model_elsewhere_does_its_run(house: House) -> None:
     assert house.found("/workitems") == []
     waiting = house.complete_study()
@@ -53,24 +39,25 @@ def test_model_elsewhere_does_its_run(house: House) -> None:
     study_uid = value(source, "0020000D")
     assert {str(image.StudyInstanceUID) for image in images} == {study_uid}
 
-    made = result_on(images)
+    made, _ = made_of(images)
+    series, instance = str(made.SeriesInstanceUID), str(made.SOPInstanceUID)
     stored = house.store(made)
-    assert (stored.status_code, SEG_UIDS[1] in stored.text) == (200, True)
+    assert (stored.status_code, instance in stored.text) == (200, True)
     assert house.study(study_uid)["results"] == []
     house.name(uid, made)
     assert house.change(uid, "COMPLETED").status_code == 200
 
     (completed,) = house.found(f"/workitems/{uid}")
     named = value(value(value(completed, "00741216"), "00404033"), "00081199")
-    assert (value(completed, "00741000"), value(named, "00081155")) == ("COMPLETED", SEG_UIDS[1])
+    assert (value(completed, "00741000"), value(named, "00081155")) == ("COMPLETED", instance)
     run = house.run_of(study_uid)
     assert (run["annotator"], run["state"], run["summary"]) == ("chest", "done", "1 SEG")
     (result,) = house.study(study_uid)["results"]
-    assert (result["annotator"], result["sop_instance_uid"]) == ("chest", SEG_UIDS[1])
-    assert house.stored_of(study_uid, "SEG") == [SEG_UIDS[1]]
-    answer = house.ask("GET", f"/studies/{study_uid}/series/{SEG_UIDS[0]}/instances/{SEG_UIDS[1]}", Accept=DICOM)
+    assert (result["annotator"], result["sop_instance_uid"]) == ("chest", instance)
+    assert house.stored_of(study_uid, "SEG") == [instance]
+    answer = house.ask("GET", f"/studies/{study_uid}/series/{series}/instances/{instance}", Accept=DICOM)
     served = dcmread(BytesIO(answer.get_data()))
-    assert served.SegmentSequence[0].SegmentLabel == "nodule"
+    assert served.SegmentSequence[0].SegmentLabel == made.SegmentSequence[0].SegmentLabel
     assert house.gateway.study_watch.complete_due() == 0
 
     told = json.dumps([waiting, claimed, completed])
@@ -80,7 +67,7 @@ def test_model_elsewhere_does_its_run(house: House) -> None:
     assert day_of(value(value(completed, "00741216"), "00404051")) == day_of(DONE_AT) - moved_by
     assert day_of(value(completed, "00404010")) == day_of(today) - moved_by
     assert "Last-Modified" not in answer.headers
-    path = f"/studies/{study_uid}/series/{SEG_UIDS[0]}/instances/{SEG_UIDS[1]}"
+    path = f"/studies/{study_uid}/series/{series}/instances/{instance}"
     for header in ("If-Modified-Since", "If-Unmodified-Since"):
         later = house.ask("GET", path, **{"Accept": DICOM, header: "Fri, 31 Dec 2999 23:59:59 GMT"})
         assert later.status_code == 200
