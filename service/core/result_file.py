@@ -51,7 +51,7 @@ def result_file(result: Dataset, key: str, version: str) -> ResultFile:
     if element is not None:
         del header[_PIXEL_DATA]
     encapsulated = element is not None and element.is_undefined_length
-    own = str(result.file_meta.TransferSyntaxUID)
+    own = str(result.file_meta.TransferSyntaxUID) if "file_meta" in result.__dict__ else ""
     syntax = own if encapsulated or own == ImplicitVRLittleEndian else str(ExplicitVRLittleEndian)
     parts = [_PREFIX + _file_meta(result, syntax, version), _encoded(header, implicit=own == ImplicitVRLittleEndian)]
     location = None
