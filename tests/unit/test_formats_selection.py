@@ -37,7 +37,7 @@ IGNORING = '[ignore]\ntypes = [{ value = "10200004", scheme = "SCT", meaning = "
 
 
 def liver(volume: Volume) -> Finding:
-    return replace(organ(volume, 3), type=LIVER, label="Liver", mask=ball(volume, (1, 3, 3), 1))
+    return replace(organ(volume, 3), measurements=(), type=LIVER, label="Liver", mask=ball(volume, (1, 3, 3), 1))
 
 
 def lung(volume: Volume) -> Finding:
