@@ -103,6 +103,11 @@ def automatic_group_without_algorithm(one: GoodObject) -> None:
     del one.data_set.AnnotationGroupSequence[0].AnnotationGroupAlgorithmIdentificationSequence
 
 
+@breaks("IOD-LOSSY", "segmentation")
+def loss_of_nobody_knows_what(one: GoodObject) -> None:
+    one.data_set.LossyImageCompression = "01"
+
+
 @breaks("IOD-TYPE-2", "segmentation")
 def no_birth_date(one: GoodObject) -> None:
     del one.data_set.PatientBirthDate
@@ -315,6 +320,11 @@ def tracking_uid_twice(one: GoodObject) -> None:
 @breaks("SEG-FRAMES", "segmentation")
 def one_frame_item_less(one: GoodObject) -> None:
     one.data_set.PerFrameFunctionalGroupsSequence = one.data_set.PerFrameFunctionalGroupsSequence[:-1]
+
+
+@breaks("SEG-FRAMES-LEFT", "segmentation")
+def one_frame_item_more(one: GoodObject) -> None:
+    one.data_set.PerFrameFunctionalGroupsSequence.append(deepcopy(one.data_set.PerFrameFunctionalGroupsSequence[-1]))
 
 
 @breaks("SEG-IDENTIFICATION", "segmentation")
@@ -601,12 +611,6 @@ def rows_in_millimetres(one: GoodObject) -> None:
         if below.ValueType == "NUM" and below.ConceptNameCodeSequence[0].CodeValue == "110910"
     )
     rows.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue = "mm"
-
-
-@breaks("TID-UNITS-GROUP", "report")
-def attenuation_in_furlongs(one: GoodObject) -> None:
-    number = number_named(one, Code("112031", "DCM", ""))
-    number.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue = "[fur_us]"
 
 
 @breaks("TID-ORDER", "report")

@@ -13,7 +13,8 @@ def frame_count_breaches(case: ObjectCase) -> Iterator[Breach]:
     """Items of Per-Frame Functional Groups against Number of Frames."""
     groups, frames = len(case.frames.frames), number_of_frames(case.data_set)
     if "PerFrameFunctionalGroupsSequence" in case.data_set and groups != frames and not case.is_tiled_full:
-        yield "SEG-FRAMES", f"{frames} frames, but {groups} items of Per-Frame Functional Groups"
+        rule = "SEG-FRAMES" if groups < frames else "SEG-FRAMES-LEFT"
+        yield rule, f"{frames} frames, but {groups} items of Per-Frame Functional Groups"
 
 
 def dimension_breaches(case: ObjectCase) -> Iterator[Breach]:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from service.objects.checking.frame_table import Frame
 from service.objects.checking.object_case import ObjectCase
 from service.objects.checking.stored_frames import frames_of, is_native
+from service.objects.known_instances import number_of_frames
 from service.objects.rule_catalogue import Breach
 
 Spot = tuple[object, ...]
@@ -38,9 +39,12 @@ _DIGITS: Final = 3
 
 
 def same_place_breaches(case: ObjectCase) -> Iterator[Breach]:
-    """Frames that show the same segment, or the same label map, at the same place and time."""
-    spots = _spots(case)
-    keys = Counter((frame.segment, spot) for frame, spot in zip(case.frames.frames, spots, strict=True) if spot)
+    """Frames that show the same segment, or the same label map, at the same place and time.
+
+    Items that describe no frame are another rule's.
+    """
+    there = list(zip(case.frames.frames, _spots(case), strict=True))[: number_of_frames(case.data_set)]
+    keys = Counter((frame.segment, spot) for frame, spot in there if spot)
     twice = sum(count - 1 for count in keys.values())
     if twice:
         yield "SEG-OVERLAP", f"{twice} frames lie where another frame of the same segment or label map does"

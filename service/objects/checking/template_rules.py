@@ -178,11 +178,16 @@ class _Reader:
             if unit.scheme != "UCUM":
                 yield "TID-UNITS", f"{place}: {describe(item)} has a unit that is not of UCUM"
             elif row.units.startswith("CID "):
-                number = int(row.units.split()[1])
-                if ("UCUM", unit.value) not in group_concepts(number):
-                    yield "TID-UNITS-GROUP", f"{place}: the unit of {describe(item)} is none of CID {number}"
+                yield from self._unit_group_breaches(row.units, unit, f"{place}: the unit of {describe(item)}")
             elif row.units and unit.value != row.units:
                 yield "TID-UNITS", f"{place}: {describe(item)} is not in {row.units}"
+
+    @staticmethod
+    def _unit_group_breaches(units: str, unit: Code, place: str) -> Iterator[Breach]:
+        """A suggestion is followed by any unit of UCUM: a volume in mL, a glycolysis in g."""
+        number = int(units.split()[1])
+        if not units.endswith("baseline") and ("UCUM", unit.value) not in group_concepts(number):
+            yield "TID-UNITS", f"{place} is none of CID {number}"
 
     def _count_breaches(
         self, rows: Sequence[TemplateRow], found: _Found, inclusion: tuple[str, ...]
