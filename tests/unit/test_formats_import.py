@@ -178,6 +178,17 @@ def save(file: Path, volume: Volume, voxels: np.ndarray, affine: np.ndarray | No
     nibabel.save(nibabel.Nifti1Image(voxels.T, ras), file)
 
 
+FLAT = np.diag([1.0, 1.0, 0.0, 1.0])
+
+
+def save_with_sform(file: Path, voxels: np.ndarray, sform: np.ndarray) -> None:
+    """A NIfTI whose only place is its sform, which nibabel writes as it is given."""
+    image = nibabel.Nifti1Image(voxels.T, None)
+    image.set_qform(None, code=0)
+    image.set_sform(sform, code=2)
+    nibabel.save(image, file)
+
+
 BAD_MASKS: dict[str, tuple[Callable[[Volume, Path], None], str]] = {
     "not a number": (
         lambda volume, file: save(file, volume, np.full(volume.shape, np.nan, dtype=np.float32)),
@@ -196,6 +207,10 @@ BAD_MASKS: dict[str, tuple[Callable[[Volume, Path], None], str]] = {
     "other grid": (
         lambda volume, file: save(file, volume, np.ones(volume.shape, dtype=np.uint8), np.diag([-1.0, -1, 2, 1])),
         "its voxels are not those of the series: voxels of 2.000 × 1.000 × 1.000 mm, the series' are 2.5",
+    ),
+    "singular affine": (
+        lambda volume, file: save_with_sform(file, np.ones(volume.shape, dtype=np.uint8), FLAT),
+        "its affine is singular",
     ),
     "beyond the images": (
         lambda volume, file: save(
@@ -553,6 +568,7 @@ def off_by(item: dict[str, Any]) -> float:
             lambda file: nibabel.save(nibabel.Nifti1Image(np.full((2, 2, 2), np.nan), RAS), file),
             "8 of its voxels are not a number",
         ),
+        (lambda file: save_with_sform(file, np.zeros((2, 2, 2), dtype=np.int16), FLAT), "its affine is singular"),
         (
             lambda file: nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2, 3), dtype=np.int16), RAS), file),
             "4 dimensions",
