@@ -10,7 +10,7 @@ COPY config config
 COPY viewer viewer
 RUN python -m venv /opt/annogate \
     && /opt/annogate/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /tmp/wheels . \
-    && /opt/annogate/bin/pip install --no-cache-dir --constraint requirements.lock /tmp/wheels/annogate-*.whl \
+    && /opt/annogate/bin/pip install --no-cache-dir --constraint requirements.lock "$(echo /tmp/wheels/annogate-*.whl)[formats]" \
     && viewer/install
 
 FROM python:3.12-slim
