@@ -16,6 +16,7 @@ from service.bootstrap.reception import Reception
 from service.bootstrap.stores import Stores
 from service.core.access import CallerKind
 from service.core.records import Incoming, Outcome
+from service.core.versions import VersionOrigin
 from service.errors import BadRequest, SettingsInvalid
 
 if TYPE_CHECKING:
@@ -129,12 +130,16 @@ class Formats:
         self._refuse_unknown(project)
         return ImageImport(self._take_in(project, ""))
 
-    def annotation_import(self, project: str, origin: Origin, reader: str | None) -> AnnotationImport:
+    def annotation_import(
+        self, project: str, origin: Origin, reader: str | None, replace: str = "", reason: str = ""
+    ) -> AnnotationImport:
         """What takes masks and regions of other formats into a project.
 
         Parameters
         ----------
         reader : the user whose annotations they are; None for nobody's
+        replace : SOP Instance UID of what they take the place of, or "latest"; "" where they stand beside it
+        reason : why they do
 
         Raises
         ------
@@ -143,20 +148,33 @@ class Formats:
         """
         from service.formats.annotation_import import AnnotationImport
         from service.formats.annotation_objects import AnnotationWriter
+        from service.formats.replacing import Replacing
         from service.formats.series_finder import SeriesFinder
 
         self._refuse_unknown(project)
         author = "" if reader is None else self.account_of(reader)
         index = self._stores.instances
+        replacing = None
+        if replace:
+            replacing = Replacing(
+                wanted=replace,
+                project=project,
+                origin=VersionOrigin(author=author, stored_by=author or str(CallerKind.LOCAL)),
+                made_by=origin.name,
+                index=index,
+                versions=self._stores.annotation_versions.of_study,
+                blobs=self._stores.blobs,
+            )
         return AnnotationImport(
             finder=SeriesFinder(index, self._stores.blobs, project),
             index=index,
             project=project,
             writer=AnnotationWriter(origin, self._identity.moved_now, __version__),
-            take_in=self._take_in(project, author),
+            take_in=self._take_in(project, author, reason),
+            replacing=replacing,
         )
 
-    def _take_in(self, project: str, author: str) -> TakeIn:
+    def _take_in(self, project: str, author: str, reason: str = "") -> TakeIn:
         """What takes encoded objects in, as those of any sender."""
 
         def take_in(contents: Sequence[bytes]) -> list[Outcome]:
@@ -175,6 +193,7 @@ class Formats:
                         received_at=now,
                         author=author,
                         stored_by=author or str(CallerKind.LOCAL),
+                        reason=reason,
                     )
                     for content in contents
                 ]

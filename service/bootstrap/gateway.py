@@ -331,9 +331,11 @@ class Gateway:
         """What takes images of other formats into a project; see `Formats.image_import`."""
         return self._formats.image_import(project)
 
-    def annotation_import(self, project: str, origin: Origin, reader: str | None) -> AnnotationImport:
+    def annotation_import(
+        self, project: str, origin: Origin, reader: str | None, replace: str = "", reason: str = ""
+    ) -> AnnotationImport:
         """What takes masks and regions of other formats into a project; see `Formats.annotation_import`."""
-        return self._formats.annotation_import(project, origin, reader)
+        return self._formats.annotation_import(project, origin, reader, replace, reason)
 
     # Edges
 

@@ -22,6 +22,7 @@ from service.cli.tables import print_table
 from service.errors import BadRequest, FormatRefused
 
 if TYPE_CHECKING:
+    from service.formats.annotation_import import AnnotationImport
     from service.formats.annotation_objects import Origin
     from service.formats.intake import ImportedItem
     from service.formats.labels import LabelMapping
@@ -35,6 +36,13 @@ PROJECT = click.option("--project", default="default", show_default=True)
 def _with_origin(command: Command) -> Command:
     """Add who made what is imported, and by which labels it is read."""
     for option in (
+        click.option("--reason", default="", help="Why it replaces that; kept with the version."),
+        click.option(
+            "--replace",
+            default="",
+            help="The SEG or SR, by its SOP Instance UID, whose next version this is; latest: the newest of the series by "
+            "the same reader, or by the same --made-by.",
+        ),
         click.option("--title", default="Imported", show_default=True, help="Stands in Series Description."),
         click.option("--by-person", is_flag=True, help="It was drawn by hand, not by a program."),
         click.option("--version", "made_version", default="1", show_default=True, help="Of what made it."),
@@ -159,7 +167,7 @@ def import_masks(
         if pictures is not None:
             listed = _usage(lambda: PictureList.read(pictures))
             marks = chain(marks_of_pictures(pngs, listed, mapping, label_of, how), marks)
-        importer = _usage(lambda: gateway.annotation_import(project, _origin(options), reader))
+        importer = _usage(lambda: _importer(gateway, project, options, reader))
         items = _counted(importer.run(marks), len(volumes) or None, "masks", as_json=as_json)
         _note(gateway, "annotations.import", project, items)
     _end(items, as_json=as_json)
@@ -195,7 +203,7 @@ def import_coco(
         gateway.prepare()
         mapping = gateway.label_mapping(options["labels"])
         listed = None if pictures is None else _usage(lambda: PictureList.read(pictures))
-        importer = _usage(lambda: gateway.annotation_import(project, _origin(options), reader))
+        importer = _usage(lambda: _importer(gateway, project, options, reader))
         items = _counted(importer.run(marks_of_coco(file, mapping, listed)), None, "series", as_json=as_json)
         _note(gateway, "annotations.import", project, items)
     _end(items, as_json=as_json)
@@ -210,6 +218,13 @@ def _usage(make: Callable[[], Made]) -> Made:
         return make()
     except (BadRequest, FormatRefused) as error:
         raise click.UsageError(str(error)) from error
+
+
+def _importer(gateway: Gateway, project: str, options: dict[str, Any], reader: str | None) -> AnnotationImport:
+    replace, reason = options["replace"], options["reason"]
+    if reason and not replace:
+        raise BadRequest("--reason says why something is replaced: name it with --replace")
+    return gateway.annotation_import(project, _origin(options), reader, replace, reason)
 
 
 def _origin(options: dict[str, Any]) -> Origin:

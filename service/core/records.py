@@ -38,6 +38,7 @@ class Incoming:
     author : account of the reader who stored it; "" where it came otherwise
     stored_by : who stored it over the web, whatever their role (`service.core.access.Caller.stores_as`); "" where it
         came otherwise
+    reason : why it takes the place of what it names as predecessor; "" where nobody said
     """
 
     project: str
@@ -53,6 +54,7 @@ class Incoming:
     sent_priority: int = 0
     author: str = ""
     stored_by: str = ""
+    reason: str = ""
 
 
 class OutcomeKind(StrEnum):

@@ -14,6 +14,7 @@ from service.formats.intake import ImportedItem, ImportStatus, TakeIn, encoded, 
 from service.formats.labels import LabelMapping
 from service.formats.mask_files import LabelOf, findings_in, read_masks
 from service.formats.place_list import CaseList
+from service.formats.replacing import Replacing
 from service.formats.series_finder import FoundSeries, SeriesFinder, SeriesIndex
 from service.formats.stable_uids import content_digest, uid_of
 
@@ -43,11 +44,20 @@ class AnnotationImport:
     Parameters
     ----------
     take_in : takes encoded objects in
+    replacing : finds what is replaced; None where all that is imported stands beside what is there
     """
 
     def __init__(
-        self, *, finder: SeriesFinder, index: SeriesIndex, project: str, writer: AnnotationWriter, take_in: TakeIn
+        self,
+        *,
+        finder: SeriesFinder,
+        index: SeriesIndex,
+        project: str,
+        writer: AnnotationWriter,
+        take_in: TakeIn,
+        replacing: Replacing | None = None,
     ) -> None:
+        self._replacing = replacing
         self._finder = finder
         self._index = index
         self._project = project
@@ -78,7 +88,8 @@ class AnnotationImport:
             )
         volume, findings = _fitting(series, marks.findings_on)
         tracked = [_tracked(finding, number, marks) for number, finding in enumerate(findings, start=1)]
-        objects = self._writer.write(_told_apart(tracked), marks.digest, volume, series.study)
+        before = None if self._replacing is None else self._replacing.find(series.study, marks.series_uid).named
+        objects = self._writer.write(_told_apart(tracked), marks.digest, volume, series.study, before)
         outcomes = self._take_in([encoded(one) for one in objects])
         return replace(item_of(marks.source, outcomes, marks.notes), series_uid=marks.series_uid)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -70,12 +71,20 @@ class AnnotationWriter:
         """SOP Instance UIDs that its objects may have, whatever else becomes of them."""
         return [uid_of(*self._words(digest, series_uid), kind) for kind in ("segmentation", "report")]
 
-    def write(self, findings: Sequence[Finding], digest: str, volume: VolumeSlices, study: StudyRow) -> list[Dataset]:
+    def write(
+        self,
+        findings: Sequence[Finding],
+        digest: str,
+        volume: VolumeSlices,
+        study: StudyRow,
+        predecessor: Dataset | None = None,
+    ) -> list[Dataset]:
         """The objects, the segmentation first.
 
         Parameters
         ----------
         digest : of all that the findings were made from: the same gives the same UIDs
+        predecessor : what they take the place of; named in the segmentation too, which is filed before its report
 
         Raises
         ------
@@ -93,11 +102,15 @@ class AnnotationWriter:
             series_number_base=_SERIES_NUMBER,
             uid=uids_of(*words),
             version=self.version,
+            predecessor=predecessor,
         )
         try:
             written = write_results(result, self.origin.title, whole, context)
             objects = [one for one in (written.segmentation, written.report) if one is not None]
             self._name(objects, words)
+            if written.segmentation is not None and predecessor is not None:
+                named = written.report.PredecessorDocumentsSequence
+                written.segmentation.PredecessorDocumentsSequence = deepcopy(named)
             for one in objects:
                 others = [other for other in objects if other is not one]
                 refuse_errors(validate(one, sources=whole.sources, referenced=others))

@@ -19,6 +19,7 @@ from service.archive.prepared import PreparedInstance
 from service.core.fault_place import fault_place
 from service.core.records import Incoming, ObjectKind
 from service.core.versions import (
+    LONGEST_REASON,
     REPORT,
     SEGMENTATION,
     VersionMarks,
@@ -44,6 +45,7 @@ class _Filed:
     family: str
     origin: VersionOrigin
     marks: VersionMarks
+    reason: str = ""
 
 
 class VersionFiling:
@@ -77,7 +79,14 @@ class VersionFiling:
             return resting
         parent = None if before is None else before.id
         return self._table.add(
-            one.project, one.study_uid, one.origin, connection, line=line, parent=parent, marks=one.marks
+            one.project,
+            one.study_uid,
+            one.origin,
+            connection,
+            line=line,
+            parent=parent,
+            reason=one.reason,
+            marks=one.marks,
         )
 
     def _before(self, one: _Filed, connection: Connection) -> VersionRow | None:
@@ -130,6 +139,7 @@ def _filed(incoming: Incoming, prepared: PreparedInstance) -> _Filed:
         family=family_of(prepared.columns["sop_class_uid"]),
         origin=VersionOrigin(author=new.author, stored_by=new.stored_by, sender=sender),
         marks=_marks(prepared),
+        reason=incoming.reason[:LONGEST_REASON],
     )
 
 
