@@ -40,8 +40,8 @@ def _with_origin(command: Command) -> Command:
         click.option(
             "--replace",
             default="",
-            help="The SEG or SR, by its SOP Instance UID, whose next version this is; latest: the newest of the series by "
-            "the same reader, or by the same --made-by.",
+            help="The SEG or SR, by its SOP Instance UID, whose next version this is; latest: the newest of the series "
+            "by the same reader, or by the same --made-by.",
         ),
         click.option("--title", default="Imported", show_default=True, help="Stands in Series Description."),
         click.option("--by-person", is_flag=True, help="It was drawn by hand, not by a program."),
