@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from service.formats.intake import TakeIn
     from service.formats.labels import LabelMapping
     from service.formats.layouts import LayoutOptions
+    from service.formats.map_import import MapImport
 
 
 _EXPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
@@ -172,6 +173,32 @@ class Formats:
             writer=AnnotationWriter(origin, self._identity.moved_now, __version__),
             take_in=self._take_in(project, author, reason),
             replacing=replacing,
+        )
+
+    def map_import(self, project: str, origin: Origin, reader: str | None) -> MapImport:
+        """What takes parametric maps of other formats into a project.
+
+        Parameters
+        ----------
+        reader : the user whose maps they are; None for nobody's
+
+        Raises
+        ------
+        BadRequest : there is no such project
+        LookupFailed : there is no such reader
+        """
+        from service.formats.map_import import MapImport, MapWriter
+        from service.formats.series_finder import SeriesFinder
+
+        self._refuse_unknown(project)
+        author = "" if reader is None else self.account_of(reader)
+        index = self._stores.instances
+        return MapImport(
+            finder=SeriesFinder(index, self._stores.blobs, project),
+            index=index,
+            project=project,
+            writer=MapWriter(origin, self._identity.moved_now, __version__),
+            take_in=self._take_in(project, author),
         )
 
     def _take_in(self, project: str, author: str, reason: str = "") -> TakeIn:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from service.formats.dataset_export import DatasetExport
     from service.formats.image_import import ImageImport
     from service.formats.labels import LabelMapping
+    from service.formats.map_import import MapImport
     from service.jobs.annotation_run import AnnotationRun
     from service.jobs.attribute_rounds import AttributeRounds
     from service.jobs.worker import WorkerPool
@@ -312,6 +313,7 @@ class Gateway:
 
     version_desk = ShownPart("_versions", Versions.version_desk)
     version_restoring = ShownPart("_versions", Versions.version_restoring)
+    version_conversion = ShownPart("_versions", Versions.version_conversion)
 
     def author_name(self, account: str) -> str:
         """What an account is called; see `Versions.author_name`."""
@@ -336,6 +338,10 @@ class Gateway:
     ) -> AnnotationImport:
         """What takes masks and regions of other formats into a project; see `Formats.annotation_import`."""
         return self._formats.annotation_import(project, origin, reader, replace, reason)
+
+    def map_import(self, project: str, origin: Origin, reader: str | None) -> MapImport:
+        """What takes parametric maps of other formats into a project; see `Formats.map_import`."""
+        return self._formats.map_import(project, origin, reader)
 
     # Edges
 

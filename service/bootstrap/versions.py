@@ -13,6 +13,7 @@ from service.core.implementation import random_uid
 
 if TYPE_CHECKING:
     from service.core.versions import VersionRow
+    from service.versions.conversion import VersionConversion
     from service.versions.desk import VersionDesk
     from service.versions.restoring import VersionRestoring
 
@@ -50,6 +51,20 @@ class Versions:
             new_uid=random_uid,
             version=IMPLEMENTATION_VERSION,
             on_restored=self._note,
+        )
+
+    @cached_property
+    def version_conversion(self) -> VersionConversion:
+        """What writes them as other kinds of objects."""
+        from service.versions.conversion import VersionConversion
+
+        stores = self._stores
+        return VersionConversion(
+            desk=self.version_desk,
+            seen_by=stores.instances.seen_by,
+            blobs=stores.blobs,
+            moved_now=self._identity.moved_now,
+            version=IMPLEMENTATION_VERSION,
         )
 
     def author_name(self, account: str) -> str:

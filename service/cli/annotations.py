@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +17,12 @@ from service.core.access import CallerKind
 from service.core.versions import VersionOrigin, VersionRow
 from service.errors import InstanceNotFound
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 _VERSION = click.argument("version_id", type=click.IntRange(1))
+_KINDS = ("gsps", "key-object", "rtstruct", "summary", "bulk-annotations")
+"""As ``service.versions.conversion`` has them; that is loaded when it is needed."""
 _TO = click.option("--to", type=click.IntRange(1), help="The version to compare with, else the one it was made from.")
 
 
@@ -65,26 +71,65 @@ def list_versions(config_file: Path | None, data_dir: Path | None, as_json: bool
 @with_json
 @PROJECT
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where the files go.")
+@click.option(
+    "--as",
+    "kinds",
+    multiple=True,
+    type=click.Choice(_KINDS),
+    help="Write what it says as this kind of object in place of its own; may be given several times.",
+)
 @_VERSION
 def fetch(
-    config_file: Path | None, data_dir: Path | None, as_json: bool, project: str, out: Path, version_id: int
+    config_file: Path | None,
+    data_dir: Path | None,
+    as_json: bool,
+    project: str,
+    out: Path,
+    kinds: tuple[str, ...],
+    version_id: int,
 ) -> None:
     """Write the objects of a version as DICOM files, whether DICOMweb shows them or not."""
+    left_out: list[str] = []
     with Gateway(settings_of(config_file, data_dir)) as gateway:
         gateway.require_data()
-        desk = gateway.version_desk
-        version = desk.get(project, version_id)
-        out.mkdir(parents=True, exist_ok=True)
-        written = []
-        for one in version.objects:
-            path = out / f"{one.modality or 'object'}.{one.sop_instance_uid}.dcm"
-            path.write_bytes(desk.file_of(project, version_id, one.sop_instance_uid)[1])
-            written.append(str(path))
+        files: Iterable[tuple[str, bytes | Dataset]] = _own_files(gateway, project, version_id)
+        if kinds:
+            converted = gateway.version_conversion.convert(project, version_id, kinds)
+            left_out = converted.left_out
+            files = (
+                (f"{kind}.{one.SOPInstanceUID}.dcm", one) for kind, found in converted.objects.items() for one in found
+            )
+        written = [_written(out / name, content) for name, content in files]
     if as_json:
-        echo_json({"version": version_id, "files": written})
-        return
-    for path_written in written:
-        click.echo(path_written)
+        echo_json({"version": version_id, "files": written} | ({"left_out": left_out} if kinds else {}))
+    else:
+        for words in left_out:
+            click.echo(f"left out: {words}", err=True)
+        for path in written:
+            click.echo(path)
+    if kinds and not written:
+        raise click.exceptions.Exit(1)
+
+
+def _own_files(gateway: Gateway, project: str, version_id: int) -> Iterator[tuple[str, bytes | Dataset]]:
+    desk = gateway.version_desk
+    for one in desk.get(project, version_id).objects:
+        content = desk.file_of(project, version_id, one.sop_instance_uid)[1]
+        yield f"{one.modality or 'object'}.{one.sop_instance_uid}.dcm", content
+
+
+def _converted_files(found: Mapping[str, Sequence[Dataset]]) -> Iterator[tuple[str, Dataset]]:
+    for kind, objects in found.items():
+        yield from ((f"{kind}.{one.SOPInstanceUID}.dcm", one) for one in objects)
+
+
+def _written(path: Path, content: bytes | Dataset) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        content.save_as(path, enforce_file_format=True)
+    return str(path)
 
 
 @annotations_group.command("compare")

@@ -33,8 +33,22 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PROJECT = click.option("--project", default="default", show_default=True)
 
 
+def _with_maker(command: Command) -> Command:
+    """Add who made what is imported."""
+    for option in (
+        click.option("--title", default="Imported", show_default=True, help="Stands in Series Description."),
+        click.option("--by-person", is_flag=True, help="It was drawn by hand, not by a program."),
+        click.option("--version", "made_version", default="1", show_default=True, help="Of what made it."),
+        click.option("--maker", default="not stated", show_default=True, help="Whose product that is."),
+        click.option("--made-by", required=True, help="The program or model that made it; how it was drawn by hand."),
+        click.option("--reader", help="The user whose annotations they are; nobody's by default."),
+    ):
+        command = option(command)
+    return command
+
+
 def _with_origin(command: Command) -> Command:
-    """Add who made what is imported, and by which labels it is read."""
+    """Add who made what is imported, by which labels it is read, and what it takes the place of."""
     for option in (
         click.option("--reason", default="", help="Why it replaces that; kept with the version."),
         click.option(
@@ -43,12 +57,7 @@ def _with_origin(command: Command) -> Command:
             help="The SEG or SR, by its SOP Instance UID, whose next version this is; latest: the newest of the series "
             "by the same reader, or by the same --made-by.",
         ),
-        click.option("--title", default="Imported", show_default=True, help="Stands in Series Description."),
-        click.option("--by-person", is_flag=True, help="It was drawn by hand, not by a program."),
-        click.option("--version", "made_version", default="1", show_default=True, help="Of what made it."),
-        click.option("--maker", default="not stated", show_default=True, help="Whose product that is."),
-        click.option("--made-by", required=True, help="The program or model that made it; how it was drawn by hand."),
-        click.option("--reader", help="The user whose annotations they are; nobody's by default."),
+        _with_maker,
         click.option(
             "--labels", default="default", show_default=True, help="A TOML file of labels, or one in config/labels."
         ),
@@ -206,6 +215,55 @@ def import_coco(
         importer = _usage(lambda: _importer(gateway, project, options, reader))
         items = _counted(importer.run(marks_of_coco(file, mapping, listed)), None, "series", as_json=as_json)
         _note(gateway, "annotations.import", project, items)
+    _end(items, as_json=as_json)
+
+
+@click.command("map")
+@with_settings
+@with_json
+@PROJECT
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--series", default="", help="The series, as served, that every file belongs to.")
+@click.option(
+    "--cases", type=FILE, help="CSV with case and series_uid: tables/cases.csv of the dataset they come from."
+)
+@click.option(
+    "--quantity", required=True, help="What the numbers are, as code:scheme:meaning (113041:DCM:Apparent Diffusion …)."
+)
+@click.option("--unit", required=True, help="Their unit, in UCUM (mm2/s; 1 for a probability).")
+@click.option("--label", required=True, help="What viewers call it.")
+@_with_maker
+def import_map(
+    config_file: Path | None,
+    data_dir: Path | None,
+    as_json: bool,
+    project: str,
+    files: tuple[Path, ...],
+    series: str,
+    cases: Path | None,
+    quantity: str,
+    unit: str,
+    label: str,
+    reader: str | None,
+    **options: Any,
+) -> None:
+    """Make Parametric Maps of volumes with a number for each voxel: NIfTI, NRRD; a folder stands for the files in it.
+
+    A file has to lie on the voxels of its series, whatever the order and direction of its axes; nothing is resampled.
+    """
+    from service.formats.map_import import MapMeaning
+    from service.formats.place_list import CaseList
+
+    if bool(series) == bool(cases):
+        raise click.UsageError("say which series the maps belong to: --series UID, or a list of --cases")
+    meaning = _usage(lambda: MapMeaning.read(label, quantity, unit))
+    found = [file for file in _files(files) if file.suffix.lower() != ".png"]
+    with Gateway(settings_of(config_file, data_dir)) as gateway:
+        gateway.prepare()
+        case_list = CaseList(only=series) if cases is None else _usage(lambda: CaseList.read(cases))
+        importer = _usage(lambda: gateway.map_import(project, _origin(options), reader))
+        items = _counted(importer.run(found, case_list, meaning), len(found), "maps", as_json=as_json)
+        _note(gateway, "maps.import", project, items)
     _end(items, as_json=as_json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from service.cli.dataset_export import export_dataset
-from service.cli.dataset_import import import_coco, import_images, import_masks
+from service.cli.dataset_import import import_coco, import_images, import_map, import_masks
 from service.cli.identity import export_crosswalk, import_patients
 
 
@@ -22,6 +22,7 @@ def export_group() -> None:
 import_group.add_command(import_images)
 import_group.add_command(import_masks)
 import_group.add_command(import_coco)
+import_group.add_command(import_map)
 import_group.add_command(import_patients)
 export_group.add_command(export_dataset)
 export_group.add_command(export_crosswalk)

@@ -18,6 +18,7 @@ from service.objects.image_marks import marks_of
 from service.objects.key_object import write_key_object
 from service.objects.presentation_state import write_presentation_states
 from service.objects.result_context import ResultContext
+from service.objects.shown_picture import StoredFrame
 from service.objects.source_images import SourceImages
 from service.objects.structure_set import write_structure_set
 from service.objects.summary_capture import write_summary_captures
@@ -38,7 +39,13 @@ class FurtherObjects:
 
 
 def write_further_objects(
-    kinds: Iterable[SentKind], annotations: AnnotationSet, title: str, sources: SourceImages, context: ResultContext
+    kinds: Iterable[SentKind],
+    annotations: AnnotationSet,
+    title: str,
+    sources: SourceImages,
+    context: ResultContext,
+    *,
+    stored: StoredFrame | None = None,
 ) -> FurtherObjects:
     """Write what one author said of one series in further kinds of objects, each held against the standard's rules.
 
@@ -49,12 +56,14 @@ def write_further_objects(
     kinds : of ``FURTHER_KINDS``
     title : what the result is called in Series Description
     context : of the segmentation; the series of the further kinds are numbered behind it
+    stored : gives pixels for pictures, where the sources are no volume
     """
     found = FurtherObjects()
     for kind in sorted(set(kinds), key=FURTHER_KINDS.index):
         number = context.series_number_base + _SERIES_APART + FURTHER_KINDS.index(kind)
         try:
-            objects, left_out = _WRITERS[kind](annotations, title, sources, replace(context, series_number_base=number))
+            numbered = replace(context, series_number_base=number)
+            objects, left_out = _WRITERS[kind](annotations, title, sources, numbered, stored)
             for one in objects:
                 refuse_errors(validate(one, sources=sources.headers))
         except ObjectInvalid as error:
@@ -66,23 +75,27 @@ def write_further_objects(
 
 
 _Written = tuple[Sequence[Dataset], Sequence[str]]
-_Writer = Callable[[AnnotationSet, str, SourceImages, ResultContext], _Written]
+_Writer = Callable[[AnnotationSet, str, SourceImages, ResultContext, StoredFrame | None], _Written]
 
 
 def _presentation_states(
-    annotations: AnnotationSet, title: str, sources: SourceImages, context: ResultContext
+    annotations: AnnotationSet, title: str, sources: SourceImages, context: ResultContext, _: StoredFrame | None
 ) -> _Written:
     return write_presentation_states([annotations], title, sources, context), ()
 
 
-def _key_object(annotations: AnnotationSet, _title: str, sources: SourceImages, context: ResultContext) -> _Written:
+def _key_object(
+    annotations: AnnotationSet, _title: str, sources: SourceImages, context: ResultContext, _: StoredFrame | None
+) -> _Written:
     if not any(marks_of(finding, sources) for finding in annotations.findings):
         return (), ()
     # The result's own objects are not named: not every peer gets them, and not in the same form.
     return (write_key_object(annotations, sources, (), context),), ()
 
 
-def _structure_set(annotations: AnnotationSet, title: str, sources: SourceImages, context: ResultContext) -> _Written:
+def _structure_set(
+    annotations: AnnotationSet, title: str, sources: SourceImages, context: ResultContext, _: StoredFrame | None
+) -> _Written:
     if not annotations.findings:
         return (), ()
     number = context.series_number_base - _STRUCTURE_SET_NUMBER
@@ -90,8 +103,10 @@ def _structure_set(annotations: AnnotationSet, title: str, sources: SourceImages
     return (written.data_set,), written.left_out
 
 
-def _summary(annotations: AnnotationSet, title: str, sources: SourceImages, context: ResultContext) -> _Written:
-    return write_summary_captures(annotations, title, sources, context), ()
+def _summary(
+    annotations: AnnotationSet, title: str, sources: SourceImages, context: ResultContext, stored: StoredFrame | None
+) -> _Written:
+    return write_summary_captures(annotations, title, sources, context, stored=stored), ()
 
 
 _WRITERS: Final[dict[SentKind, _Writer]] = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -16,6 +17,7 @@ from service.core.findings import Finding
 from service.core.ports import BlobStore, InstanceReader
 from service.core.records import ObjectKind
 from service.core.source_frames import SourceFrame, SourceFrames, Space
+from service.core.stored_pixels import decode_pixels
 from service.core.versions import REPORT, SEGMENTATION, VersionObject
 from service.errors import InstanceNotFound, ObjectInvalid
 from service.objects.annotation_reader import annotations_of
@@ -117,9 +119,23 @@ class VersionReader:
         with self._blobs.open(self.row(sop_instance_uid).blob.key) as stream:
             return dcmread(stream)
 
+    def header(self, sop_instance_uid: str) -> Dataset:
+        """One object without its pixels.
+
+        Raises
+        ------
+        InstanceNotFound : it is not held, or not seen
+        """
+        return self._header(self.row(sop_instance_uid))
+
+    def stored_frame(self, header: Dataset, number: int) -> npt.NDArray[Any]:
+        """Stored values of one frame of an image, counted from 1."""
+        pixels = decode_pixels(self.whole(str(header.SOPInstanceUID)))
+        return pixels[number - 1] if int(header.get("NumberOfFrames") or 1) > 1 else pixels
+
     def _report(self, objects: Sequence[VersionObject]) -> Dataset | None:
         found = next((one for one in objects if one.family == REPORT), None)
-        return None if found is None else self._header(self.row(found.sop_instance_uid))
+        return None if found is None else self.header(found.sop_instance_uid)
 
     def _segmentation(self, uid: str) -> ReadSegmentation:
         with self._blobs.open(self.row(uid).blob.key) as stream:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
 
 from service.archive.annotation_versions import AnnotationVersions
 from service.core.archived import InstanceRow
@@ -16,7 +14,6 @@ from service.core.findings import Mask
 from service.core.geometry import ImagePlace
 from service.core.ports import BlobStore, InstanceReader
 from service.core.source_frames import SourceFrame
-from service.core.stored_pixels import decode_pixels
 from service.core.versions import VersionObject, VersionRow
 from service.core.view import EVERYTHING, View
 from service.errors import BadRequest, InstanceNotFound, NotComparable, ObjectInvalid
@@ -184,7 +181,7 @@ class VersionDesk:
         if content.sources is None:
             raise InstanceNotFound("the images are not held any more")
         place = ImagePlace(frame.sop_class_uid, frame.sop_instance_uid, frame.frame_numbers[:1])
-        picture = picture_of(place, content.sources, lambda header, number: _stored(reader, header, number))
+        picture = picture_of(place, content.sources, reader.stored_frame)
         if picture is None:
             raise BadRequest("outlines on a slide that is stored in tiles are not drawn here")
         grey: npt.NDArray[np.float32] = picture.mean(axis=2, dtype=np.float32)
@@ -192,11 +189,6 @@ class VersionDesk:
 
     def _reader(self, project: str, view: View) -> VersionReader:
         return VersionReader(self._seen_by(view), self._blobs, project)
-
-
-def _stored(reader: VersionReader, header: Dataset, number: int) -> npt.NDArray[Any]:
-    pixels = decode_pixels(reader.whole(str(header.SOPInstanceUID)))
-    return pixels[number - 1] if int(header.get("NumberOfFrames") or 1) > 1 else pixels
 
 
 def _mask_of(content: VersionContent, tracking_uid: str) -> Mask | None:

@@ -70,6 +70,17 @@ def test_versions_are_listed_fetched_and_restored(on_call: OnCall, tmp_path: Pat
     assert "the newest of its line already" in str(again.exception)
 
 
+def test_a_version_is_fetched_as_other_kinds_of_objects(on_call: OnCall, tmp_path: Path) -> None:
+    version = str(on_call.told("list", STUDY_UID)[0]["id"])
+    out = str(tmp_path / "out")
+    told = on_call.told("fetch", version, "--out", out, "--as", "gsps", "--as", "rtstruct", "--as", "bulk-annotations")
+    assert [dcmread(path).Modality for path in told["files"]] == ["PR", "RTSTRUCT"]
+    assert "a mask is no bulk annotation" in told["left_out"][0]
+    nothing = on_call.calls("fetch", version, "--out", out, "--as", "bulk-annotations")
+    assert nothing.exit_code == 1
+    assert "left out: bulk-annotations" in nothing.output
+
+
 def test_a_comparison_is_told_and_drawn(on_call: OnCall, tmp_path: Path) -> None:
     newest = on_call.told("list", STUDY_UID)[0]
     told = on_call.told("compare", str(newest["id"]), "--pictures", str(tmp_path / "pictures"))
