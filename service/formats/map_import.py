@@ -103,7 +103,7 @@ class MapWriter:
         from service.objects.parametric_map import write_parametric_map
         from service.objects.validation import refuse_errors, validate
 
-        whole = volume.whole()
+        whole = volume.without_voxels()
         words = self._words(digest, whole.series_uid, meaning)
         context = ResultContext(self.created_at(study), _SERIES_NUMBER, uids_of(*words), self.version)
         parameters = ParameterMap(meaning.label, meaning.quantity, meaning.unit, values)

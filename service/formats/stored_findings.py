@@ -16,6 +16,7 @@ from service.core.codes import Code
 from service.core.findings import Finding, Mask
 from service.core.geometry import ShapeKind
 from service.core.ports import BlobStore
+from service.core.records import ObjectKind
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused, ObjectInvalid
 from service.formats.segment_masks import SegmentMasks, segment_masks
@@ -25,10 +26,12 @@ from service.objects.content_tree import child, children, first_code, is_named
 from service.objects.display_colour import rgb_of
 from service.objects.findings_reader import findings_of
 from service.objects.source_images import SourceImages
+from service.objects.structure_set_reader import read_structure_set, region_of
 from service.objects.tracking import label_of
 
 _REPORTS: Final = "1.2.840.10008.5.1.4.1.1.88."
 _SEGMENTATIONS: Final = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+_STRUCTURE_SET: Final = "1.2.840.10008.5.1.4.1.1.481.3"
 _NO_CODE: Final = Code("", "", "")
 _BROKEN: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
@@ -54,7 +57,7 @@ class StoredFinding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MarkingObject:
-    """A report or a segmentation of a study, without pixel data, and who made it."""
+    """A report, a segmentation or a structure set of a study, without pixel data, and who made it."""
 
     row: InstanceRow
     header: Dataset = field(repr=False)
@@ -67,7 +70,9 @@ class MarkingObject:
 
 
 class StudyMarks:
-    """The reports and segmentations of one study by chosen makers; a report that another one replaces is left out.
+    """What chosen makers marked in one study: reports, segmentations, structure sets of treatment planning.
+
+    A report that another one replaces is left out, and so are structure sets that models' results are delivered as.
 
     Parameters
     ----------
@@ -82,6 +87,7 @@ class StudyMarks:
         replaced = {uid for one in found for uid in _instances(one.header, "PredecessorDocumentsSequence")}
         self._reports = [one for one in found if _is_report(one) and one.uid not in replaced]
         self._segmentations = {one.uid: one for one in found if one.row.sop_class_uid in _SEGMENTATIONS}
+        self._structure_sets = [one for one in found if is_structure_set(one.row)]
 
     @property
     def series_uids(self) -> frozenset[str]:
@@ -90,7 +96,7 @@ class StudyMarks:
             uid
             for one in (*self._reports, *self._segmentations.values())
             for uid in _series(one.header, "ReferencedSeriesSequence") | _evidence_series(one.header)
-        )
+        ) | {uid for one in self._structure_sets for uid in _series_of_structure_set(one.header)}
 
     def on(self, volume: VolumeSlices) -> list[StoredFinding] | None:
         """What was marked on a volume, in the order of the documents; None where nobody looked at it.
@@ -102,16 +108,19 @@ class StudyMarks:
         images = {str(one.source.SOPInstanceUID) for one in volume.slices}
         masks = {uid: found for uid, one in self._segmentations.items() if (found := self._masks(one, volume))}
         reports = [one for one in self._reports if _evidence(one.header) & images]
-        if not reports and not masks:
+        contoured = [one for one in self._structure_sets if _series_uid(volume) in _series_of_structure_set(one.header)]
+        if not (reports or masks or contoured):
             return None
         reported: set[tuple[str, int]] = set()
         marked = [item for report in reports for item in self._reported(report, volume, masks, reported)]
         for uid, on_volume in masks.items():
             marked += _unreported(uid, self._segmentations[uid].maker, on_volume, reported)
+        for one in contoured:
+            marked += _regions(one, volume)
         return marked
 
     def _masks(self, one: MarkingObject, volume: VolumeSlices) -> SegmentMasks | None:
-        series_uid = str(volume.slices[0].source.SeriesInstanceUID)
+        series_uid = _series_uid(volume)
         named = _series(one.header, "ReferencedSeriesSequence")
         if named and series_uid not in named:
             return None
@@ -176,6 +185,24 @@ def _unreported(uid: str, maker: str, masks: SegmentMasks, reported: set[tuple[s
             yield StoredFinding(finding_of_segment(segment, uid), maker, partial(masks.mask, number))
 
 
+def _regions(one: MarkingObject, volume: VolumeSlices) -> Iterator[StoredFinding]:
+    """The regions of a structure set that enclose something; points and open lines have no voxels."""
+    try:
+        findings = read_structure_set(one.header).annotations.findings
+    except (*_BROKEN, ObjectInvalid) as error:
+        raise FormatRefused("its structure set cannot be read: see annogate validate") from error
+    for finding in findings:
+        if any(shape.kind is ShapeKind.POLYGON for shape in finding.shapes):
+            yield StoredFinding(replace(finding, shapes=()), one.maker, partial(_region, finding, volume))
+
+
+def _region(finding: Finding, volume: VolumeSlices) -> Mask:
+    try:
+        return region_of(finding, volume.without_voxels()).mask
+    except ObjectInvalid as error:
+        raise FormatRefused(f"a region of its structure set cannot be filled: {error}") from error
+
+
 def finding_of_segment(segment: Dataset, segmentation_uid: str) -> Finding:
     """What a segment says of itself (PS3.3 C.8.20.4), without its mask."""
     number = int(segment.SegmentNumber)
@@ -206,8 +233,14 @@ def _header(row: InstanceRow, blobs: BlobStore) -> Dataset:
 
 
 def is_marking(row: InstanceRow) -> bool:
-    """Whether an instance may be a report or a segmentation."""
-    return row.sop_class_uid in _SEGMENTATIONS or row.sop_class_uid.startswith(_REPORTS)
+    """Whether an instance may be a report, a segmentation or somebody's structure set."""
+    named = row.sop_class_uid in _SEGMENTATIONS or row.sop_class_uid.startswith(_REPORTS)
+    return named or is_structure_set(row)
+
+
+def is_structure_set(row: InstanceRow) -> bool:
+    """Whether it is somebody's structure set; of a model's result one says once more, for peers, what its SEG says."""
+    return row.sop_class_uid == _STRUCTURE_SET and row.kind is not ObjectKind.RESULT
 
 
 def _is_report(one: MarkingObject) -> bool:
@@ -248,6 +281,20 @@ def _instances(header: Dataset, keyword: str) -> set[str]:
 def _evidence_series(header: Dataset) -> set[str]:
     studies = header.get("CurrentRequestedProcedureEvidenceSequence") or []
     return {uid for study in studies for uid in _series(study, "ReferencedSeriesSequence")}
+
+
+def _series_uid(volume: VolumeSlices) -> str:
+    return str(volume.slices[0].source.SeriesInstanceUID)
+
+
+def _series_of_structure_set(header: Dataset) -> set[str]:
+    """The series that it was drawn on (PS3.3 C.8.8.5)."""
+    return {
+        uid
+        for frame in header.get("ReferencedFrameOfReferenceSequence") or []
+        for study in frame.get("RTReferencedStudySequence") or []
+        for uid in _series(study, "RTReferencedSeriesSequence")
+    }
 
 
 def _series(header: Dataset, keyword: str) -> set[str]:

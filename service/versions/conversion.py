@@ -24,8 +24,7 @@ from service.core.records import ObjectKind
 from service.core.series_images import SeriesImages
 from service.core.versions import REPORT, VersionObject, VersionRow
 from service.core.view import EVERYTHING, View
-from service.core.volume import Volume
-from service.core.volume_building import build_volumes
+from service.core.volume_slices import VolumeSlices, open_volumes
 from service.errors import BadRequest, InstanceNotFound, ObjectInvalid
 from service.objects.annotation_groups import BulkAnnotations
 from service.objects.bulk_annotations import write_bulk_annotations
@@ -136,7 +135,7 @@ class VersionConversion:
         objects = self._desk.objects_at(row, view)
         if not objects:
             raise InstanceNotFound("there is nothing left of the version")
-        content, sources = self._on_images(reader, row, objects, view)
+        content, sources = self._on_images(reader, row, objects, view, with_voxels=str(SentKind.SUMMARY) in wanted)
         main = next((one for one in objects if one.family == REPORT), objects[0])
         header = reader.header(main.sop_instance_uid)
         said = _Said(
@@ -158,7 +157,7 @@ class VersionConversion:
         return found
 
     def _on_images(
-        self, reader: VersionReader, row: VersionRow, objects: Sequence[VersionObject], view: View
+        self, reader: VersionReader, row: VersionRow, objects: Sequence[VersionObject], view: View, *, with_voxels: bool
     ) -> tuple[VersionContent, SourceImages]:
         """What it says, masks in the grid of the volume where its images are one."""
         content = reader.read(objects)
@@ -166,18 +165,19 @@ class VersionConversion:
             raise InstanceNotFound("the images that the version is about are not held any more")
         if content.frames is None or content.frames.frames[0].spacing_mm is None or not content.sources.planes:
             return content, content.sources
-        for volume in self._volumes(row, content.sources.series_uid, view):
+        for slices in self._volumes(row, content.sources.series_uid, view):
+            volume = slices.without_voxels()
             # A series may hold several volumes; the masks fit the grid of one.
             with suppress(ObjectInvalid):
                 placed = reader.read(objects, frames_of_volume(volume))
-                return placed, SourceImages.of_volume(volume)
+                return placed, SourceImages.of_volume(slices.whole() if with_voxels else volume)
         return content, content.sources
 
-    def _volumes(self, row: VersionRow, series_uid: str, view: View) -> Sequence[Volume]:
+    def _volumes(self, row: VersionRow, series_uid: str, view: View) -> Sequence[VolumeSlices]:
         images = _images(self._seen_by(view).instances_of(row.project, row.study_uid, series_uid))
         series = SeriesImages(self._blobs, images)
         try:
-            return build_volumes(series.headers(), series.pixels).volumes
+            return open_volumes(series.headers(), series.pixels).volumes
         except GatewayError:
             return ()
 
