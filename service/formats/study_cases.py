@@ -18,7 +18,7 @@ from service.core.volume_slices import VolumeSlices, open_volumes
 from service.errors import FormatRefused
 from service.formats.case import Case, LabelledFinding, case_name
 from service.formats.selection import Selection, StudyIndex
-from service.formats.stored_findings import StoredFinding, StudyMarks, is_marking, is_structure_set
+from service.formats.stored_findings import StoredFinding, StudyMarks, is_marking
 
 READER_PREFIX: Final = "reader-"
 _ACCOUNT_LETTERS: Final = 8
@@ -99,8 +99,6 @@ class StudyCases:
 
     def _maker_of(self, row: InstanceRow, header: Dataset) -> str | None:
         """Who made an object; None where their marks do not count."""
-        if row.kind is ObjectKind.IMAGE and not is_structure_set(row):
-            return None
         chosen, maker = self._selection, maker_of(row, header)
         if not (chosen.annotators or chosen.readers):
             return maker

@@ -1,4 +1,4 @@
-"""The contours of a planning system become the labels of a dataset."""
+"""What came with the images, contours of a planning system or segmentations, becomes the labels of a dataset."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import pytest
 from pydicom.dataset import Dataset
 
 from service.core.annotations import AnnotationSet, PersonObserver
+from service.core.annotator import AnnotatorResult
 from service.core.findings import Finding, Mask
 from service.core.geometry import PatientPlace, Shape, ShapeKind
 from service.core.records import OutcomeKind
 from service.core.volume_slices import open_volumes
 from service.objects.source_images import SourceImages
 from service.objects.structure_set import write_structure_set
+from service.objects.writer import write_results
 from tests.dataset_house import DatasetHouse, ct_series
-from tests.volumes import ABNORMAL, NODULE
+from tests.volumes import ABNORMAL, ALGORITHM, NODULE
 from tests.written_results import context
 
 
@@ -65,6 +67,18 @@ def test_regions_are_exported_voxel_for_voxel(house: DatasetHouse) -> None:
     voxels = np.asarray(nibabel.load(file).dataobj).transpose(2, 1, 0)
     assert np.array_equal(voxels > 0, region())
     assert set(np.unique(voxels)) == {0, 3}  # nodule in config/labels/default.toml
+
+
+def test_a_segmentation_that_came_with_its_images_counts(house: DatasetHouse) -> None:
+    volume = sources().volume
+    assert volume is not None
+    written = write_results(AnnotatorResult((drawn(),), ALGORITHM, "1 nodule"), "Nodules", volume, context())
+    assert written.segmentation is not None
+    outcomes = house.receive([written.segmentation, written.report])
+    assert {one.kind for one in outcomes} == {OutcomeKind.ARCHIVED}
+    house.complete()
+    (file,) = labels_of(house)
+    assert np.array_equal(np.asarray(nibabel.load(file).dataobj).transpose(2, 1, 0) > 0, region())
 
 
 def test_points_do_not_keep_the_series_out(house: DatasetHouse) -> None:
