@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pynetdicom import AE, evt
 from pynetdicom._globals import MODE_REQUESTOR
-from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation, SOPClassExtendedNegotiation
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation, SOPClassExtendedNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
@@ -103,6 +103,20 @@ class _RequestedAssociation(NodeAssociation):
     def _wake(self) -> None:
         with contextlib.suppress(queue.Full):  # nobody sleeps over a queue that is full
             self.responses.put_nowait(None)
+
+
+def _missed_rejection(association: _RequestedAssociation) -> A_ASSOCIATE | None:
+    """A rejection that nobody looked at.
+
+    A peer that rejects closes the connection. pynetdicom's association, when its thread wakes only after that, takes it
+    for one that was never made, and leaves the answer in the queue.
+    """
+    with contextlib.suppress(queue.Empty):
+        while True:
+            primitive = association.dul.to_user_queue.get_nowait()
+            if isinstance(primitive, A_ASSOCIATE) and primitive.result:
+                return primitive
+    return None
 
 
 class Requestor:
@@ -308,8 +322,9 @@ class Requestor:
         if association.is_established:
             return association
         association.kill()
-        if association.is_rejected:
-            raise PeerUnavailable(f"{self._peer} rejected us: {association.acceptor.primitive.reason_str}")
+        rejection = association.acceptor.primitive if association.is_rejected else _missed_rejection(association)
+        if rejection is not None:
+            raise PeerUnavailable(f"{self._peer} rejected us: {rejection.reason_str}")
         if association.acceptor.primitive is not None:
             raise ContextsRefused(f"{self._peer} accepted no presentation context")
         words = f": {association.trouble}" if association.trouble else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pynetdicom import AE
+from pynetdicom.acse import ACSE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from dicom_nodes.admission import Admission
@@ -253,6 +254,21 @@ def test_more_associations_of_a_caller_than_allowed_are_rejected(tmp_path: Path)
         node.event(NodeEventKind.ASSOCIATION_CLOSED)
         _when_free(node, scanner)
     gate.close()
+
+
+def test_a_rejection_is_told_however_late_one_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = ACSE.send_request
+
+    def send_and_rest(acse: ACSE) -> None:
+        send(acse)
+        time.sleep(0.5)  # the peer's answer, and the end of the connection, come meanwhile
+
+    monkeypatch.setattr(ACSE, "send_request", send_and_rest)
+    with (
+        listening(InMemoryObjectSink(), admission=Admission(BrokenUsers())) as node,
+        pytest.raises(PeerUnavailable, match="rejected us"),
+    ):
+        echo(node.peer)
 
 
 def _when_free(node: Listening, settings: RequestorSettings) -> None:
