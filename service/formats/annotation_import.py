@@ -10,6 +10,7 @@ from service.core.findings import Finding
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
 from service.formats.annotation_objects import AnnotationWriter
+from service.formats.flat_images import FlatImages
 from service.formats.intake import ImportedItem, ImportStatus, TakeIn, encoded, item_of
 from service.formats.labels import LabelMapping
 from service.formats.mask_files import LabelOf, findings_in, read_masks
@@ -18,8 +19,8 @@ from service.formats.replacing import Replacing
 from service.formats.series_finder import FoundSeries, SeriesFinder, SeriesIndex
 from service.formats.stable_uids import content_digest, uid_of
 
-FindingsOn = Callable[[VolumeSlices], Sequence[Finding]]
-"""What a file marks on a volume; refuses one that it does not fit."""
+FindingsOn = Callable[[VolumeSlices | FlatImages], Sequence[Finding]]
+"""What a file marks on a volume or on flat images; refuses those that it does not fit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,15 +95,16 @@ class AnnotationImport:
         return replace(item_of(marks.source, outcomes, marks.notes), series_uid=marks.series_uid)
 
 
-def _fitting(series: FoundSeries, findings_on: FindingsOn) -> tuple[VolumeSlices, Sequence[Finding]]:
-    """The first volume of a series that the marks fit.
+def _fitting(series: FoundSeries, findings_on: FindingsOn) -> tuple[VolumeSlices | FlatImages, Sequence[Finding]]:
+    """The first volume, or group of flat images, of a series that the marks fit.
 
     Raises
     ------
     FormatRefused : they fit none; says why not the largest
     """
     refusal: FormatRefused | None = None
-    for volume in series.volumes:
+    candidates: list[VolumeSlices | FlatImages] = [*series.volumes, *series.flat]
+    for volume in candidates:
         try:
             return volume, findings_on(volume)
         except FormatRefused as error:

@@ -16,8 +16,9 @@ from service.core.codes import Code
 from service.core.findings import AlgorithmIdentification, Finding
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused, ObjectInvalid
+from service.formats.flat_images import FlatImages
 from service.formats.stable_uids import uid_of, uids_of
-from service.objects.result_context import ResultContext
+from service.objects.result_context import ResultContext, WrittenResult
 from service.objects.uid_renaming import rename_uids
 
 _ARTIFICIAL_INTELLIGENCE: Final = Code("123110", "DCM", "Artificial Intelligence")
@@ -75,7 +76,7 @@ class AnnotationWriter:
         self,
         findings: Sequence[Finding],
         digest: str,
-        volume: VolumeSlices,
+        images: VolumeSlices | FlatImages,
         study: StudyRow,
         predecessor: Dataset | None = None,
     ) -> list[Dataset]:
@@ -92,10 +93,9 @@ class AnnotationWriter:
         """
         # highdicom is loaded here: who only reads needs none of it.
         from service.objects.validation import refuse_errors, validate
-        from service.objects.writer import write_results
 
-        whole = volume.without_voxels()
-        words = self._words(digest, whole.series_uid)
+        headers = images.headers if isinstance(images, FlatImages) else [one.source for one in images.slices]
+        words = self._words(digest, str(headers[0].SeriesInstanceUID))
         result = AnnotatorResult(tuple(findings), self.origin.algorithm, f"{len(findings)} findings imported")
         context = ResultContext(
             created_at=self.created_at(study),
@@ -105,7 +105,7 @@ class AnnotationWriter:
             predecessor=predecessor,
         )
         try:
-            written = write_results(result, self.origin.title, whole, context)
+            written = _written(result, self.origin.title, images, context)
             objects = [one for one in (written.segmentation, written.report) if one is not None]
             self._name(objects, words)
             if written.segmentation is not None and predecessor is not None:
@@ -113,7 +113,7 @@ class AnnotationWriter:
                 written.segmentation.PredecessorDocumentsSequence = deepcopy(named)
             for one in objects:
                 others = [other for other in objects if other is not one]
-                refuse_errors(validate(one, sources=whole.sources, referenced=others))
+                refuse_errors(validate(one, sources=headers, referenced=others))
         except (ObjectInvalid, ValueError) as error:
             raise FormatRefused(f"it cannot be written as DICOM: {error}") from error
         return objects
@@ -132,3 +132,13 @@ class AnnotationWriter:
                     segment.SegmentAlgorithmType = "MANUAL"
         for one in objects:
             rename_uids(one, names)
+
+
+def _written(
+    result: AnnotatorResult, title: str, images: VolumeSlices | FlatImages, context: ResultContext
+) -> WrittenResult:
+    from service.objects.writer import write_flat_results, write_results
+
+    if isinstance(images, FlatImages):
+        return write_flat_results(result, title, images.headers, context)
+    return write_results(result, title, images.without_voxels(), context)

@@ -1,4 +1,4 @@
-"""One case of a dataset: a volume of a patient with what was marked on it, by the labels of the dataset."""
+"""One case of a dataset: a volume, or images that make none, with what was marked on it, by the dataset's labels."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from service.core.findings import Finding, Mask
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
+from service.formats.flat_images import FlatImages
 from service.formats.labels import Label
 from service.formats.stored_findings import LoadMask
 
@@ -21,9 +22,13 @@ _SHORT: Final = 8
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9-]+", re.ASCII)
 
 
+class NoVolume(FormatRefused):
+    """A format of volumes is asked to hold images that lie nowhere."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFinding:
-    """A finding with the label that stands for it; ``load_mask`` gives its mask in the grid of the case's volume."""
+    """A finding with the label that stands for it; ``load_mask`` gives its mask in the grid of the case's images."""
 
     finding: Finding
     label: Label
@@ -37,13 +42,14 @@ class LabelledFinding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """A volume and its findings.
+    """Images and what was found on them.
 
     Parameters
     ----------
     name : what its files are called: the patient's pseudonym and digests of study and series
     part : of the dataset, by its patient
-    volume_number : which of its series' volumes it is, from 0
+    volume_number : which of its series' volumes, and after these of its groups of flat images, it is, from 0
+    images : a volume, or images that lie nowhere
     findings : None where nobody whom the dataset goes by has looked at it
     """
 
@@ -54,8 +60,36 @@ class Case:
     series_uid: str
     volume_number: int
     modality: str
-    volume: VolumeSlices = field(repr=False)
+    images: VolumeSlices | FlatImages = field(repr=False)
     findings: tuple[LabelledFinding, ...] | None
+
+    @property
+    def volume(self) -> VolumeSlices:
+        """Its volume.
+
+        Raises
+        ------
+        NoVolume : its images lie nowhere
+        """
+        if isinstance(self.images, FlatImages):
+            raise NoVolume(
+                "its images lie nowhere in the patient, and this format holds volumes: choose one of pictures "
+                "(coco, yolo, yolo-seg, png) or of tables (csv, parquet)"
+            )
+        return self.images
+
+    @property
+    def voxel_mm3(self) -> float | None:
+        """Volume of a voxel; None of images that lie nowhere."""
+        return None if isinstance(self.images, FlatImages) else self.images.without_voxels().voxel_mm3
+
+    @property
+    def spacing_mm(self) -> tuple[float | None, float | None, float | None]:
+        """Between slices, rows and columns, as far as images say it."""
+        if isinstance(self.images, FlatImages):
+            return None, *self.images.spacing_mm
+        steps = np.linalg.norm(self.images.affine[:3, :3], axis=0)
+        return float(steps[0]), float(steps[1]), float(steps[2])
 
 
 def case_name(patient: str, study_uid: str, series_uid: str, volume_number: int) -> str:
@@ -69,7 +103,7 @@ def case_name(patient: str, study_uid: str, series_uid: str, volume_number: int)
 
 
 def label_image(case: Case, labels: Sequence[Label], numbers: Mapping[str, int]) -> npt.NDArray[Any]:
-    """Numbers of labels in the grid of the case's volume, 0 where nothing is marked.
+    """Numbers of labels in the grid of the case's images, 0 where nothing is marked.
 
     Parameters
     ----------
@@ -89,7 +123,7 @@ def label_image(case: Case, labels: Sequence[Label], numbers: Mapping[str, int])
     refuse_without_mask(findings)
     _refuse_two_makers(findings)
     order = {label.name: place for place, label in enumerate(_from_below(labels))}
-    image = np.zeros(case.volume.shape, dtype=np.min_scalar_type(max(numbers.values(), default=0)))
+    image = np.zeros(case.images.shape, dtype=np.min_scalar_type(max(numbers.values(), default=0)))
     names = {number: name for name, number in numbers.items()}
     for one in sorted(findings, key=lambda one: order[one.label.name]):
         if (mask := one.mask()) is not None:

@@ -56,7 +56,7 @@ class CaseRecord:
     modality: str
     is_marked: bool
     shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
+    spacing_mm: tuple[float | None, float | None, float | None]
     files: tuple[tuple[str, WrittenFile], ...]
     counts: Mapping[str, Mapping[str, int]]
     rows: Mapping[str, list[list[Any]]]

@@ -33,7 +33,7 @@ class CocoLayout(PictureLayout):
         found = shapes_by_slice(case)
         folder = f"images/{case.part}/{case.name}"
         pictures = self.pictures(case, set(found), lambda number: f"{folder}/{number + 1:04d}.png", files)
-        _, rows, columns = case.volume.shape
+        _, rows, columns = case.images.shape
         entries = [
             one
             | {

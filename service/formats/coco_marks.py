@@ -17,13 +17,14 @@ from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
 from service.formats.annotation_import import Marks
 from service.formats.coco_file import CocoRegion, read_coco
-from service.formats.finding_shapes import PointsShape, SlicePlanes
+from service.formats.finding_shapes import PointsShape, SlicePlanes, planes_of
+from service.formats.flat_images import FlatImages
 from service.formats.intake import ImportedItem, ImportStatus
 from service.formats.labels import LabelMapping
 from service.formats.mask_files import finding_of_label
 from service.formats.place_list import PictureList
 from service.formats.run_lengths import decoded
-from service.formats.slice_layers import mask_of_layers, slices_by_image
+from service.formats.slice_layers import mask_of_layers, slice_of_image, slices_by_image
 from service.formats.stable_uids import content_digest, uid_of
 
 _MOST_FAULTS: Final = 5
@@ -54,15 +55,13 @@ def marks_of_coco(file: Path, mapping: LabelMapping, pictures: PictureList | Non
         )
 
 
-def _findings(regions: Sequence[CocoRegion], volume: VolumeSlices) -> list[Finding]:
+def _findings(regions: Sequence[CocoRegion], volume: VolumeSlices | FlatImages) -> list[Finding]:
     """A finding for each thing: regions of one tracking UID together, any other by itself."""
     slices = slices_by_image(volume)
-    planes = SlicePlanes(volume)
+    planes = planes_of(volume)
     things: dict[tuple[str, str], list[tuple[CocoRegion, int]]] = defaultdict(list)
     for region in regions:
-        number = slices.get((region.place.sop_instance_uid, region.place.frame))
-        if number is None:
-            raise FormatRefused(f"{region.name}: its image is not in the series any more")
+        number = slice_of_image(slices, (region.place.sop_instance_uid, region.place.frame), volume, region.name)
         if (region.height, region.width) != volume.shape[1:]:
             raise FormatRefused(
                 f"{region.name}: its picture has {region.width} × {region.height} pixels, the image "

@@ -14,7 +14,7 @@ import numpy as np
 from dicom_nodes.errors import GatewayError, StorageExhausted
 from service.core.ports import BlobStore
 from service.errors import FormatRefused
-from service.formats.case import Case
+from service.formats.case import Case, NoVolume
 from service.formats.case_record import CaseRecord, DatasetDescription
 from service.formats.dataset_files import write_dataset_files
 from service.formats.export_state import ExportState, StudyRecord
@@ -24,7 +24,7 @@ from service.formats.selection import Selection, StudyIndex
 from service.formats.staged_file import DatasetFolder, WrittenFile
 from service.formats.study_cases import NoCase, StudyCases, read_study
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of how files are written; another one has everything written anew."""
 
 Progress = Callable[[int, int], None]
@@ -181,6 +181,9 @@ class DatasetExport:
         except StorageExhausted:
             files.forget()
             raise
+        except NoVolume as error:
+            files.forget()
+            return NoCase(case.study_uid, case.series_uid, str(error), is_fault=case.findings is not None)
         except GatewayError as error:
             files.forget()
             return NoCase(case.study_uid, case.series_uid, str(error), is_fault=True)
@@ -225,7 +228,6 @@ def _recorded(case: Case, files: list[tuple[str, WrittenFile]], own: Any) -> Cas
         measurements += measurement_rows(case, one)
         evaluations += evaluation_rows(case, one)
     rows = {"findings": findings, "measurements": measurements, "evaluations": evaluations}
-    steps = np.linalg.norm(case.volume.affine[:3, :3], axis=0)
     return CaseRecord(
         case=case.name,
         patient=case.patient,
@@ -235,8 +237,8 @@ def _recorded(case: Case, files: list[tuple[str, WrittenFile]], own: Any) -> Cas
         volume_number=case.volume_number,
         modality=case.modality,
         is_marked=case.findings is not None,
-        shape=case.volume.shape,
-        spacing_mm=(float(steps[0]), float(steps[1]), float(steps[2])),
+        shape=case.images.shape,
+        spacing_mm=case.spacing_mm,
         files=tuple(files),
         counts=counts,
         rows=rows,

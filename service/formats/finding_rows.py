@@ -49,7 +49,8 @@ EVALUATIONS: Final[list[tuple[str, type]]] = [
 def finding_row(case: Case, one: LabelledFinding, voxels: int | None) -> Row:
     """A row of `FINDINGS`; ``voxels`` of its mask, None where it has none."""
     finding = one.finding
-    volume_mm3 = None if voxels is None else voxels * case.volume.without_voxels().voxel_mm3
+    voxel_mm3 = case.voxel_mm3
+    volume_mm3 = None if voxels is None or voxel_mm3 is None else voxels * voxel_mm3
     codes = (finding.category, finding.type, finding.site, finding.laterality)
     return [
         *_head(case, one),

@@ -20,6 +20,7 @@ from service.core.geometry import Shape as Drawn
 from service.core.mask_outline import outlines_of
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused, ObjectInvalid
+from service.formats.flat_images import FlatImages
 from service.objects.box_outline import outline_on
 from service.objects.ellipsoid_outline import ellipsoid_outline_on
 from service.objects.image_plane import ImagePlane, plane_of
@@ -117,7 +118,7 @@ class SlicePlanes:
     """The planes of a volume's slices, by which points find their slice."""
 
     def __init__(self, volume: VolumeSlices) -> None:
-        self.planes = [plane_of(one.source, one.frame_number) for one in volume.slices]
+        self.planes: list[ImagePlane] = [plane_of(one.source, one.frame_number) for one in volume.slices]
         self._volume = volume
         normal = self.planes[0].normal
         self._half = abs(float(volume.stack.step @ normal)) / 2 + 1e-6
@@ -160,6 +161,40 @@ class SlicePlanes:
             (_on_slice(self._numbers.get((place.sop_instance_uid, frame)), f"a {shape.kind}"), points)
             for frame in place.frames or (None,)
         ]
+
+
+class FlatPlanes(SlicePlanes):
+    """Images that lie nowhere: what is drawn on them names its image."""
+
+    def __init__(self, images: FlatImages) -> None:
+        self.planes = []
+        self._places = [one.place for one in images.slices]
+
+    def slice_of(self, points: Sequence[Sequence[float]]) -> int | None:  # noqa: ARG002 (nothing of the patient lies here)
+        """None: nothing in the patient lies on them."""
+        return None
+
+    def place(self, number: int) -> ImagePlace:
+        """A picture as a place to draw on."""
+        return self._places[number]
+
+    def drawn_on(self, shape: Drawn) -> list[tuple[int, tuple[PixelPoint, ...]]]:
+        """The pictures on which a shape lies; one that names no frame of its image lies on all of them."""
+        drawn = shape.on_image
+        found = [] if drawn is None else [at for at, one in enumerate(self._places) if _is_on(drawn, one)]
+        points = tuple((point[0], point[1]) for point in shape.points)
+        return [(number, points) for number in found] or [(_on_slice(None, f"a {shape.kind}"), points)]
+
+
+def _is_on(drawn: ImagePlace, picture: ImagePlace) -> bool:
+    if drawn.sop_instance_uid != picture.sop_instance_uid:
+        return False
+    return not drawn.frames or (picture.frames or (1,))[0] in drawn.frames
+
+
+def planes_of(images: VolumeSlices | FlatImages) -> SlicePlanes:
+    """What finds the slices of drawn shapes."""
+    return FlatPlanes(images) if isinstance(images, FlatImages) else SlicePlanes(images)
 
 
 def shapes_of(finding: Finding, mask: Mask | None, planes: SlicePlanes) -> Iterator[tuple[int, Shape]]:

@@ -176,4 +176,4 @@ def _fitting(series: FoundSeries, grid: ValueGrid) -> tuple[VolumeSlices, npt.ND
             return volume, values_on(grid, volume)
         except FormatRefused as error:
             refusal = refusal or error
-    raise refusal or FormatRefused("its series has no volume")
+    raise refusal or FormatRefused("its images lie nowhere in the patient, which a map has to")

@@ -14,6 +14,7 @@ from service.core.findings import Finding, Mask
 from service.core.volume import Affine
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
+from service.formats.flat_images import FlatImages
 from service.formats.grids import Shape, placement
 from service.formats.labels import Label, LabelMapping
 from service.formats.nifti_file import open_nifti
@@ -84,15 +85,19 @@ def _numbers(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values
 
 
-def findings_in(grid: MarkedGrid, volume: VolumeSlices, mapping: LabelMapping, label_of: LabelOf) -> list[Finding]:
+def findings_in(
+    grid: MarkedGrid, volume: VolumeSlices | FlatImages, mapping: LabelMapping, label_of: LabelOf
+) -> list[Finding]:
     """What a file marks on a volume, with masks in the volume's grid; nothing where all of it is 0.
 
     Tracking UIDs are those that the file gives, else "".
 
     Raises
     ------
-    FormatRefused : it lies on another grid or beyond the volume, or a number stands for no label
+    FormatRefused : it lies on another grid or beyond the volume, or a number stands for no label; images lie nowhere
     """
+    if isinstance(volume, FlatImages):
+        raise FormatRefused("its images lie nowhere in the patient: marks on them come as PNG or COCO")
     lies = placement(grid.affine, grid.shape, volume.affine, volume.shape)
     layers = [lies.turned(layer) for layer in grid.voxels]
     if grid.segments:

@@ -1,4 +1,4 @@
-"""What the formats of pictures share: one picture a slice, through a window."""
+"""What the formats of pictures share: one picture a slice or frame, grey ones through a window."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from service.errors import FormatRefused
 from service.formats.case import Case, LabelledFinding
 from service.formats.case_record import Json
-from service.formats.finding_shapes import PointsShape, Shape, SlicePlanes, shapes_of
+from service.formats.finding_shapes import PointsShape, Shape, planes_of, shapes_of
 from service.formats.labels import Label
 from service.formats.layout import CaseFiles, Layout
-from service.formats.pictures import Window, grey_png, is_inverted, window_of
+from service.formats.pictures import Window, picture_maker
 from service.formats.tables import PICTURE_TABLE
 
 OnSlice = dict[int, list[tuple[LabelledFinding, Shape]]]
@@ -42,24 +42,24 @@ class PictureLayout(Layout):
 
     def pictures(self, case: Case, marked: set[int], path_of: Callable[[int], str], files: CaseFiles) -> list[Json]:
         """Write the pictures of a case; each with its place in the archive."""
-        volume = case.volume
-        numbers = range(len(volume.slices)) if self._all_slices or case.findings is None else sorted(marked)
+        images = case.images
+        numbers = range(len(images.slices)) if self._all_slices or case.findings is None else sorted(marked)
         if not numbers:
             return []
-        window = self._window or window_of(volume)
-        inverted = is_inverted(volume)
+        maker = picture_maker(images, self._window)
         pictures = []
         for number in numbers:
             path = path_of(number)
-            files.write_bytes("image", path, grey_png(window.grey(volume.real_slice(number), is_inverted=inverted)))
-            one = volume.slices[number]
+            picture, window = maker.made(number)
+            files.write_bytes("image", path, picture)
+            one = images.slices[number]
             pictures.append(
                 {
                     "file": path,
                     "slice": number,
                     "sop_instance_uid": str(one.source.SOPInstanceUID),
                     "frame": one.frame_number,
-                    "window": [window.center, window.width],
+                    "window": None if window is None else [window.center, window.width],
                 }
             )
         return pictures
@@ -82,7 +82,7 @@ def shapes_by_slice(case: Case, *, with_points: bool = True) -> OnSlice:
     ------
     FormatRefused : a finding has no region; pictures without it would teach that nothing is there
     """
-    planes = SlicePlanes(case.volume)
+    planes = planes_of(case.images)
     found: OnSlice = defaultdict(list)
     for one in case.findings or ():
         shapes = [

@@ -15,11 +15,12 @@ from service.core.findings import Finding
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
 from service.formats.annotation_import import Marks
+from service.formats.flat_images import FlatImages
 from service.formats.intake import ImportedItem, ImportStatus
 from service.formats.labels import Label, LabelMapping
 from service.formats.mask_files import LabelOf, finding_of_label, labels_of
 from service.formats.place_list import PictureList, PicturePlace
-from service.formats.slice_layers import mask_of_layers, slices_by_image
+from service.formats.slice_layers import mask_of_layers, slice_of_image, slices_by_image
 from service.formats.stable_uids import content_digest, uid_of
 
 _MODES: Final = ("1", "L", "P", "I;16", "I")
@@ -57,13 +58,13 @@ def marks_of_pictures(
         )
 
 
-def _findings(found: Sequence[tuple[Path, PicturePlace]], volume: VolumeSlices, label_of: LabelOf) -> list[Finding]:
+def _findings(
+    found: Sequence[tuple[Path, PicturePlace]], volume: VolumeSlices | FlatImages, label_of: LabelOf
+) -> list[Finding]:
     slices = slices_by_image(volume)
     layers: dict[int, dict[int, npt.NDArray[np.bool_]]] = defaultdict(dict)
     for file, place in found:
-        number = slices.get((place.sop_instance_uid, place.frame))
-        if number is None:
-            raise FormatRefused(f"{file.name}: its image is not in the series any more")
+        number = slice_of_image(slices, (place.sop_instance_uid, place.frame), volume, file.name)
         numbers = _read(file, volume.shape[1:])
         for value in np.unique(numbers):
             if value:

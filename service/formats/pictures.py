@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from service.core.volume_slices import VolumeSlices
 from service.errors import BadRequest
+from service.formats.flat_images import FlatImages
 from service.formats.labels import Label
 
 _COLOURS: Final = 256
@@ -46,27 +48,99 @@ class Window:
 
 def window_of(volume: VolumeSlices) -> Window:
     """The window that the first slice's header gives, else one from the least to the greatest value of the volume."""
-    header = volume.slices[0].source
+    return _stated_window(volume, 0) or _whole_range(volume, range(len(volume.slices)))
+
+
+def _stated_window(images: VolumeSlices | FlatImages, number: int) -> Window | None:
+    header = images.slices[number].source
     given = [_first(header.get(keyword)) for keyword in ("WindowCenter", "WindowWidth")]
     if given[0] is not None and given[1] is not None and given[1] >= 1:
         return Window(given[0], given[1])
+    return None
+
+
+def _whole_range(images: VolumeSlices | FlatImages, numbers: Iterable[int]) -> Window:
     low, high = np.inf, -np.inf
-    for number in range(len(volume.slices)):
-        real = volume.real_slice(number)
+    for number in numbers:
+        real = images.real_slice(number)
         low, high = min(low, float(real.min())), max(high, float(real.max()))
     return Window((low + high) / 2 + 0.5, max(high - low + 1, 1.0))
 
 
-def is_inverted(volume: VolumeSlices) -> bool:
+class PictureMaker(ABC):
+    """Makes pictures of slices."""
+
+    @abstractmethod
+    def made(self, number: int) -> tuple[bytes, Window | None]:
+        """A slice (from 0) as PNG, and the window through which it was seen: none of one in colour."""
+
+
+class _GreyVolume(PictureMaker):
+    """All slices through one window, so that a tissue is as bright on each."""
+
+    def __init__(self, volume: VolumeSlices, window: Window | None) -> None:
+        self._volume = volume
+        self._window = window or window_of(volume)
+        self._inverted = is_inverted(volume)
+
+    def made(self, number: int) -> tuple[bytes, Window | None]:
+        real = self._volume.real_slice(number)
+        return picture_png(self._window.grey(real, is_inverted=self._inverted)), self._window
+
+
+class _GreyImages(PictureMaker):
+    """Each image through its own window, as a viewer shows it first; frames of one that has none through one."""
+
+    def __init__(self, images: FlatImages, window: Window | None) -> None:
+        self._images = images
+        self._chosen = window
+        self._inverted = is_inverted(images)
+        self._of_image: tuple[int, Window] | None = None
+
+    def made(self, number: int) -> tuple[bytes, Window | None]:
+        window = self._chosen or self._window(number)
+        return picture_png(window.grey(self._images.real_slice(number), is_inverted=self._inverted)), window
+
+    def _window(self, number: int) -> Window:
+        index = self._images.slices[number].source_index
+        if self._of_image is None or self._of_image[0] != index:
+            alone = [place for place, one in enumerate(self._images.slices) if one.source_index == index]
+            self._of_image = index, _stated_window(self._images, alone[0]) or _whole_range(self._images, alone)
+        return self._of_image[1]
+
+
+class _Coloured(PictureMaker):
+    """As they are."""
+
+    def __init__(self, images: FlatImages) -> None:
+        self._images = images
+
+    def made(self, number: int) -> tuple[bytes, Window | None]:
+        return picture_png(self._images.colours(number)), None
+
+
+def picture_maker(images: VolumeSlices | FlatImages, window: Window | None) -> PictureMaker:
+    """What makes pictures of a case's images.
+
+    Parameters
+    ----------
+    window : what becomes grey; None for what the headers say
+    """
+    if isinstance(images, VolumeSlices):
+        return _GreyVolume(images, window)
+    return _Coloured(images) if images.is_colour else _GreyImages(images, window)
+
+
+def is_inverted(volume: VolumeSlices | FlatImages) -> bool:
     """Whether low values are shown bright (PS3.3 C.7.6.3.1.2)."""
     return bool(volume.slices[0].source.get("PhotometricInterpretation") == "MONOCHROME1")
 
 
-def grey_png(grey: npt.NDArray[np.uint8]) -> bytes:
-    """A picture of shape (rows, columns) as PNG."""
+def picture_png(picture: npt.NDArray[np.uint8]) -> bytes:
+    """A picture of shape (rows, columns), in colour (rows, columns, 3), as PNG."""
     from PIL import Image
 
-    return _encoded(Image.fromarray(grey))
+    return _encoded(Image.fromarray(picture))
 
 
 def palette_png(numbers: npt.NDArray[np.uint8], labels: Sequence[Label]) -> bytes:

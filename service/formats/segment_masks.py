@@ -17,8 +17,9 @@ from dicom_nodes.errors import GatewayError
 from service.core.findings import Mask
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused
+from service.formats.flat_images import FlatImages
 from service.formats.segmentation_frames import SegmentationFrames
-from service.formats.slice_layers import Image, mask_of_layers
+from service.formats.slice_layers import Image, mask_of_layers, slices_by_image
 from service.objects.image_plane import plane_of
 
 _LABEL_MAP: Final = "LABELMAP"
@@ -69,14 +70,16 @@ class SegmentMasks:
                 yield place, (values.astype(np.uint16) * 2 >= largest if kind == _FRACTIONAL else values != 0)
 
 
-def segment_masks(header: Dataset, frames: SegmentationFrames, volume: VolumeSlices) -> SegmentMasks | None:
+def segment_masks(
+    header: Dataset, frames: SegmentationFrames, volume: VolumeSlices | FlatImages
+) -> SegmentMasks | None:
     """The segments of a segmentation on a volume; None where it lies elsewhere.
 
     Raises
     ------
     FormatRefused : it lies on the volume, in part or on another grid
     """
-    by_image = {(str(one.source.SOPInstanceUID), one.frame_number): number for number, one in enumerate(volume.slices)}
+    by_image = slices_by_image(volume)
     count = int(header.get("NumberOfFrames") or 1)
     found = [_slice_of(header, number, by_image, volume) for number in range(count)]
     places = tuple(place for place in found if place is not None)
@@ -95,13 +98,17 @@ def segment_masks(header: Dataset, frames: SegmentationFrames, volume: VolumeSli
     return SegmentMasks(header, frames, places, segments)
 
 
-def _slice_of(header: Dataset, number: int, by_image: dict[Image, int], volume: VolumeSlices) -> int | None:
+def _slice_of(
+    header: Dataset, number: int, by_image: dict[Image, int], volume: VolumeSlices | FlatImages
+) -> int | None:
     """The slice on which a frame (from 0) lies."""
     named = list(_source_images(header, number))
     for image in named:
         if image in by_image:
             return by_image[image]
-    return None if named else _slice_at(header, number, volume)
+    if named or isinstance(volume, FlatImages):
+        return None
+    return _slice_at(header, number, volume)
 
 
 def _groups(header: Dataset, number: int, keyword: str) -> list[Dataset]:

@@ -1,4 +1,4 @@
-"""Finds the series of a project that a mask or a picture was made from, and opens its volumes."""
+"""Finds the series of a project that a mask or a picture was made from, and opens its volumes or flat images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from service.core.records import ObjectKind
 from service.core.series_images import SeriesImages
 from service.core.volume_slices import VolumeSlices, open_volumes
 from service.errors import FormatRefused
+from service.formats.flat_images import FlatImages, flat_images
 
 
 class SeriesIndex(Protocol):
@@ -30,11 +31,12 @@ class SeriesIndex(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundSeries:
-    """A series with its study and its volumes."""
+    """A series with its study, its volumes, and those of its images that lie nowhere."""
 
     study: StudyRow
     series_uid: str
     volumes: tuple[VolumeSlices, ...]
+    flat: tuple[FlatImages, ...] = ()
 
 
 class SeriesFinder:
@@ -51,7 +53,7 @@ class SeriesFinder:
 
         Raises
         ------
-        FormatRefused : there is none in the project, or it is no volume
+        FormatRefused : there is none in the project, or it is no volume and lies somewhere
         """
         if self._last is None or self._last.series_uid != series_uid:
             self._last = self._open(series_uid)
@@ -65,11 +67,12 @@ class SeriesFinder:
             raise FormatRefused(f"there are no images of series {series_uid} in project {self._project}")
         reading = SeriesImages(self._blobs, images)
         try:
-            opened = open_volumes(reading.headers(), reading.pixels)
+            headers = reading.headers()
+            opened, flat = open_volumes(headers, reading.pixels), flat_images(headers, reading.pixels)
         except GatewayError as error:
             raise FormatRefused(f"its series cannot be read: {error}") from error
-        if not opened.volumes:
+        if not (opened.volumes or flat):
             raise FormatRefused(
                 f"its series is no volume, on which alone marks are taken in: {'; '.join(opened.refused)}"
             )
-        return FoundSeries(study, series_uid, opened.volumes)
+        return FoundSeries(study, series_uid, opened.volumes, tuple(flat))

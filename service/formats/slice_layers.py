@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from service.core.findings import Mask
+from service.core.image_slices import ImageSlice
 from service.core.volume_slices import VolumeSlices
+from service.errors import FormatRefused
+from service.formats.flat_images import FlatFrame, FlatImages
 
 Image = tuple[str, int]
 """SOP Instance UID and frame number."""
 
 
-def slices_by_image(volume: VolumeSlices) -> dict[Image, int]:
-    """The slice of a volume that each image is, from 0."""
-    return {(str(one.source.SOPInstanceUID), one.frame_number): number for number, one in enumerate(volume.slices)}
+def slices_by_image(volume: VolumeSlices | FlatImages) -> dict[Image, int]:
+    """The slice that each image is, from 0."""
+    slices: Sequence[ImageSlice | FlatFrame] = volume.slices
+    return {(str(one.source.SOPInstanceUID), one.frame_number): number for number, one in enumerate(slices)}
+
+
+def slice_of_image(slices: Mapping[Image, int], image: Image, images: VolumeSlices | FlatImages, what: str) -> int:
+    """The slice on which marks of a file lie.
+
+    Raises
+    ------
+    FormatRefused : there is none; ``what`` says whose marks
+    """
+    found = slices.get(image)
+    if found is None:
+        or_else = ", or of another size than others that are marked" if isinstance(images, FlatImages) else ""
+        raise FormatRefused(f"{what}: its image is not in the series any more{or_else}")
+    return found
 
 
 def mask_of_layers(layers: Mapping[int, npt.NDArray[np.bool_]]) -> Mask | None:

@@ -19,6 +19,7 @@ from service.core.ports import BlobStore
 from service.core.records import ObjectKind
 from service.core.volume_slices import VolumeSlices
 from service.errors import FormatRefused, ObjectInvalid
+from service.formats.flat_images import FlatImages
 from service.formats.segment_masks import SegmentMasks, segment_masks
 from service.formats.segmentation_frames import SegmentationFrames
 from service.objects import concepts
@@ -98,8 +99,8 @@ class StudyMarks:
             for uid in _series(one.header, "ReferencedSeriesSequence") | _evidence_series(one.header)
         ) | {uid for one in self._structure_sets for uid in _series_of_structure_set(one.header)}
 
-    def on(self, volume: VolumeSlices) -> list[StoredFinding] | None:
-        """What was marked on a volume, in the order of the documents; None where nobody looked at it.
+    def on(self, volume: VolumeSlices | FlatImages) -> list[StoredFinding] | None:
+        """What was marked on a volume or on flat images, in the order of the documents; None where nobody looked at it.
 
         Raises
         ------
@@ -108,18 +109,25 @@ class StudyMarks:
         images = {str(one.source.SOPInstanceUID) for one in volume.slices}
         masks = {uid: found for uid, one in self._segmentations.items() if (found := self._masks(one, volume))}
         reports = [one for one in self._reports if _evidence(one.header) & images]
-        contoured = [one for one in self._structure_sets if _series_uid(volume) in _series_of_structure_set(one.header)]
+        contoured = self._contoured(volume)
         if not (reports or masks or contoured):
             return None
         reported: set[tuple[str, int]] = set()
         marked = [item for report in reports for item in self._reported(report, volume, masks, reported)]
         for uid, on_volume in masks.items():
             marked += _unreported(uid, self._segmentations[uid].maker, on_volume, reported)
-        for one in contoured:
-            marked += _regions(one, volume)
+        if not isinstance(volume, FlatImages):
+            for one in contoured:
+                marked += _regions(one, volume)
         return marked
 
-    def _masks(self, one: MarkingObject, volume: VolumeSlices) -> SegmentMasks | None:
+    def _contoured(self, volume: VolumeSlices | FlatImages) -> list[MarkingObject]:
+        """Structure sets about a volume; contours are in the patient, and flat images are not."""
+        if isinstance(volume, FlatImages):
+            return []
+        return [one for one in self._structure_sets if _series_uid(volume) in _series_of_structure_set(one.header)]
+
+    def _masks(self, one: MarkingObject, volume: VolumeSlices | FlatImages) -> SegmentMasks | None:
         series_uid = _series_uid(volume)
         named = _series(one.header, "ReferencedSeriesSequence")
         if named and series_uid not in named:
@@ -133,7 +141,7 @@ class StudyMarks:
     def _reported(
         self,
         report: MarkingObject,
-        volume: VolumeSlices,
+        volume: VolumeSlices | FlatImages,
         masks: dict[str, SegmentMasks],
         reported: set[tuple[str, int]],
     ) -> Iterator[StoredFinding]:
@@ -150,6 +158,8 @@ class StudyMarks:
             finding = _lines_in_patient(found, on_images)
             segment = segments.get(finding.tracking_uid)
             if segment is None:
+                if isinstance(volume, FlatImages) and not _is_drawn_on(finding, on_images):
+                    continue  # on images of another size of the series
                 yield StoredFinding(finding, report.maker)
                 continue
             reported.add(segment)
@@ -159,6 +169,13 @@ class StudyMarks:
                 yield StoredFinding(called, report.maker, partial(masks[uid].mask, number))
             elif uid not in self._segmentations:
                 raise FormatRefused("its report refers to a segmentation that is not there: store it again")
+
+
+def _is_drawn_on(finding: Finding, sources: SourceImages) -> bool:
+    """Whether any shape of a finding lies on one of the images."""
+    known = {uid for _, uid in sources.instances}
+    drawn = [*finding.shapes, *(one.shape for one in finding.measurements if one.shape is not None)]
+    return any(shape.on_image is not None and shape.on_image.sop_instance_uid in known for shape in drawn)
 
 
 def _lines_in_patient(finding: Finding, sources: SourceImages) -> Finding:
@@ -283,7 +300,7 @@ def _evidence_series(header: Dataset) -> set[str]:
     return {uid for study in studies for uid in _series(study, "ReferencedSeriesSequence")}
 
 
-def _series_uid(volume: VolumeSlices) -> str:
+def _series_uid(volume: VolumeSlices | FlatImages) -> str:
     return str(volume.slices[0].source.SeriesInstanceUID)
 
 

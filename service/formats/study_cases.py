@@ -17,6 +17,7 @@ from service.core.series_images import SeriesImages
 from service.core.volume_slices import VolumeSlices, open_volumes
 from service.errors import FormatRefused
 from service.formats.case import Case, LabelledFinding, case_name
+from service.formats.flat_images import FlatImages, flat_images
 from service.formats.selection import Selection, StudyIndex
 from service.formats.stored_findings import StoredFinding, StudyMarks, is_marking
 
@@ -113,21 +114,29 @@ class StudyCases:
             return
         images = SeriesImages(self._blobs, rows)
         try:
-            opened = open_volumes(images.headers(), images.pixels)
+            headers = images.headers()
+            opened, flat = open_volumes(headers, images.pixels), flat_images(headers, images.pixels)
         except GatewayError as error:
             yield NoCase(study.study_uid, series_uid, str(error), is_fault=True)
             return
-        for reason in opened.refused:
+        for reason in opened.refused if sum(len(one.headers) for one in flat) < len(headers) else ():
             # A localizer that nobody marked is no fault; one volume of several may have been meant by the marks.
-            yield NoCase(study.study_uid, series_uid, reason, is_fault=is_marked and not opened.volumes)
-        for number, volume in enumerate(opened.volumes):
-            yield self._case(study, series_uid, modality, number, volume, marks)
+            yield NoCase(study.study_uid, series_uid, reason, is_fault=is_marked and not (opened.volumes or flat))
+        candidates: list[VolumeSlices | FlatImages] = [*opened.volumes, *flat]
+        for number, found in enumerate(candidates):
+            yield self._case(study, series_uid, modality, number, found, marks)
 
     def _case(
-        self, study: StudyRow, series_uid: str, modality: str, number: int, volume: VolumeSlices, marks: StudyMarks
+        self,
+        study: StudyRow,
+        series_uid: str,
+        modality: str,
+        number: int,
+        images: VolumeSlices | FlatImages,
+        marks: StudyMarks,
     ) -> Case | NoCase:
         try:
-            stored = marks.on(volume)
+            stored = marks.on(images)
             findings = None if stored is None else tuple(self._labelled(stored))
         except GatewayError as error:
             return NoCase(study.study_uid, series_uid, str(error), is_fault=True)
@@ -142,7 +151,7 @@ class StudyCases:
             series_uid=series_uid,
             volume_number=number,
             modality=modality,
-            volume=volume,
+            images=images,
             findings=findings,
         )
 

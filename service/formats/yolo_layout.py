@@ -56,7 +56,7 @@ class YoloLayout(PictureLayout):
         return {"pictures": self.picture_rows(case, pictures)}
 
     def _lines(self, case: Case, one: LabelledFinding, shape: Shape) -> Iterator[str]:
-        _, rows, columns = case.volume.shape
+        _, rows, columns = case.images.shape
         number = self._classes[one.label.name]
         if self._outlines:
             for polygon in shape.polygons():

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from service.core.findings import Mask
-from service.core.geometry import Shape, line
+from service.core.geometry import ImagePlace, Shape, line
+from service.core.source_frames import SourceFrames
 from service.core.volume import Volume
 
 Corners = npt.NDArray[np.float64]
 
 
 def largest_axial_extent(mask: Mask, volume: Volume) -> Shape:
-    """The longest straight line within one slice between two edges of a mask, in mm (LPS).
+    """The longest straight line within one slice between two edges of a mask, in mm (LPS)."""
+    start, end = volume.to_patient(_largest_ends(mask, volume.spacing_mm[1:])).tolist()
+    return line(start, end)
+
+
+def largest_extent_on_frame(mask: Mask, frames: SourceFrames, spacing_mm: tuple[float, float] = (1.0, 1.0)) -> Shape:
+    """The same on images that lie nowhere, in pixels of the frame that it is on.
+
+    Parameters
+    ----------
+    spacing_mm : of pixels between rows, then between columns: where they are no squares it decides which is longest
+    """
+    ends = _largest_ends(mask, spacing_mm)
+    frame = frames.frames[int(ends[0, 0])]
+    (start, end) = [(float(column) + 0.5, float(row) + 0.5) for _, row, column in ends]
+    return line(start, end, ImagePlace(frame.sop_class_uid, frame.sop_instance_uid, frame.frame_numbers))
+
+
+def _largest_ends(mask: Mask, spacing_mm: Sequence[float]) -> Corners:
+    """Both ends as (slice, row, column), shape (2, 3).
 
     Measured between pixel edges, so that a single voxel has an extent; slices that cannot hold a longer line than the
     best so far are passed over.
     """
-    spacing = np.asarray(volume.spacing_mm[1:])
+    spacing = np.asarray(spacing_mm)
     longest, ends = -1.0, np.zeros((2, 3))
     for number in np.argsort(-mask.voxels.sum(axis=(1, 2)), kind="stable"):
         if not mask.voxels[number].any():
@@ -29,8 +51,8 @@ def largest_axial_extent(mask: Mask, volume: Volume) -> Shape:
         length, pair = _farthest_pair(corners * spacing)
         if length > longest:
             longest, ends = length, np.column_stack([np.full(2, float(number)), corners[list(pair)]])
-    start, end = volume.to_patient(ends + np.asarray(mask.origin)).tolist()
-    return line(start, end)
+    placed: Corners = ends + np.asarray(mask.origin)
+    return placed
 
 
 def _outermost_corners(plane: npt.NDArray[np.bool_]) -> Corners:

@@ -15,8 +15,8 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from service.core.codes import Code
-from service.core.findings import Finding, Measurement
-from service.core.geometry import CLOSED_KINDS, Shape, ShapeKind
+from service.core.findings import Finding, Mask, Measurement
+from service.core.geometry import CLOSED_KINDS, ImagePlace, Shape, ShapeKind
 from service.core.shape_sizes import angle_of, length_of
 from service.errors import ObjectInvalid
 from service.objects import concepts, own_concepts
@@ -35,7 +35,7 @@ from service.objects.content_items import (
     text,
     uidref,
 )
-from service.objects.drawn_axis import largest_axial_extent
+from service.objects.drawn_axis import largest_axial_extent, largest_extent_on_frame
 from service.objects.image_plane import nearest_plane
 from service.objects.shape_items import (
     ALONE,
@@ -193,11 +193,22 @@ def _number_parts(finding: Finding, bare: list[Shape], surroundings: GroupSurrou
         if all(measurement is not one for one in pair):
             yield _measured_part(uid, [measurement], surroundings)
     alone = [shape for shape in bare if shape.kind in _NUMBERED]
-    if not drawn and not alone and finding.mask is not None and surroundings.sources.volume is not None:
-        longest = largest_axial_extent(finding.mask, surroundings.sources.volume)
+    longest = None if drawn or alone or finding.mask is None else _longest(finding.mask, surroundings.sources)
+    if longest is not None:
         yield _computed_part(uid, concepts.LONG_AXIS, longest, ILLUSTRATION, surroundings)
     for shape in alone:
         yield _computed_part(uid, concepts.NUMBER_OF[shape.kind], shape, f"{shape.kind}{ALONE}", surroundings)
+
+
+def _longest(mask: Mask, sources: SourceImages) -> Shape | None:
+    """Where a mask is seen, for viewers that ask for coordinates; None where nobody says what its slices are."""
+    if sources.volume is not None:
+        return largest_axial_extent(mask, sources.volume)
+    if sources.frames is None:
+        return None
+    first = sources.headers[0]
+    spacing = sources.spacing_mm(ImagePlace(str(first.SOPClassUID), str(first.SOPInstanceUID)))
+    return largest_extent_on_frame(mask, sources.frames, spacing or (1.0, 1.0))
 
 
 def _measured_part(uid: str, measurements: list[Measurement], surroundings: GroupSurroundings) -> _Part:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pydicom.dataset import Dataset
 
 from service.core.geometry import ImagePlace, PatientPlace, Shape
+from service.core.source_frames import SourceFrames
 from service.core.volume import Volume
 from service.errors import ObjectInvalid
 from service.objects.image_plane import ImagePlane, nearest_plane, plane_of, planes_of, slice_distance_mm
@@ -25,6 +26,7 @@ class SourceImages:
     slice_distance_mm : between neighbouring planes along their normal
     frame_of_reference_uid : of the planes; empty without any
     volume : the grid that masks are in, if there is one
+    frames : what masks are counted in where there is no volume
     """
 
     headers: tuple[Dataset, ...]
@@ -32,6 +34,7 @@ class SourceImages:
     slice_distance_mm: float
     frame_of_reference_uid: str
     volume: Volume | None = None
+    frames: SourceFrames | None = None
 
     @classmethod
     def of_volume(cls, volume: Volume) -> SourceImages:
@@ -41,8 +44,12 @@ class SourceImages:
         return cls(headers, planes_of(volume), distance, volume.frame_of_reference_uid, volume)
 
     @classmethod
-    def of_images(cls, headers: Iterable[Dataset]) -> SourceImages:
+    def of_images(cls, headers: Iterable[Dataset], frames: SourceFrames | None = None) -> SourceImages:
         """Images by themselves, of one series and in any order.
+
+        Parameters
+        ----------
+        frames : theirs, where findings have masks
 
         Raises
         ------
@@ -53,7 +60,7 @@ class SourceImages:
             raise ObjectInvalid("annotations are about the images of one series at a time")
         planes = tuple(plane for image in images for plane in _planes(image))
         reference = str(images[0].get("FrameOfReferenceUID", "")) if planes else ""
-        return cls(images, planes, _least_distance(planes), reference)
+        return cls(images, planes, _least_distance(planes), reference, frames=frames)
 
     @property
     def series_uid(self) -> str:
