@@ -15,6 +15,7 @@ import numpy as np
 from service.core.findings import Finding, Mask, Measurement
 from service.core.geometry import ImagePlace, Point, Shape, ShapeKind, polygon
 from service.core.mask_outline import outlines_of
+from service.core.source_frames import Space
 from service.errors import ObjectInvalid
 from service.objects.box_outline import outline_on
 from service.objects.ellipsoid_outline import ellipsoid_outline_on
@@ -176,15 +177,26 @@ def _round(circle: Shape, spacing_mm: tuple[float, float]) -> Shape:
 
 def _outlines(finding: Finding, mask: Mask, sources: SourceImages) -> Iterator[ImageMark]:
     """The outline of a mask along the edges of its pixels, slice by slice."""
-    volume = sources.volume
-    if volume is None:
-        raise ObjectInvalid(f"{finding.label}: a mask is drawn in a volume; hand over the volume that it was made for")
-    if min(mask.origin) < 0 or np.any(np.add(mask.origin, mask.voxels.shape) > volume.shape):
-        raise ObjectInvalid(f"{finding.label}: the mask lies outside its volume")
+    shape, places = _grid(finding, sources)
+    if min(mask.origin) < 0 or np.any(np.add(mask.origin, mask.voxels.shape) > shape):
+        raise ObjectInvalid(f"{finding.label}: the mask lies outside its images")
     first, row, column = mask.origin
     for number in np.flatnonzero(mask.voxels.any(axis=(1, 2))):
         voxels = mask.voxels[number]
-        place = _place_of(sources.planes[first + int(number)])
+        place = places[first + int(number)]
         for outline in outlines_of(voxels):
             corners = [(x + column, y + row) for x, y in outline.corners]
             yield ImageMark(finding, place, polygon(corners, place), voxels=int(voxels.sum()))
+
+
+def _grid(finding: Finding, sources: SourceImages) -> tuple[tuple[int, int, int], Sequence[ImagePlace]]:
+    """What masks are given in, and the image or frame of each of its slices."""
+    if sources.volume is not None:
+        return sources.volume.shape, [_place_of(plane) for plane in sources.planes]
+    frames = sources.frames
+    if frames is None:
+        raise ObjectInvalid(f"{finding.label}: a mask is drawn in a volume; hand over the volume that it was made for")
+    if frames.space is Space.SLIDE:
+        raise ObjectInvalid(f"{finding.label}: a mask on the tiles of a slide is not drawn; fetch the segmentation")
+    places = [ImagePlace(one.sop_class_uid, one.sop_instance_uid, one.frame_numbers) for one in frames.frames]
+    return frames.shape, places

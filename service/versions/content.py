@@ -163,10 +163,17 @@ def _segmentations(objects: Sequence[VersionObject]) -> list[str]:
 def _frames(headers: Sequence[Dataset], segmentation: ReadSegmentation) -> SourceFrames:
     """The frames of the images that a segmentation is about, along their normal where they lie in the patient."""
     series = set(_series_of_segmentation(segmentation))
-    frames = frames_of_images([one for one in headers if str(one.get("SeriesInstanceUID", "")) in series])
+    images = [one for one in headers if str(one.get("SeriesInstanceUID", "")) in series]
+    # The views of a mammography may be of several sizes; a segmentation is about those of its own.
+    alike = [one for one in images if (one.get("Rows"), one.get("Columns")) == _size(segmentation)]
+    frames = frames_of_images(alike or images)
     if frames.space is not Space.PATIENT:
         return frames
     return replace(frames, frames=tuple(sorted(frames.frames, key=_along_normal)))
+
+
+def _size(segmentation: ReadSegmentation) -> tuple[Any, Any]:
+    return segmentation.header.get("Rows"), segmentation.header.get("Columns")
 
 
 def _along_normal(frame: SourceFrame) -> float:

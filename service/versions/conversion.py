@@ -163,15 +163,16 @@ class VersionConversion:
         content = reader.read(objects)
         if content.sources is None:
             raise InstanceNotFound("the images that the version is about are not held any more")
+        on_images = replace(content.sources, frames=content.frames)
         if content.frames is None or content.frames.frames[0].spacing_mm is None or not content.sources.planes:
-            return content, content.sources
+            return content, on_images
         for slices in self._volumes(row, content.sources.series_uid, view):
             volume = slices.without_voxels()
             # A series may hold several volumes; the masks fit the grid of one.
             with suppress(ObjectInvalid):
                 placed = reader.read(objects, frames_of_volume(volume))
                 return placed, SourceImages.of_volume(slices.whole() if with_voxels else volume)
-        return content, content.sources
+        return content, on_images
 
     def _volumes(self, row: VersionRow, series_uid: str, view: View) -> Sequence[VolumeSlices]:
         images = _images(self._seen_by(view).instances_of(row.project, row.study_uid, series_uid))

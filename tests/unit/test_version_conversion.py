@@ -14,7 +14,8 @@ from pydicom.uid import ColorSoftcopyPresentationStateStorage, VLEndoscopicImage
 
 from service.cli.annotations import _KINDS
 from service.core.annotations import AnnotationSet, PersonObserver
-from service.core.findings import Finding
+from service.core.annotator import AnnotatorResult
+from service.core.findings import Finding, Mask
 from service.core.geometry import ImagePlace, Shape, ShapeKind
 from service.core.versions import VersionRow
 from service.core.volume import Volume
@@ -24,11 +25,12 @@ from service.objects.bulk_findings import findings_of_groups
 from service.objects.report import write_annotation_report
 from service.objects.source_images import SourceImages
 from service.objects.structure_set_reader import read_structure_set, region_of
+from service.objects.writer import write_flat_results
 from service.versions.conversion import BULK_ANNOTATIONS, CONVERTED_KINDS, VersionConversion
 from tests.annotated_images import flat_image, slide
 from tests.marked_studies import SLICES, finding, saved
 from tests.unit.test_annotation_versions import PROJECT, Desks
-from tests.volumes import ABNORMAL, NODULE, ct_sources, volume_of
+from tests.volumes import ABNORMAL, ALGORITHM, NODULE, ct_sources, volume_of
 from tests.written_results import context
 
 
@@ -51,6 +53,15 @@ class Converting(Desks):
         self.house.pipeline.process_batch([self.house.incoming(image)])
         report = write_annotation_report(said, "Reading", SourceImages.of_images([image]), None, context())
         return self.store(report)
+
+    def masked(self, image: Dataset, *findings: Finding) -> VersionRow:
+        """Store an image, in a series of its own, and what was painted on it."""
+        image.SeriesInstanceUID = f"{image.SeriesInstanceUID}.9"
+        self.house.pipeline.process_batch([self.house.incoming(image)])
+        result = AnnotatorResult(findings, ALGORITHM, "painted")
+        written = write_flat_results(result, "Reading", [image], context())
+        assert written.segmentation is not None
+        return self.store(written.segmentation, written.report)
 
     def one(self, version_id: int, kind: str) -> Dataset:
         """The only object of a kind."""
@@ -192,6 +203,30 @@ def test_a_colour_image_gets_a_colour_presentation_state_and_its_picture(desks: 
     assert found.left_out == []
     assert found.objects["gsps"][0].SOPClassUID == ColorSoftcopyPresentationStateStorage
     assert len(found.objects["summary"]) == 2
+
+
+def test_a_mask_on_a_picture_without_a_place_is_outlined_on_it(desks: Converting) -> None:
+    image = endoscopy()
+    inside = np.zeros((1, 16, 16), dtype=bool)
+    inside[0, 3:6, 4:9] = True
+    drawn = Finding("Polyp", "2.25.78", ABNORMAL, NODULE, mask=Mask.cut_from(inside))
+    version = desks.masked(image, drawn)
+    found = desks.conversion.convert(PROJECT, version.id, ["gsps", "summary", "key-object", "rtstruct"])
+    assert [words.partition(":")[0] for words in found.left_out] == ["rtstruct"]
+    (state,) = found.objects["gsps"]
+    outlines = [one.value for one in state.iterall() if one.keyword == "GraphicData"]
+    assert {(4, 3), (9, 6)} <= {tuple(point) for one in outlines for point in np.reshape(one, (-1, 2)).tolist()}
+    assert len(found.objects["summary"]) == 2
+
+
+def test_a_picture_of_another_size_in_the_series_does_not_stand_in_the_way(desks: Converting) -> None:
+    image, other = endoscopy(), endoscopy()
+    other.SOPInstanceUID, other.Rows, other.PixelData = f"{image.SOPInstanceUID}.2", 20, bytes(3 * 20 * 16)
+    other.SeriesInstanceUID = f"{image.SeriesInstanceUID}.9"
+    desks.house.pipeline.process_batch([desks.house.incoming(other)])
+    mask = Mask(np.ones((1, 2, 2), dtype=bool), (0, 3, 4))
+    version = desks.masked(image, Finding("Polyp", "2.25.78", ABNORMAL, NODULE, mask=mask))
+    assert desks.one(version.id, "gsps").SOPClassUID == ColorSoftcopyPresentationStateStorage
 
 
 def test_what_cannot_be_said_is_told(desks: Converting) -> None:
