@@ -23,9 +23,10 @@ from service.formats.flat_images import FlatImages
 from service.formats.segment_masks import SegmentMasks, segment_masks
 from service.formats.segmentation_frames import SegmentationFrames
 from service.objects import concepts
-from service.objects.content_tree import child, children, first_code, is_named
+from service.objects.content_tree import first_code, is_named
 from service.objects.display_colour import rgb_of
 from service.objects.findings_reader import findings_of
+from service.objects.segment_references import segments_by_tracking_uid
 from service.objects.source_images import SourceImages
 from service.objects.structure_set_reader import read_structure_set, region_of
 from service.objects.tracking import label_of
@@ -148,7 +149,7 @@ class StudyMarks:
         """The findings of one report that have a place on the volume."""
         sources = [one.source for one in volume.slices]
         try:
-            segments = _segments_by_tracking_uid(report.header)
+            segments = segments_by_tracking_uid(report.header)
             named = [self._segmentations[uid].header for uid, _ in segments.values() if uid in self._segmentations]
             findings = findings_of(report.header, named[0] if named else None)
         except (*_BROKEN, ObjectInvalid) as error:
@@ -262,21 +263,6 @@ def is_structure_set(row: InstanceRow) -> bool:
 
 def _is_report(one: MarkingObject) -> bool:
     return one.row.sop_class_uid.startswith(_REPORTS) and is_named(one.header, concepts.IMAGING_MEASUREMENT_REPORT)
-
-
-def _segments_by_tracking_uid(report: Dataset) -> dict[str, tuple[str, int]]:
-    """For each tracking UID the segmentation and the segment that its group refers to (TID 1411 row 7)."""
-    found: dict[str, tuple[str, int]] = {}
-    for measurements in children(report, concepts.IMAGING_MEASUREMENTS):
-        for group in children(measurements, concepts.MEASUREMENT_GROUP):
-            tracking, reference = child(group, concepts.TRACKING_UID), child(group, concepts.REFERENCED_SEGMENT)
-            if tracking is None or reference is None:
-                continue
-            image = reference.ReferencedSOPSequence[0]
-            numbers = image.get("ReferencedSegmentNumber") or 0
-            number = numbers if isinstance(numbers, int) else next(iter(numbers))
-            found.setdefault(str(tracking.get("UID", "")), (str(image.ReferencedSOPInstanceUID), int(number)))
-    return found
 
 
 def _evidence(report: Dataset) -> set[str]:

@@ -74,7 +74,8 @@ def _author(report: Dataset, rows: list[Dataset]) -> Author:
     if concepts.same(coded_child(report, concepts.OBSERVER_TYPE) or concepts.PERSON, concepts.PERSON):
         name = child(report, concepts.PERSON_OBSERVER_NAME)
         return PersonObserver(
-            name="" if name is None else str(name.get("PersonName", "")),
+            # Some write the name as TEXT, which the template does not know.
+            name="" if name is None else str(name.get("PersonName") or name.get("TextValue", "")),
             login=text_child(report, concepts.PERSON_OBSERVER_LOGIN),
             organization=text_child(report, concepts.PERSON_OBSERVER_ORGANIZATION),
         )

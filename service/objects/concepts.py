@@ -73,6 +73,7 @@ FINDING_SITE: Final = _sct("363698007", "Finding Site")
 LATERALITY: Final = _sct("272741003", "Laterality")
 REFERENCED_SEGMENT: Final = _dcm("121191", "Referenced Segment")
 SOURCE_SERIES: Final = _dcm("121232", "Source series for segmentation")
+SOURCE: Final = _sct("260753009", "Source")
 IMAGE_REGION: Final = _dcm("111030", "Image Region")
 MEASUREMENT_METHOD: Final = _sct("370129005", "Measurement Method")
 DERIVATION: Final = _dcm("121401", "Derivation")
@@ -114,6 +115,28 @@ PROCEDURES: Final = {
 IMAGING_PROCEDURE: Final = _sct("363679005", "Imaging procedure")
 
 
+_OF_BEFORE: Final = {
+    "G-C0E3": FINDING_SITE.value,
+    "G-C171": LATERALITY.value,
+    "G-C036": MEASUREMENT_METHOD.value,
+    "R-427CE": FINDING_CATEGORY.value,
+    "G-C05F": SOURCE.value,
+    "G-D7FE": LENGTH.value,
+    "G-A160": ANGLE.value,
+    "F-00E5C": COBB_ANGLE.value,
+    "G-A166": AREA.value,
+    "G-A185": LONG_AXIS.value,
+    "G-A186": SHORT_AXIS.value,
+}
+"""Concepts of SNOMED as they were coded until 2018, in the scheme SRT; reports of that time stay (PS3.16 8.1.1)."""
+
+
 def same(left: Code, right: Code) -> bool:
     """Whether two codes name the same concept, whatever their meanings say."""
-    return (left.value, left.scheme) == (right.value, right.scheme)
+    if left.scheme == right.scheme:
+        return left.value == right.value
+    return {left.scheme, right.scheme} == {"SRT", "SCT"} and _of_today(left) == _of_today(right)
+
+
+def _of_today(code: Code) -> str:
+    return _OF_BEFORE.get(code.value, code.value) if code.scheme == "SRT" else code.value

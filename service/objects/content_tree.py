@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 
 from service.core.codes import Code
+from service.objects.concepts import same
 
 
 def code_from(item: Dataset) -> Code:
@@ -27,9 +28,9 @@ def name_of(item: Dataset) -> Code | None:
 
 
 def is_named(item: Dataset, concept: Code) -> bool:
-    """Whether an item's concept name is this concept, by value and scheme."""
+    """Whether an item's concept name is this concept, as it is coded today or was before."""
     name = name_of(item)
-    return name is not None and (name.value, name.scheme) == (concept.value, concept.scheme)
+    return name is not None and same(name, concept)
 
 
 def children(item: Dataset, concept: Code | None = None) -> list[Dataset]:

@@ -23,7 +23,7 @@ from service.objects.content_tree import (
     text_child,
 )
 from service.objects.display_colour import rgb_of
-from service.objects.shape_items import ALONE, ILLUSTRATION, kind_of, namings_of, shape_from
+from service.objects.shape_items import ALONE, ILLUSTRATION, image_place, kind_of, namings_of, shape_from
 from service.objects.tracking import label_of, points_tracking_uid, tool_of
 
 _UNKNOWN: Final = Code("", "", "")
@@ -85,7 +85,9 @@ class _Drawn:
 def _finding(uid: str, groups: Sequence[Dataset]) -> Finding:
     first = groups[0]
     site_item = child(first, concepts.FINDING_SITE)
-    drawn = [one for group in groups for one in _drawn(group)]
+    drawn = [one for group in groups for one in _drawn(group)] or [
+        _Drawn(shape, None) for group in groups for shape in _whole_images(group)
+    ]
     numbers = [one.measurement for one in drawn if one.measurement is not None]
     numbers += [number for group in groups for number in _undrawn(group)]
     certainty = [one.value for one in numbers if concepts.same(one.name, concepts.CERTAINTY)]
@@ -135,7 +137,16 @@ def _drawn(group: Dataset) -> Iterator[_Drawn]:
             raise ObjectInvalid(f"a shape of the unknown kind {word[:32]}") from error
         shape = shape_from(item, kind, next(namings, None) if kind is ShapeKind.KEYPOINTS else None)
         measured = above is not None and not word.endswith(ALONE)
-        yield _Drawn(shape, _measurement(above, shape) if above is not None and measured else None)
+        yield _Drawn(shape, _measurement(above, shape, group) if above is not None and measured else None)
+
+
+def _whole_images(group: Dataset) -> Iterator[Shape]:
+    """Images that a group is about as a whole (TID 1501 row 10b), where nothing else says its place."""
+    if child(group, concepts.REFERENCED_SEGMENT) is not None:
+        return
+    for item in children(group, concepts.SOURCE):
+        if item.get("ValueType") == "IMAGE" and item.get("ReferencedSOPSequence"):
+            yield Shape(ShapeKind.FRAMES, (), image_place(item.ReferencedSOPSequence[0]))
 
 
 def _coordinates(group: Dataset) -> Iterator[tuple[Dataset, Dataset | None]]:
@@ -166,10 +177,11 @@ def _undrawn(group: Dataset) -> Iterator[Measurement]:
         if item.get("ValueType") == "NUM" and item.get("MeasuredValueSequence"):
             below = {one.get("ValueType") for one in children(item)}
             if not below & {"SCOORD", "SCOORD3D"}:
-                yield _measurement(item, None)
+                yield _measurement(item, None, group)
 
 
-def _measurement(item: Dataset, shape: Shape | None) -> Measurement:
+def _measurement(item: Dataset, shape: Shape | None, group: Dataset) -> Measurement:
+    """A number; a method that its group names is that of all numbers without one (TID 1419 row 1)."""
     value = item.MeasuredValueSequence[0]
     exact = value.get("FloatingPointValue")
     units = value.get("MeasurementUnitsCodeSequence")
@@ -179,7 +191,7 @@ def _measurement(item: Dataset, shape: Shape | None) -> Measurement:
         unit=code_from(units[0]) if units else _UNKNOWN,
         shape=shape,
         derivation=coded_child(item, concepts.DERIVATION),
-        method=coded_child(item, concepts.MEASUREMENT_METHOD),
+        method=coded_child(item, concepts.MEASUREMENT_METHOD) or coded_child(group, concepts.MEASUREMENT_METHOD),
     )
 
 

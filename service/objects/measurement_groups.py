@@ -140,8 +140,12 @@ def _head(finding: Finding, tracking_uid: str) -> list[Dataset]:
     return [
         text(concepts.TRACKING_IDENTIFIER, tracking_identifier(finding), relationship=HAS_OBS_CONTEXT),
         uidref(concepts.TRACKING_UID, tracking_uid, relationship=HAS_OBS_CONTEXT),
-        code(concepts.FINDING_CATEGORY, finding.category),
-        code(concepts.FINDING, finding.type),
+        # Both are for the user to give (TID 1501 rows 3b and 4), and others' reports leave them out.
+        *(
+            code(name, said)
+            for name, said in ((concepts.FINDING_CATEGORY, finding.category), (concepts.FINDING, finding.type))
+            if said.value
+        ),
     ]
 
 

@@ -44,7 +44,7 @@ def _label(segment: ReadSegment) -> str:
 def _finding(read: ReadSegmentation, segment: ReadSegment, label: str, mask: Mask) -> Finding:
     finding = Finding(
         label=label,
-        tracking_uid=segment.tracking_uid or _lasting_uid(read, segment),
+        tracking_uid=tracking_uid_of(read, segment),
         category=_coded(segment, "category", segment.category),
         type=_coded(segment, "type", segment.type),
         site=segment.site,
@@ -58,6 +58,11 @@ def _coded(segment: ReadSegment, what: str, code: Code | None) -> Code:
     if code is None or not code.value or not code.scheme:
         raise ObjectInvalid(f"segment {segment.number} has no coded property {what} with its coding scheme")
     return code
+
+
+def tracking_uid_of(read: ReadSegmentation, segment: ReadSegment) -> str:
+    """A segment's tracking UID; one that has none gets one that is always the same for it."""
+    return segment.tracking_uid or _lasting_uid(read, segment)
 
 
 def _lasting_uid(read: ReadSegmentation, segment: ReadSegment) -> str:

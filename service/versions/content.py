@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -21,7 +21,8 @@ from service.core.stored_pixels import decode_pixels
 from service.core.versions import REPORT, SEGMENTATION, VersionObject
 from service.errors import InstanceNotFound, ObjectInvalid
 from service.objects.annotation_reader import annotations_of
-from service.objects.segmentation_findings import findings_of_segmentation
+from service.objects.segment_references import segments_by_tracking_uid
+from service.objects.segmentation_findings import findings_of_segmentation, tracking_uid_of
 from service.objects.segmentation_reading import ReadSegmentation, read_segmentation
 from service.objects.source_frames_reader import frames_of_images
 from service.objects.source_images import SourceImages
@@ -90,7 +91,10 @@ class VersionReader:
         placed = [one.on(frames or _frames(headers, one)) for one in segmentations]
         said = AnnotationSet(_NOBODY) if report is None else _reading(lambda: annotations_of(report))
         masked = [finding for one in placed for finding in findings_of_segmentation(one)]
-        annotations = replace(said, findings=tuple(_joined(said.findings, masked)))
+        named_segments = {} if report is None else _reading(lambda: segments_by_tracking_uid(report))
+        masks = _tracking_uids(segmentations)
+        masks_of_groups = {uid: masks[segment] for uid, segment in named_segments.items() if segment in masks}
+        annotations = replace(said, findings=tuple(_joined(said.findings, masked, masks_of_groups)))
         return VersionContent(
             annotations,
             frames or (placed[0].places if placed else None),
@@ -181,11 +185,26 @@ def _along_normal(frame: SourceFrame) -> float:
     return float(np.dot(np.cross(orientation[:3], orientation[3:]), np.array(frame.position or (0.0, 0.0, 0.0))))
 
 
-def _joined(reported: Sequence[Finding], masked: Sequence[Finding]) -> Iterator[Finding]:
-    """Findings of the report with their masks, then what the segmentation alone shows."""
+def _tracking_uids(segmentations: Sequence[ReadSegmentation]) -> dict[tuple[str, int], str]:
+    """For each segment, by its segmentation and number, the tracking UID of its finding."""
+    return {
+        (str(read.header.get("SOPInstanceUID", "")), segment.number): tracking_uid_of(read, segment)
+        for read in segmentations
+        for segment in read.segments
+    }
+
+
+def _joined(
+    reported: Sequence[Finding], masked: Sequence[Finding], masks_of_groups: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Findings of the report with their masks, then what the segmentation alone shows.
+
+    A mask is known by the finding's tracking UID, else by the segment that its group names: segments of others often
+    have none.
+    """
     by_uid = {one.tracking_uid: one for one in masked}
     for one in reported:
-        same = by_uid.pop(one.tracking_uid, None)
+        same = by_uid.pop(one.tracking_uid, None) or by_uid.pop(masks_of_groups.get(one.tracking_uid, ""), None)
         yield one if same is None else replace(one, mask=same.mask, colour=same.colour)
     yield from by_uid.values()
 

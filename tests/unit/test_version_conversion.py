@@ -205,6 +205,15 @@ def test_a_colour_image_gets_a_colour_presentation_state_and_its_picture(desks: 
     assert len(found.objects["summary"]) == 2
 
 
+def test_a_mask_is_its_groups_also_where_its_segment_has_no_tracking_uid(desks: Converting) -> None:
+    segmentation, report = saved(finding())
+    for segment in segmentation.SegmentSequence:
+        del segment.TrackingID, segment.TrackingUID
+    version = desks.store(segmentation, report)
+    structure_set = desks.one(version.id, "rtstruct")
+    assert {one.TrackingUID for one in structure_set.RTROIObservationsSequence} == {finding().tracking_uid}
+
+
 def test_a_mask_on_a_picture_without_a_place_is_outlined_on_it(desks: Converting) -> None:
     image = endoscopy()
     inside = np.zeros((1, 16, 16), dtype=bool)
