@@ -15,8 +15,9 @@ from pydicom.pixels.processing import apply_color_lut
 from service.core.geometry import ImagePlace
 from service.core.stored_pixels import Rescale, real_values
 from service.core.volume_slices import StoredPixels
-from service.errors import VolumeRefused
+from service.errors import ObjectInvalid, VolumeRefused
 from service.objects.display_items import is_colour
+from service.objects.image_plane import plane_of
 from service.objects.source_images import SourceImages
 
 _BYTE: Final = 8
@@ -148,4 +149,8 @@ def _order(header: Dataset) -> tuple[int, str]:
 def _is_flat(header: Dataset) -> bool:
     if not (header.get("Rows") and header.get("Columns")) or "TotalPixelMatrixRows" in header:
         return False
-    return not SourceImages.of_images([header]).planes
+    try:
+        plane_of(header, 1)
+    except ObjectInvalid:
+        return True
+    return False
