@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+from pydicom.uid import ParametricMapStorage
 
 from service.core.geometry import ImagePlace
 from service.core.stored_pixels import Rescale, real_values
@@ -84,11 +85,29 @@ class FlatImages:
         ------
         VolumeRefused, TransferSyntaxNotSupported : its pixels cannot be read
         """
-        header = self.slices[number].source
+        header, stored = self.slices[number].source, self._stored(number)
+        if header.get("ModalityLUTSequence"):
+            return np.asarray(_through(lambda: apply_modality_lut(stored, header)), dtype=np.float32)
         slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
         rescale = Rescale(1.0 if slope is None else float(slope), float(intercept or 0), "1")
         # What is no measurement is shown as it is, as on a viewer's screen: with MONOCHROME1 zero would be white.
-        return real_values(self._stored(number), rescale, None)
+        return real_values(_without_unused_bits(stored, header), rescale, None)
+
+    def through_table(self, number: int) -> npt.NDArray[np.float64] | None:
+        """A grey picture through its first VOI LUT, 0 to 1, shape (rows, columns); None where it has none.
+
+        Raises
+        ------
+        VolumeRefused, TransferSyntaxNotSupported : its pixels or the table cannot be read
+        """
+        header = self.slices[number].source
+        tables = header.get("VOILUTSequence")
+        if not tables:
+            return None
+        real = self.real_slice(number).astype(np.int64)
+        shown = _through(lambda: apply_voi(real, header))
+        top: float = (1 << int(tables[0].LUTDescriptor[2])) - 1
+        return shown.astype(np.float64) / top
 
     def colours(self, number: int) -> npt.NDArray[np.uint8]:
         """A picture in colour (from 0) as RGB, shape (rows, columns, 3).
@@ -100,11 +119,8 @@ class FlatImages:
         header, stored = self.slices[number].source, self._stored(number)
         bits = int(header.get("BitsStored", _BYTE))
         if header.get("PhotometricInterpretation") == _PALETTE:
-            try:
-                stored = apply_color_lut(stored, header)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise VolumeRefused("its palette cannot be read") from error
-            bits = stored.dtype.itemsize * _BYTE
+            coloured = _through(lambda: apply_color_lut(stored, header))
+            return (coloured >> max(coloured.dtype.itemsize * _BYTE - _BYTE, 0)).astype(np.uint8)
         return (stored >> max(bits - _BYTE, 0)).astype(np.uint8)
 
     def _stored(self, number: int) -> npt.NDArray[Any]:
@@ -141,6 +157,22 @@ def flat_images(headers: Sequence[Dataset], pixels: StoredPixels) -> list[FlatIm
     return [FlatImages(alike[key], pixels) for key in sorted(alike)]
 
 
+def _through(apply: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    try:
+        return apply()
+    except (AttributeError, IndexError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+        raise VolumeRefused("its lookup table cannot be read") from error
+
+
+def _without_unused_bits(stored: npt.NDArray[Any], header: Dataset) -> npt.NDArray[Any]:
+    """The values of Bits Stored alone; what lies above may be an overlay (PS3.5 8.1.1)."""
+    spare = stored.dtype.itemsize * _BYTE - int(header.get("BitsStored") or 0)
+    if stored.dtype.kind == "f" or not 0 < spare < stored.dtype.itemsize * _BYTE:
+        return stored
+    kept: npt.NDArray[Any] = np.right_shift(np.left_shift(stored, spare), spare)
+    return kept
+
+
 def _order(header: Dataset) -> tuple[int, str]:
     number = str(header.get("InstanceNumber") or "")
     return int(number) if number.isdecimal() else 0, str(header.get("SOPInstanceUID", ""))
@@ -148,6 +180,8 @@ def _order(header: Dataset) -> tuple[int, str]:
 
 def _is_flat(header: Dataset) -> bool:
     if not (header.get("Rows") and header.get("Columns")) or "TotalPixelMatrixRows" in header:
+        return False
+    if header.get("SOPClassUID") == ParametricMapStorage:
         return False
     try:
         plane_of(header, 1)

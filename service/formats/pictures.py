@@ -72,7 +72,7 @@ class PictureMaker(ABC):
 
     @abstractmethod
     def made(self, number: int) -> tuple[bytes, Window | None]:
-        """A slice (from 0) as PNG, and the window through which it was seen: none of one in colour."""
+        """A slice (from 0) as PNG, and the window through which it was seen: none of one in colour or through a table."""
 
 
 class _GreyVolume(PictureMaker):
@@ -89,7 +89,7 @@ class _GreyVolume(PictureMaker):
 
 
 class _GreyImages(PictureMaker):
-    """Each image through its own window, as a viewer shows it first; frames of one that has none through one."""
+    """Each image through its own window or table, as a viewer shows it first; frames of one that has none through one."""
 
     def __init__(self, images: FlatImages, window: Window | None) -> None:
         self._images = images
@@ -98,6 +98,11 @@ class _GreyImages(PictureMaker):
         self._of_image: tuple[int, Window] | None = None
 
     def made(self, number: int) -> tuple[bytes, Window | None]:
+        if self._chosen is None and _stated_window(self._images, number) is None:
+            table = self._images.through_table(number)
+            if table is not None:
+                grey = np.rint(np.clip(table, 0, 1) * 255).astype(np.uint8)
+                return picture_png(255 - grey if self._inverted else grey), None
         window = self._chosen or self._window(number)
         return picture_png(window.grey(self._images.real_slice(number), is_inverted=self._inverted)), window
 

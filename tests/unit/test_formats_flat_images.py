@@ -24,6 +24,7 @@ from pydicom.uid import (
 
 from service.core.annotator import AnnotatorResult
 from service.core.findings import Finding, Mask
+from service.errors import VolumeRefused
 from service.formats.flat_images import flat_images
 from service.formats.run_lengths import encoded
 from service.objects.findings_reader import findings_of
@@ -297,6 +298,38 @@ def test_palette_becomes_its_colours() -> None:
     (found,) = flat_images([image], pixels_of([image]))
     numbers = values_of(image)
     np.testing.assert_array_equal(found.colours(0), np.stack([numbers, 255 - numbers, np.full_like(numbers, 7)], -1))
+
+
+def table(bits: int, values: Sequence[int]) -> Dataset:
+    item = Dataset()
+    item.add_new(0x00283002, "US", [len(values) % 65536, 0, bits])
+    item.add_new(0x00283006, "OW", np.array(values, dtype="<u2").tobytes())
+    return item
+
+
+def test_grey_goes_through_the_tables_of_its_image(house: DatasetHouse) -> None:
+    image = grey(1)
+    upside_down = table(16, range(4095, -1, -1))
+    upside_down.ModalityLUTType = "US"
+    image.ModalityLUTSequence = [upside_down]
+    image.VOILUTSequence = [table(12, np.arange(4096) // 2)]
+    shown = np.rint((4095 - values_of(image).astype(int)) // 2 / 4095 * 255)
+    np.testing.assert_array_equal(first_picture(house, image), shown)
+
+
+def test_table_that_is_broken_is_told() -> None:
+    image = grey(1, VOILUTSequence=[Dataset()])
+    (found,) = flat_images([image], pixels_of([image]))
+    with pytest.raises(VolumeRefused, match="lookup table"):
+        found.through_table(0)
+
+
+def test_what_lies_above_bits_stored_is_no_grey() -> None:
+    image = grey(1, BitsStored=12, HighBit=11)
+    plain = values_of(image)
+    image.PixelData = (plain | 0x8000).astype("<u2").tobytes()
+    (found,) = flat_images([image], lambda _: plain | 0x8000)
+    np.testing.assert_array_equal(found.real_slice(0), plain)
 
 
 def test_slices_of_a_volume_and_tiles_are_not_flat() -> None:
