@@ -72,7 +72,7 @@ class PictureMaker(ABC):
 
     @abstractmethod
     def made(self, number: int) -> tuple[bytes, Window | None]:
-        """A slice (from 0) as PNG, and the window through which it was seen: none of one in colour or through a table."""
+        """A slice (from 0) as PNG, and the window that it was seen through, if it was one: not colour, not a table."""
 
 
 class _GreyVolume(PictureMaker):
@@ -89,7 +89,7 @@ class _GreyVolume(PictureMaker):
 
 
 class _GreyImages(PictureMaker):
-    """Each image through its own window or table, as a viewer shows it first; frames of one that has none through one."""
+    """Each image through its own window or table, as a viewer shows it first; frames of one without through one."""
 
     def __init__(self, images: FlatImages, window: Window | None) -> None:
         self._images = images
