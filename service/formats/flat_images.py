@@ -160,7 +160,7 @@ def flat_images(headers: Sequence[Dataset], pixels: StoredPixels) -> list[FlatIm
 def _through(apply: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
     try:
         return apply()
-    except (AttributeError, IndexError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
         raise VolumeRefused("its lookup table cannot be read") from error
 
 

@@ -123,6 +123,22 @@ def test_frame_s_own_functional_groups_are_used() -> None:
     assert drawn([0, 5, 10], number=2, **groups) == [0, 142, 255]
 
 
+def test_negative_values_of_fewer_bits_find_their_place_in_the_modality_table() -> None:
+    """As a raw codec gives them: 12 bits in two's complement, nothing in the 4 above (PS3.5 8.1.1)."""
+    table = header(ModalityLUTType="US")
+    table.add_new("LUTDescriptor", "SS", [4096, -2048, 16])
+    table.add_new("LUTData", "US", list(range(0, 8192, 2)))
+    image = header(ModalityLUTSequence=Sequence([table]), PixelRepresentation=1)
+    shown = displayed(frame([0x800, 0xFFF, 0x000, 0x7FF], bits_stored=12), image, 1, None)[0].tolist()
+    assert shown == [0, 127, 128, 255]
+
+
+@pytest.mark.parametrize("keyword", ["ModalityLUTSequence", "VOILUTSequence"])
+def test_table_that_cannot_be_read_is_told(keyword: str) -> None:
+    with pytest.raises(NotAcceptable, match="lookup table"):
+        drawn([0, 1, 2], **{keyword: Sequence([header(LUTDescriptor=[3, 0, 16])])})
+
+
 def test_voi_table_is_used_where_there_is_no_window() -> None:
     table = header(LUTDescriptor=[3, 0, 8], LUTData=[255, 0, 128])
     table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
