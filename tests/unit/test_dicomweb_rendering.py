@@ -133,12 +133,6 @@ def test_negative_values_of_fewer_bits_find_their_place_in_the_modality_table() 
     assert shown == [0, 127, 128, 255]
 
 
-@pytest.mark.parametrize("keyword", ["ModalityLUTSequence", "VOILUTSequence"])
-def test_table_that_cannot_be_read_is_told(keyword: str) -> None:
-    with pytest.raises(NotAcceptable, match="lookup table"):
-        drawn([0, 1, 2], **{keyword: Sequence([header(LUTDescriptor=[3, 0, 16])])})
-
-
 def test_voi_table_is_used_where_there_is_no_window() -> None:
     table = header(LUTDescriptor=[3, 0, 8], LUTData=[255, 0, 128])
     table["LUTDescriptor"].VR = table["LUTData"].VR = "US"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -76,8 +75,7 @@ def _of_grey(frame: DecodedFrame, header: Dataset, number: int, window: Window |
 
 def through_table(values: Pixels, item: Dataset) -> Pixels:
     """Unsigned bytes through the first VOI LUT of a data set or item (PS3.3 C.11.2.1.1)."""
-    whole = values.astype(np.int64).clip(-(1 << 31), (1 << 31) - 1)
-    drawn = _through_table(lambda: apply_voi(whole, item))
+    drawn = apply_voi(values.astype(np.int64).clip(-(1 << 31), (1 << 31) - 1), item)
     bits = int(item.VOILUTSequence[0].LUTDescriptor[2])
     return to_bytes(drawn.astype(np.float64) * 255 / ((1 << bits) - 1))
 
@@ -88,16 +86,9 @@ def modality_values(frame: DecodedFrame, header: Dataset, groups: list[Dataset])
         for item in group.get("PixelValueTransformationSequence") or ():
             return _rescaled(_without_unused_bits(frame), item)
     if header.get("ModalityLUTSequence"):
-        stored = _without_unused_bits(frame)
-        return np.asarray(_through_table(lambda: apply_modality_lut(stored, header)), dtype=np.float64)
+        table = apply_modality_lut(_without_unused_bits(frame), header)
+        return np.asarray(table, dtype=np.float64)
     return _rescaled(_without_unused_bits(frame), header)
-
-
-def _through_table(apply: Callable[[], Pixels]) -> Pixels:
-    try:
-        return apply()
-    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
-        raise NotAcceptable("Pixels with a lookup table that cannot be read") from error
 
 
 def _rescaled(stored: Pixels, item: Dataset) -> Pixels:
