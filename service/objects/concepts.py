@@ -67,6 +67,14 @@ ALGORITHM_FAMILY: Final = _dcm("111000", "Algorithm Family")
 MEASUREMENT_GROUP: Final = _dcm("125007", "Measurement Group")
 TRACKING_IDENTIFIER: Final = _dcm("112039", "Tracking Identifier")
 TRACKING_UID: Final = _dcm("112040", "Tracking Unique Identifier")
+ACTIVITY_SESSION: Final = Code("C67447", "NCIt", "Activity Session")
+TIME_POINT_CONTEXT: Final = (
+    _dcm("126070", "Subject Time Point Identifier"),
+    _dcm("126071", "Protocol Time Point Identifier"),
+    Code("C2348792", "UMLS", "Time Point"),
+    _dcm("126072", "Time Point Type"),
+)
+"""What TID 1502 says of a time point in words and codes."""
 FINDING_CATEGORY: Final = _sct("276214006", "Finding category")
 FINDING: Final = _dcm("121071", "Finding")
 FINDING_SITE: Final = _sct("363698007", "Finding Site")

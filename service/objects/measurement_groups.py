@@ -8,7 +8,7 @@ finding has coordinates, its own or the largest extent of its mask, and one trac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -128,11 +128,14 @@ def _group(finding: Finding, part: _Part, *, with_label: bool, with_answers: boo
     # For regions Finding Site is a row of TID 1419, which is not there without a number; the site is not to be lost.
     sites = _sites(finding)
     answers = _answers(finding) if with_answers else []
+    session = _context(finding, [concepts.ACTIVITY_SESSION]) if with_answers else []
+    time_point = _context(finding, concepts.TIME_POINT_CONTEXT) if with_answers else []
     words = [text(concepts.COMMENT, finding.label)] if with_label else []
     if with_label and finding.comment:
         words.append(text(own_concepts.FINDING_COMMENT, finding.comment))
     words += part.names + kinds_item(part.kinds, part.shown, tool_of(tracking_identifier(finding)))
-    rows = [*_head(finding, part.tracking_uid), *part.regions, *sites, *part.numbers, *part.shapes, *answers, *words]
+    head = [*session, *_head(finding, part.tracking_uid), *time_point]
+    rows = [*head, *part.regions, *sites, *part.numbers, *part.shapes, *answers, *words]
     return container(concepts.MEASUREMENT_GROUP, rows, template=part.template)
 
 
@@ -159,9 +162,22 @@ def _sites(finding: Finding) -> list[Dataset]:
 def _answers(finding: Finding) -> list[Dataset]:
     """Qualitative evaluations; a side without a site is one of them."""
     side = [] if finding.laterality is None or finding.site else [code(concepts.LATERALITY, finding.laterality)]
+    context = [concepts.ACTIVITY_SESSION, *concepts.TIME_POINT_CONTEXT]
     return side + [
         code(one.name, one.value) if isinstance(one.value, Code) else text(one.name, one.value)
         for one in finding.evaluations
+        if not any(concepts.same(one.name, name) for name in context)
+    ]
+
+
+def _context(finding: Finding, names: Sequence[Code]) -> list[Dataset]:
+    """Answers that say in which session or at what time the finding was made (rows 1b and 4)."""
+    return [
+        code(one.name, one.value, relationship=HAS_OBS_CONTEXT)
+        if isinstance(one.value, Code)
+        else text(one.name, one.value, relationship=HAS_OBS_CONTEXT)
+        for one in finding.evaluations
+        if any(concepts.same(one.name, name) for name in names)
     ]
 
 

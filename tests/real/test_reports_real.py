@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
@@ -18,8 +20,14 @@ from service.core.pydicom_reading import read_leniently
 from service.objects.annotation_reader import annotations_of
 from service.objects.content_tree import descendants
 from service.objects.report import write_annotation_report
+from service.objects.segment_references import segments_by_tracking_uid
+from service.objects.segmentation_findings import findings_of_segmentation
+from service.objects.segmentation_form import SegmentationForm
+from service.objects.segmentation_reading import read_segmentation
+from service.objects.segmentation_rewriting import rewrite_segmentation
 from service.objects.source_images import SourceImages
 from service.objects.validation import Severity, validate
+from tests.segmented import file_of
 from tests.written_results import context
 
 pytestmark = pytest.mark.real_data
@@ -123,6 +131,25 @@ def test_written_anew_nothing_is_lost(name: str, shared_data: Path) -> None:
     again = annotations_of(anew)
     assert [told(one) for one in again.findings] == [told(one) for one in said.findings]
     errors = [one.rule for one in validate(anew, sources=sources.headers) if one.severity is Severity.ERROR]
+    assert errors == []
+
+
+def test_report_and_its_segmentation_are_written_anew_together(shared_data: Path) -> None:
+    """dcmqi's, whose images are not there: masks lie where the segmentation itself says."""
+    segmentation = read_segmentation(shared_data / "seg-sr-dcmqi/tid1500-pet/seg.dcm")
+    (masked,) = findings_of_segmentation(segmentation)
+    said = read(DCMQI, shared_data)
+    (tumour,) = (replace(one, mask=masked.mask) for one in said.findings)
+    images = images_of(dcmread(shared_data / DCMQI))
+    sources = SourceImages.of_images(images, segmentation.places)
+    masks = rewrite_segmentation(segmentation, context(), SegmentationForm())
+    report = write_annotation_report(replace(said, findings=(tumour,)), "Again", sources, masks, context())
+    (again,) = annotations_of(report).findings
+    assert told(again) == told(tumour)
+    assert segments_by_tracking_uid(report) == {tumour.tracking_uid: (str(masks.SOPInstanceUID), 1)}
+    (read_again,) = findings_of_segmentation(read_segmentation(file_of(masks)))
+    assert np.array_equal(read_again.mask.voxels, masked.mask.voxels)  # type: ignore[union-attr]
+    errors = [str(one) for one in validate(report, referenced=[masks]) if one.severity is Severity.ERROR]
     assert errors == []
 
 
