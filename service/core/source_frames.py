@@ -11,6 +11,8 @@ from enum import Enum
 
 from pydicom.dataset import Dataset
 
+from service.core.geometry import ImagePlace
+
 Triple = tuple[float, float, float]
 
 
@@ -48,6 +50,11 @@ class SourceFrame:
     spacing_mm: tuple[float, float] | None = None
     matrix_position: tuple[int, int] | None = None
     temporal_index: int | None = None
+
+    @property
+    def place(self) -> ImagePlace:
+        """It as a place to draw on."""
+        return ImagePlace(self.sop_class_uid, self.sop_instance_uid, self.frame_numbers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

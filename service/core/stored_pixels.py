@@ -80,6 +80,15 @@ def real_values(
     return values
 
 
+def without_unused_bits(stored: npt.NDArray[Any], bits_stored: int) -> npt.NDArray[Any]:
+    """The values of Bits Stored alone, their sign extended; what lies above may be an overlay (PS3.5 8.1.1)."""
+    bits = stored.dtype.itemsize * 8
+    if stored.dtype.kind == "f" or not 0 < bits_stored < bits:
+        return stored
+    kept: npt.NDArray[Any] = np.right_shift(np.left_shift(stored, bits - bits_stored), bits - bits_stored)
+    return kept
+
+
 def padding_of(data_set: Dataset) -> tuple[float, float] | None:
     """Range of stored values that Pixel Padding Value (0028,0120) and its Range Limit (0028,0121) name, if any."""
     first = data_set.get("FloatPixelPaddingValue", data_set.get("DoubleFloatPixelPaddingValue"))

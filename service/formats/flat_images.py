@@ -14,7 +14,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 from pydicom.uid import ParametricMapStorage
 
 from service.core.geometry import ImagePlace
-from service.core.stored_pixels import Rescale, real_values
+from service.core.stored_pixels import Rescale, real_values, without_unused_bits
 from service.core.volume_slices import StoredPixels
 from service.errors import ObjectInvalid, VolumeRefused
 from service.objects.display_items import is_colour
@@ -91,7 +91,7 @@ class FlatImages:
         slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
         rescale = Rescale(1.0 if slope is None else float(slope), float(intercept or 0), "1")
         # What is no measurement is shown as it is, as on a viewer's screen: with MONOCHROME1 zero would be white.
-        return real_values(_without_unused_bits(stored, header), rescale, None)
+        return real_values(without_unused_bits(stored, int(header.get("BitsStored") or 0)), rescale, None)
 
     def through_table(self, number: int) -> npt.NDArray[np.float64] | None:
         """A grey picture through its first VOI LUT, 0 to 1, shape (rows, columns); None where it has none.
@@ -162,15 +162,6 @@ def _through(apply: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return apply()
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
         raise VolumeRefused("its lookup table cannot be read") from error
-
-
-def _without_unused_bits(stored: npt.NDArray[Any], header: Dataset) -> npt.NDArray[Any]:
-    """The values of Bits Stored alone; what lies above may be an overlay (PS3.5 8.1.1)."""
-    spare = stored.dtype.itemsize * _BYTE - int(header.get("BitsStored") or 0)
-    if stored.dtype.kind == "f" or not 0 < spare < stored.dtype.itemsize * _BYTE:
-        return stored
-    kept: npt.NDArray[Any] = np.right_shift(np.left_shift(stored, spare), spare)
-    return kept
 
 
 def _order(header: Dataset) -> tuple[int, str]:

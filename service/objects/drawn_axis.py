@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.core.findings import Mask
-from service.core.geometry import ImagePlace, Shape, line
+from service.core.geometry import Shape, line
 from service.core.source_frames import SourceFrames
 from service.core.volume import Volume
 
@@ -29,9 +29,8 @@ def largest_extent_on_frame(mask: Mask, frames: SourceFrames, spacing_mm: tuple[
     spacing_mm : of pixels between rows, then between columns: where they are no squares it decides which is longest
     """
     ends = _largest_ends(mask, spacing_mm)
-    frame = frames.frames[int(ends[0, 0])]
     (start, end) = [(float(column) + 0.5, float(row) + 0.5) for _, row, column in ends]
-    return line(start, end, ImagePlace(frame.sop_class_uid, frame.sop_instance_uid, frame.frame_numbers))
+    return line(start, end, frames.frames[int(ends[0, 0])].place)
 
 
 def _largest_ends(mask: Mask, spacing_mm: Sequence[float]) -> Corners:

@@ -198,5 +198,4 @@ def _grid(finding: Finding, sources: SourceImages) -> tuple[tuple[int, int, int]
         raise ObjectInvalid(f"{finding.label}: a mask is drawn in a volume; hand over the volume that it was made for")
     if frames.space is Space.SLIDE:
         raise ObjectInvalid(f"{finding.label}: a mask on the tiles of a slide is not drawn; fetch the segmentation")
-    places = [ImagePlace(one.sop_class_uid, one.sop_instance_uid, one.frame_numbers) for one in frames.frames]
-    return frames.shape, places
+    return frames.shape, [one.place for one in frames.frames]

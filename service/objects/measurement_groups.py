@@ -18,6 +18,7 @@ from service.core.codes import Code
 from service.core.findings import Finding, Mask, Measurement
 from service.core.geometry import CLOSED_KINDS, ImagePlace, Shape, ShapeKind
 from service.core.shape_sizes import angle_of, length_of
+from service.core.source_frames import Space
 from service.errors import ObjectInvalid
 from service.objects import concepts, own_concepts
 from service.objects.box_outline import outline_on
@@ -224,7 +225,7 @@ def _longest(mask: Mask, sources: SourceImages) -> Shape | None:
     """Where a mask is seen, for viewers that ask for coordinates; None where nobody says what its slices are."""
     if sources.volume is not None:
         return largest_axial_extent(mask, sources.volume)
-    if sources.frames is None:
+    if sources.frames is None or sources.frames.space is Space.SLIDE:  # whose frames are tiles
         return None
     first = sources.headers[0]
     spacing = sources.spacing_mm(ImagePlace(str(first.SOPClassUID), str(first.SOPInstanceUID)))

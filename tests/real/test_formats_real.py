@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK
-from pydicom import config, dcmread
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from service.core.pydicom_reading import read_leniently
 from service.core.stored_pixels import decode_pixels, padding_of
 from service.core.volume_slices import VolumeSlices, open_volumes
 from service.formats.nifti_file import open_nifti, write_nifti
@@ -21,7 +19,7 @@ from service.formats.segmentation_frames import SegmentationFrames
 from service.formats.staged_file import DatasetFolder
 from service.formats.voxel_types import typed_slices, voxel_type
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.usefixtures("lenient")]
 
 SERIES = {
     "PET": ("petct-sts/STS_001", "PT"),
@@ -32,15 +30,6 @@ SERIES = {
 }
 
 MOST_SLICES = 40
-
-
-@pytest.fixture(autouse=True)
-def lenient() -> Iterator[None]:
-    """As the gateway reads; put back afterwards, since it is pydicom's one setting for the process."""
-    before = config.settings.reading_validation_mode
-    read_leniently()
-    yield
-    config.settings.reading_validation_mode = before
 
 
 def largest(place: Path, modality: str) -> tuple[VolumeSlices, list[Path]]:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import config, dcmread
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from service.annotators.registry import load_annotators
 from service.core.annotator import AnnotatorResult
 from service.core.findings import Mask
-from service.core.pydicom_reading import read_leniently
 from service.core.stored_pixels import decode_pixels
 from service.core.volume import Volume
 from service.core.volume_building import build_volumes
@@ -25,16 +24,7 @@ from tests.patience import PATIENCE_S
 from tests.volumes import organ, result_of
 from tests.written_results import axial, context
 
-pytestmark = pytest.mark.real_data
-
-
-@pytest.fixture(autouse=True)
-def lenient() -> Iterator[None]:
-    """As the gateway reads; put back afterwards, since it is pydicom's one setting for the process."""
-    before = config.settings.reading_validation_mode
-    read_leniently()
-    yield
-    config.settings.reading_validation_mode = before
+pytestmark = [pytest.mark.real_data, pytest.mark.usefixtures("lenient")]
 
 
 SERIES = {

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import config
 
 from service.core.annotations import AnnotationSet
 from service.core.findings import Mask
-from service.core.pydicom_reading import read_leniently
 from service.objects.key_object import write_key_object
 from service.objects.presentation_state import write_presentation_states
 from service.objects.source_images import SourceImages
@@ -23,16 +20,7 @@ from tests.real.test_objects_real_series import SERIES, volume_in
 from tests.volumes import ALGORITHM, organ
 from tests.written_results import axial, context
 
-pytestmark = [pytest.mark.real_data, pytest.mark.peer("dicom3tools")]
-
-
-@pytest.fixture(autouse=True)
-def lenient() -> Iterator[None]:
-    """As the gateway reads; put back afterwards, since it is pydicom's one setting for the process."""
-    before = config.settings.reading_validation_mode
-    read_leniently()
-    yield
-    config.settings.reading_validation_mode = before
+pytestmark = [pytest.mark.real_data, pytest.mark.peer("dicom3tools"), pytest.mark.usefixtures("lenient")]
 
 
 @pytest.mark.parametrize("name", ["PET", "tilted gantry", "enhanced MR"])

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import config, dcmread
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from service.core.annotations import AnnotationSet, PersonObserver
 from service.core.codes import Code
 from service.core.findings import Finding
 from service.core.geometry import ShapeKind
-from service.core.pydicom_reading import read_leniently
 from service.objects.annotation_reader import annotations_of
 from service.objects.content_tree import descendants
 from service.objects.report import write_annotation_report
@@ -30,7 +28,7 @@ from service.objects.validation import Severity, validate
 from tests.segmented import file_of
 from tests.written_results import context
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.usefixtures("lenient")]
 
 DCMQI = "seg-sr-dcmqi/tid1500-pet/sr.dcm"
 ONE_GROUP = "seg-sr-highdicom/sr_document.dcm"
@@ -38,15 +36,6 @@ GROUPS = "seg-sr-highdicom/sr_document_with_multiple_groups.dcm"
 REPORTS = (DCMQI, ONE_GROUP, GROUPS)
 _EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 _NO_IMAGES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.67")
-
-
-@pytest.fixture(autouse=True)
-def lenient() -> Iterator[None]:
-    """As the gateway reads; put back afterwards, since it is pydicom's one setting for the process."""
-    before = config.settings.reading_validation_mode
-    read_leniently()
-    yield
-    config.settings.reading_validation_mode = before
 
 
 def read(name: str, shared_data: Path) -> AnnotationSet:

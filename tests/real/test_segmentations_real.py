@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import highdicom as hd
 import numpy as np
 import pytest
-from pydicom import config, dcmread
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from service.core.pydicom_reading import read_leniently
 from service.core.source_frames import Space
 from service.errors import ObjectInvalid
 from service.objects.regular_grid import on_regular_grid
@@ -25,7 +23,7 @@ from tests.dciodvfy import errors_in
 from tests.segmented import BINARY, LABEL_MAP, file_of
 from tests.written_results import context
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.usefixtures("lenient")]
 
 DCMQI = (
     "seg-sr-dcmqi/labelmap/sparse-labelmap-noppv.dcm",
@@ -69,15 +67,6 @@ SOURCES = {
     "seg-sr-highdicom/seg_image_sm_control_labelmap.dcm": "seg-sr-highdicom",
     "seg-sr-highdicom/seg_image_sm_dots_tiled_full.dcm": "seg-sr-highdicom",
 }
-
-
-@pytest.fixture(autouse=True)
-def lenient() -> Iterator[None]:
-    """As the gateway reads; put back afterwards, since it is pydicom's one setting for the process."""
-    before = config.settings.reading_validation_mode
-    read_leniently()
-    yield
-    config.settings.reading_validation_mode = before
 
 
 def sources_of(segmentation: Dataset, folder: Path) -> list[Dataset]:

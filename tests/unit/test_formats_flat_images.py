@@ -33,7 +33,7 @@ from service.objects.writer import write_flat_results
 from tests.annotated_images import flat_image
 from tests.dataset_house import DatasetHouse
 from tests.dciodvfy import errors_in
-from tests.segmentation_sources import cine, endoscopy, pages, projection, radiograph
+from tests.segmentation_sources import cine, endoscopy, pages, projection, radiograph, slide
 from tests.volumes import ABNORMAL, ALGORITHM
 from tests.volumes import NODULE as NODULE_TYPE
 from tests.written_results import context
@@ -334,7 +334,6 @@ def test_what_lies_above_bits_stored_is_no_grey() -> None:
 
 def test_slices_of_a_volume_and_tiles_are_not_flat() -> None:
     from tests.datasets import ct_slice
-    from tests.segmentation_sources import slide
 
     assert flat_images([ct_slice(1), slide()], lambda _: np.zeros((2, 2))) == []
 
@@ -383,6 +382,12 @@ def _longest_mm(pixels: np.ndarray, spacing: np.ndarray) -> float:
     """Between the farthest corners of any two pixels (column, row)."""
     corners = (pixels[:, None, :] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2) * spacing
     return float(np.linalg.norm(corners[:, None] - corners[None], axis=-1).max())
+
+
+def test_mask_on_the_tiles_of_a_slide_is_shown_by_no_line() -> None:
+    """Its mask is counted in the whole matrix, and its frames are tiles: a line would lie elsewhere."""
+    report = written(slide(), Mask(np.ones((1, 2, 2), dtype=bool), (0, 20, 20))).report
+    assert [one for one in report.iterall() if one.keyword == "GraphicData"] == []
 
 
 @pytest.mark.peer("dicom3tools")

@@ -9,6 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi, convert_color_space
 
+from service.core.stored_pixels import without_unused_bits
 from service.errors import NotAcceptable
 from service.web.dicomweb.pixel_decoding import DecodedFrame
 from service.web.dicomweb.render_parameters import Window
@@ -99,13 +100,8 @@ def _rescaled(stored: Pixels, item: Dataset) -> Pixels:
 
 
 def _without_unused_bits(frame: DecodedFrame) -> Pixels:
-    """The values of Bits Stored alone; what lies above may be an overlay (PS3.5 8.1.1)."""
     layout = frame.format
-    spare = layout.bits_allocated - layout.bits_stored
-    if frame.pixels.dtype.kind == "f" or spare <= 0 or layout.bits_allocated == 1:
-        return frame.pixels
-    kept: Pixels = np.right_shift(np.left_shift(frame.pixels, spare), spare)
-    return kept
+    return frame.pixels if layout.bits_allocated == 1 else without_unused_bits(frame.pixels, layout.bits_stored)
 
 
 def _own_window(header: Dataset, groups: list[Dataset]) -> Window | None:
