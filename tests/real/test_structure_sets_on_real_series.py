@@ -16,14 +16,12 @@ from service.objects.source_images import SourceImages
 from service.objects.structure_set_reader import read_structure_set, region_of
 from service.objects.validation import Severity, validate
 from tests.integration.test_objects_dciodvfy import errors_in
-from tests.real.test_objects_real_series import SERIES, lenient, volume_in
+from tests.real.test_objects_real_series import SERIES, volume_in
 from tests.structure_sets import as_read, finding, written
 from tests.volumes import ALGORITHM
 from tests.written_results import context
 
-__all__ = ["lenient"]  # a fixture of every test here
-
-pytestmark = [pytest.mark.real_data, pytest.mark.peer("dicom3tools")]
+pytestmark = [pytest.mark.real_data, pytest.mark.peer("dicom3tools"), pytest.mark.usefixtures("lenient")]
 
 
 @pytest.mark.parametrize("name", SERIES)

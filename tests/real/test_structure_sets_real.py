@@ -13,12 +13,10 @@ from service.core.geometry import ShapeKind
 from service.errors import ObjectInvalid
 from service.objects.source_images import SourceImages
 from service.objects.structure_set_reader import read_structure_set, region_of
-from tests.real.test_objects_real_series import lenient, volume_in
+from tests.real.test_objects_real_series import volume_in
 from tests.structure_sets import as_read, finding, written
 
-__all__ = ["lenient"]  # a fixture of every test here
-
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.real_data, pytest.mark.usefixtures("lenient")]
 GRIDS = [
     pytest.param(patient, modality, folder, id=f"{patient} {folder}")
     for patient in ("STS_001", "STS_022")
